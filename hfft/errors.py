@@ -1,0 +1,41 @@
+"""The one exception that means: the input is wrong, not the program.
+
+Raised anywhere, caught only at the command line, where it becomes one sentence on stderr and exit code 2.
+Say what came, what was expected and what to type.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(Exception):
+    """The user's input cannot be used; the message is shown to them as it stands."""
+
+
+def meant(word: object, known: Iterable[object]) -> str:
+    """A hint " (did you mean 'x'?)" when a known name is close to `word`, else an empty string.
+
+    >>> meant("acuracy", ["accuracy", "f1"])
+    " (did you mean 'accuracy'?)"
+    >>> meant("zzz", ["accuracy"])
+    ''
+    """
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
+    if not close:
+        lowered = {name.lower(): name for name in names}
+        close = [lowered[key] for key in difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)]
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def listed(names: Iterable[object], limit: int = 12) -> str:
+    """Names joined for a sentence, cut after `limit` with the number left out.
+
+    >>> listed("abc", limit=2)
+    'a, b … and 1 more'
+    """
+    items = [str(name) for name in names]
+    tail = f" … and {len(items) - limit:,} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + tail

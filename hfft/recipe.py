@@ -1,0 +1,226 @@
+"""Recipes: the schema, declared once, and the only place where recipe YAML is read.
+
+In: a recipe's name, path or run folder, and `section.key=value` words. Out: a frozen `Recipe`. Every mistake of a
+file is reported in one message. Nothing here imports torch, transformers or datasets: `train:` keys are checked
+against the installed `TrainingArguments` by reading its source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from hfft import rooms, trainer_options
+from hfft.errors import InputError, listed, meant
+
+STRICT = {"extra": "forbid"}
+HOME = Path(__file__).parent
+# A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
+SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are dealt into train, validation and test."""
+
+    __pydantic_config__ = STRICT
+    train: Annotated[Share, Field(description="share of rows for training")] = 0.70
+    validation: Annotated[Share, Field(description="share for choosing the checkpoint")] = 0.15
+    test: Annotated[Share, Field(description="share that only `hfft eval` opens")] = 0.15
+    by: Annotated[
+        Literal["random", "predefined"], Field(description="deal at random, or use the data's own splits")
+    ] = "random"
+    stratify: Annotated[bool, Field(description="keep the class proportions in every split")] = True
+
+    def __post_init__(self) -> None:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + validation + test must be 1, not {total:.4g}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows come from and which columns matter."""
+
+    __pydantic_config__ = STRICT
+    path: Annotated[str, Field(description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
+    data_files: Annotated[
+        str | list[str] | dict[str, str | list[str]] | None,
+        Field(description="file, files, or one entry per split {train: …, validation: …, test: …}"),
+    ] = None
+    options: Annotated[
+        dict[str, Any], Field(description="further arguments of datasets.load_dataset (name, revision, sep, encoding)")
+    ] = field(default_factory=dict)
+    columns: Annotated[
+        dict[str, str], Field(description="role → column of the data, such as {text: tweet, label: mood}")
+    ] = field(default_factory=dict)
+    pixels: Annotated[
+        list[Annotated[int, Field(gt=0)]] | None,
+        Field(min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"),
+    ] = None
+    limit: Annotated[int | None, Field(ge=10, description="use only this many rows, class proportions kept")] = None
+    on_bad_rows: Annotated[
+        Literal["fail", "drop"], Field(description="what to do with empty texts, missing labels, broken images")
+    ] = "fail"
+    split: Split = field(default_factory=Split)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which pretrained model, and how inputs are made for it."""
+
+    __pydantic_config__ = STRICT
+    name: Annotated[str, Field(description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
+    revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
+    pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True
+    config: Annotated[
+        dict[str, Any], Field(description="overrides of the model's own config, such as hidden_dropout_prob")
+    ] = field(default_factory=dict)
+    max_length: Annotated[
+        int | None, Field(ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)")
+    ] = None
+    image_size: Annotated[
+        int | None, Field(ge=8, description="side of the square image in pixels (default: the model's own)")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One fine-tuning job, complete: what `hfft run` needs to know."""
+
+    __pydantic_config__ = STRICT
+    task: str
+    data: Data
+    model: Model
+    train: Annotated[dict[str, Any], Field(description="any transformers.TrainingArguments field")] = field(
+        default_factory=dict
+    )
+    loss: Annotated[str, Field(description="a name from hfft/losses/")] = "cross_entropy"
+    metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
+        default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
+    )
+    gates: Annotated[
+        dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
+    ] = field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+
+
+def shipped() -> dict[str, Path]:
+    """Recipe name → file, for the recipes that come with hfft."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def locate(name: str) -> tuple[str, Path]:
+    """(recipe name, file) of a name, a path or a run folder."""
+    path = Path(name)
+    if path.is_dir() and (path / "recipe.yaml").is_file():
+        return path.resolve().name, path / "recipe.yaml"
+    if path.is_file():
+        return path.stem, path
+    known = shipped()
+    if name in known:
+        return name, known[name]
+    if path.is_dir():
+        raise InputError(f"{name} is a folder without recipe.yaml: expected a run folder, a recipe file or a name")
+    raise InputError(
+        f"no recipe {name!r}{meant(name, known)}: it is neither a file here nor one of {listed(known, limit=40)}"
+    )
+
+
+def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
+    """Read, override and check a recipe.
+
+    name: a shipped name, a path to a YAML file, or a run folder. overrides: words such as
+    "train.learning_rate=3e-5". Raises InputError that lists every mistake at once.
+    """
+    _, path = locate(name)
+    tree = read_yaml(path)
+    for word in overrides:
+        _override(tree, word)
+    return build(tree, str(path))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
+        raise InputError(f"{path} is not readable as YAML{place}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected a mapping with task, data and model, got {type(tree).__name__}")
+    return tree
+
+
+def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
+    """Check a plain mapping and freeze it; raises InputError naming every mistake."""
+    mistakes = []
+    recipe = None
+    try:
+        recipe = TypeAdapter(Recipe).validate_python(tree)
+    except ValidationError as error:
+        mistakes += [_sentence(item) for item in error.errors(include_url=False)]
+    train = tree.get("train") or {}
+    if isinstance(train, dict):
+        checked, problems = trainer_options.check(train)
+        mistakes += problems
+    metrics = tree.get("metrics")
+    rooms_of = {
+        "task": ("modalities", [tree.get("task")]),
+        "loss": ("losses", [tree.get("loss")]),
+        "metrics": ("metrics", metrics if isinstance(metrics, list) else []),
+    }
+    for key, (room, wanted) in rooms_of.items():
+        for name in wanted:
+            if isinstance(name, str) and name not in (known := rooms.names(room)):
+                mistakes.append(f"{key}: no {name!r}{meant(name, known)}; known: {listed(known, limit=40)}")
+    if mistakes or recipe is None:
+        raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
+    return dataclasses.replace(recipe, train=checked)
+
+
+def dump(recipe: Recipe) -> str:
+    """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
+    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def _override(tree: dict[str, Any], word: str) -> None:
+    key, sign, text = word.partition("=")
+    if not sign or not key:
+        raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
+    *sections, last = key.split(".")
+    at = tree
+    for section in sections:
+        at = at.setdefault(section, {})
+        if not isinstance(at, dict):
+            raise InputError(f"{word!r}: {section} is a value, not a section")
+    try:
+        at[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        at[last] = text
+
+
+def _sentence(item: Any) -> str:
+    """One pydantic error as a sentence with the key's path, what came and what was expected."""
+    path = [str(part) for part in item["loc"] if not str(part).startswith(("dict[", "list["))]
+    key = ".".join(path)
+    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        section = Recipe
+        for part in path[:-1]:
+            section = {"data": Data, "model": Model, "split": Split}.get(part, section)
+        known = [entry.name for entry in dataclasses.fields(section)]
+        return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
+    if item["type"] in ("missing", "missing_argument"):
+        return f"{key}: is missing"
+    came = item.get("input")
+    shown = "" if isinstance(came, (dict, list)) or "ArgsKwargs" in type(came).__name__ else f", got {came!r}"
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{key or 'recipe'}: {text[0].lower()}{text[1:]}{shown}"

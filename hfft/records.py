@@ -1,0 +1,197 @@
+"""The plain data that stages hand on, and its form on disk. numpy and pyarrow only.
+
+`Predictions` is the narrow waist: whatever is said about a model is computed from it. A `RunFolder` knows where each
+file of a run lives; every file is readable without hfft.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfft.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+SCORE = "score_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row per example of one split.
+
+    ids: row ids, str (n,). labels, predicted: class indices into `names`, int (n,). scores: probabilities,
+    float32 (n, classes), rows sum to 1. names: class names, in the order of the model's outputs.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    scores: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.labels)
+
+    def write(self, path: Path) -> None:
+        """Columns: id, label and prediction (names), then score_<class>."""
+        names = np.asarray(self.names, dtype=object)
+        columns = {"id": self.ids, "label": names[self.labels], "prediction": names[self.predicted]}
+        columns |= {SCORE + name: self.scores[:, index] for index, name in enumerate(self.names)}
+        write_whole(path, lambda target: pq.write_table(pa.table(columns), target))
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: run `hfft eval {path.parent.parent}` first")
+        table = pq.read_table(path)
+        names = tuple(name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE))
+        index = {name: place for place, name in enumerate(names)}
+        labels, predicted = (
+            np.array([index[name] for name in table[column].to_pylist()], dtype=np.int64)
+            for column in ("label", "prediction")
+        )
+        scores = np.column_stack([table[SCORE + name].to_numpy() for name in names])
+        return cls(np.array(table["id"].to_pylist(), dtype=object), labels, predicted, scores, names)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number that may be shown: value and 95 % interval in [0, 1] (None where undefined), n rows, method."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What was dealt where. counts: split → class → rows; fingerprints: split → digest of its row ids."""
+
+    method: dict[str, Any]
+    counts: dict[str, dict[str, int]]
+    fingerprints: dict[str, str]
+    findings: list[str] = field(default_factory=list)
+
+    def size(self, split: str) -> int:
+        return sum(self.counts[split].values())
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where each file of a run lives."""
+
+    root: Path
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @property
+    def split(self) -> Path:
+        return self.root / "split.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.root / "environment.json"
+
+    def predictions(self, split: str) -> Path:
+        return self.root / "predictions" / f"{split}.parquet"
+
+    def mistakes(self, split: str) -> Path:
+        return self.root / "predictions" / f"{split}_mistakes.parquet"
+
+    @classmethod
+    def existing(cls, name: str | Path) -> RunFolder:
+        """The run folder `name`, finished: its model/ is there. Raises InputError otherwise."""
+        run = cls(Path(name))
+        if not (run.root / "recipe.yaml").is_file():
+            raise InputError(f"{name} is not a run folder (no recipe.yaml): expected the folder `hfft run` wrote")
+        if not (run.model / "config.json").is_file():
+            raise InputError(f"{name} holds an unfinished run: finish it with `hfft run {name} --resume`")
+        return run
+
+    def write_scores(self, split: str, scores: dict[str, Score]) -> None:
+        """Put one split's scores into metrics.json, leaving the other splits as they are."""
+        tree = read_json(self.metrics) if self.metrics.is_file() else {}
+        tree[split] = {name: dataclasses.asdict(score) for name, score in scores.items()}
+        write_json(self.metrics, {name: tree[name] for name in sorted(tree)})
+
+    def read_scores(self) -> dict[str, dict[str, Score]]:
+        """split → metric → Score; empty when nothing has been scored."""
+        if not self.metrics.is_file():
+            return {}
+        return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
+
+    def openings(self) -> list[dict[str, Any]]:
+        """The ledger: one entry per opening of the test split, oldest first."""
+        if not self.ledger.is_file():
+            return []
+        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines() if line]
+
+    def append_opening(self, entry: dict[str, Any]) -> None:
+        """Append one line and flush it to disk before returning."""
+        with self.ledger.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def fingerprint(ids: Sequence[str]) -> str:
+    """Digest of a set of row ids, independent of their order."""
+    digest = hashlib.sha256()
+    for row in sorted(ids):
+        digest.update(row.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not readable: {error}") from error
+
+
+def write_json(path: Path, tree: Any) -> None:
+    text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def write_whole(path: Path, write: Any) -> None:
+    """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write(temporary)
+    os.replace(temporary, path)

@@ -1,0 +1,99 @@
+"""The `train:` section, checked against the installed `transformers.TrainingArguments`.
+
+In: a plain mapping. Out: the same mapping with values of the declared types, and a list of mistakes. The class is
+read as source, not imported: its import costs seconds, and a mistyped key should be told at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from hfft.errors import meant
+
+# Set by hfft itself, or unsafe in a file that is shared: a token in the arguments ends up in a pushed pickle.
+RESERVED = {
+    "output_dir": "use --output-dir",
+    "seed": "write seed: at the top level",
+    "data_seed": "write seed: at the top level",
+    "do_train": "hfft run trains",
+    "do_eval": "hfft run validates",
+    "do_predict": "hfft eval opens the test split",
+    "resume_from_checkpoint": "use --resume",
+    "remove_unused_columns": "hfft passes exactly the columns the model takes",
+    "label_names": "labels come from the data",
+    "disable_tqdm": "hfft draws the progress line",
+    "push_to_hub": "not part of this version",
+    "hub_token": "never in a recipe: use `hf auth login` or HF_TOKEN",
+    "hub_model_id": "not part of this version",
+    "use_cpu": "set by the hardware found",
+    "train_sampling_strategy": "hfft trains on plain shuffled batches",
+}
+SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
+# Old habits of version 4 and what they are called now.
+RENAMED = {
+    "evaluation_strategy": "eval_strategy",
+    "warmup_ratio": "warmup_steps (a value below 1 is a share of all steps)",
+    "no_cuda": "nothing: the hardware found is used",
+    "batch_size": "per_device_train_batch_size",
+    "epochs": "num_train_epochs",
+    "lr": "learning_rate",
+}
+
+
+@functools.cache
+def fields() -> dict[str, list[str]]:
+    """TrainingArguments field → names in its annotation, such as {"warmup_steps": ["float"]}."""
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("transformers is not installed")
+    source = (Path(spec.origin).parent / "training_args.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments":
+            return {
+                line.target.id: [part.strip() for part in ast.unparse(line.annotation).split("|")]
+                for line in node.body
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+            }
+    raise RuntimeError("TrainingArguments not found in transformers/training_args.py")
+
+
+def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """(values with declared types, mistakes). YAML reads 5e-5 as text and `no` as False; both are put right."""
+    known, out, mistakes = fields(), {}, []
+    for key, value in train.items():
+        if key in RESERVED:
+            mistakes.append(f"train.{key}: cannot be set here; {RESERVED[key]}")
+        elif key in RENAMED and key not in known:
+            mistakes.append(f"train.{key}: unknown key; it is called {RENAMED[key]}")
+        elif key not in known:
+            mistakes.append(f"train.{key}: not a field of transformers.TrainingArguments{meant(key, known)}")
+        else:
+            try:
+                out[key] = _typed(value, known[key])
+            except ValidationError as error:
+                expected = " or ".join(known[key])
+                mistakes.append(f"train.{key}: expected {expected}, got {error.errors()[0]['input']!r}")
+    return out, mistakes
+
+
+def _typed(value: Any, parts: list[str]) -> Any:
+    """`value` as the first simple type of the annotation; other annotations are left to TrainingArguments."""
+    simple = [SIMPLE[part] for part in parts if part in SIMPLE]
+    if value is None and "None" in parts:
+        return None
+    if value is False and "bool" not in parts and "str" in parts:
+        return "no"
+    if any(part.startswith(("dict", "list")) for part in parts) and isinstance(value, (dict, list)):
+        return value
+    if len(simple) == 1:
+        strict = ConfigDict(strict=simple[0] in (bool, str))
+        if simple[0] is not bool and isinstance(value, bool):
+            return TypeAdapter(simple[0], config=ConfigDict(strict=True)).validate_python(value)
+        return TypeAdapter(simple[0], config=strict).validate_python(value)
+    return value
