@@ -108,6 +108,10 @@ class RunFolder:
         return self.root / "metrics.json"
 
     @property
+    def baselines(self) -> Path:
+        return self.root / "baselines.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 
