@@ -1,0 +1,93 @@
+"""Texts, or pairs of texts, into classes.
+
+In: rows with `text` and perhaps `text_pair`. Out: what a text classifier of transformers takes. A modality must not
+know where rows come from, how they were split or what is done with the outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from hfft.errors import InputError
+from hfft.recipe import Model
+
+ROLES = {"text": True, "text_pair": False}  # role → must it be there
+AUTO_CLASS = "AutoModelForSequenceClassification"
+PIPELINE = "text-classification"
+PROCESSOR = "AutoTokenizer"
+
+
+def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
+    """Raise InputError unless the text columns hold text; return the rows unchanged."""
+    for role in ROLES:
+        if role in rows.column_names and getattr(rows.features[role], "dtype", "") not in ("string", "large_string", "null"):
+            kind = getattr(rows.features[role], "dtype", rows.features[role])
+            raise InputError(f"column for {role!r} holds {kind}: expected text")
+    return rows
+
+
+def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Per row: content (digest of the exact input), key (digest that equal texts share), problem (or None).
+
+    Texts are equal when they agree after NFKC, case folding and collapsing white space.
+    """
+    texts = [batch[role] for role in ROLES if role in batch]
+    out: dict[str, list[Any]] = {"content": [], "key": [], "problem": []}
+    for parts in zip(*texts, strict=True):
+        parts = [part or "" for part in parts]
+        plain = [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
+        out["content"].append(_digest(parts))
+        out["key"].append(_digest(plain))
+        out["problem"].append(None if plain[0] else "the text is empty")
+    return out
+
+
+def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
+    """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only."""
+    longest = model.max_length or min(processor.model_max_length, 512)
+
+    def tokenise(batch: dict[str, list[Any]]) -> dict[str, Any]:
+        pairs = [batch["text_pair"]] if "text_pair" in batch else []
+        return dict(processor(batch["text"], *pairs, truncation=True, max_length=longest))
+
+    kept = [name for name in rows.column_names if name != "labels"]
+    # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
+    processor("", truncation=True, max_length=longest)
+    return rows.map(tokenise, batched=True, remove_columns=kept, desc=None)
+
+
+def lengths(prepared: datasets.Dataset) -> list[int]:
+    """Tokens per row: rows of like length are predicted together."""
+    return [len(ids) for ids in prepared["input_ids"][:]]
+
+
+def collator(processor: Any) -> Any:
+    """Pads each batch to its own longest row."""
+    from transformers import DataCollatorWithPadding
+
+    return DataCollatorWithPadding(processor)
+
+
+def preview(row: dict[str, Any]) -> dict[str, Any]:
+    """What a person is shown of a row."""
+    return {"text": row["text"], "text_pair": row.get("text_pair"), "image": None}
+
+
+def as_rows(inputs: list[Any]) -> datasets.Dataset:
+    """Texts, or (text, text_pair) tuples, as rows."""
+    if inputs and isinstance(inputs[0], (tuple, list)):
+        first, second = zip(*inputs, strict=True)
+        return datasets.Dataset.from_dict({"text": list(first), "text_pair": list(second)})
+    if not all(isinstance(text, str) for text in inputs):
+        raise InputError("expected a list of texts, or of (text, text_pair) tuples")
+    return datasets.Dataset.from_dict({"text": list(inputs)})
+
+
+def _digest(parts: list[str]) -> str:
+    # A lone surrogate has no UTF-8 form; it still has to hash.
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,98 @@
+"""Pictures into classes.
+
+In: rows with an `image` (bytes or a path, not decoded). Out: `pixel_values` as the checkpoint's own processor makes
+them. A modality must not know where rows come from, how they were split or what is done with the outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from hfft import pictures
+from hfft.errors import InputError
+from hfft.recipe import Model
+
+ROLES = {"image": True}
+AUTO_CLASS = "AutoModelForImageClassification"
+PIPELINE = "image-classification"
+PROCESSOR = "AutoImageProcessor"
+PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
+
+
+def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
+    """Images undecoded; a column of text is taken for paths, absolute, from here, or from the table's folder."""
+    feature = rows.features["image"]
+    if isinstance(feature, datasets.Image):
+        return rows.cast_column("image", datasets.Image(decode=False))
+    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
+        return rows.cast_column("image", datasets.Image(decode=False))
+    if getattr(feature, "dtype", "") not in ("string", "large_string"):
+        raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
+    found = [path if path is None or Path(path).is_file() or base is None else str(base / path) for path in rows["image"][:]]
+    images = [{"path": path or "", "bytes": None} for path in found]
+    return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Per row: content and key (digest of the decoded pixels, not of the file), problem (or None)."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(_inspect_one, batch["image"]))
+    return {"content": [d for d, _ in found], "key": [d for d, _ in found], "problem": [p for _, p in found]}
+
+
+def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
+    """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
+
+    def transform(batch: dict[str, list[Any]]) -> dict[str, Any]:
+        images = [pictures.rgb(source) for source in batch["image"]]
+        out = {"pixel_values": list(processor(images, return_tensors="pt")["pixel_values"])}
+        return out | ({"labels": batch["labels"]} if "labels" in batch else {})
+
+    kept = [name for name in ("image", "labels") if name in rows.column_names]
+    return rows.select_columns(kept).with_transform(transform)
+
+
+def lengths(prepared: datasets.Dataset) -> None:
+    """All pictures have one size: their order does not matter."""
+
+
+def collator(processor: Any) -> Any:
+    """Stacks pixels and labels."""
+    from transformers import default_data_collator
+
+    return default_data_collator
+
+
+def preview(row: dict[str, Any]) -> dict[str, Any]:
+    """What a person is shown of a row."""
+    return {"text": None, "text_pair": None, "image": pictures.thumbnail(pictures.rgb(row["image"]))}
+
+
+def as_rows(inputs: list[Any]) -> datasets.Dataset:
+    """Paths, bytes or PIL pictures as rows."""
+    images = [
+        {"path": str(x), "bytes": None}
+        if isinstance(x, (str, os.PathLike))
+        else {"path": None, "bytes": x}
+        if isinstance(x, bytes)
+        else datasets.Image().encode_example(x)
+        for x in inputs
+    ]
+    return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def _inspect_one(source: dict[str, Any]) -> tuple[str, str | None]:
+    try:
+        image = pictures.rgb(source)
+    except ValueError as error:
+        where = f"{source['path']}: " if source["path"] else ""
+        return "", f"{where}{error}"
+    digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
+    digest.update(image.tobytes())
+    return digest.hexdigest(), None

@@ -1,0 +1,129 @@
+"""Images as data: class folders, rows of pixel numbers, and decoding one picture safely.
+
+In: paths, bytes or numbers. Out: `datasets.Dataset` rows or RGB pictures. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from PIL import Image, ImageOps
+
+from hfft.errors import InputError, listed
+
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
+    ("validation", "val", "valid", "dev", "eval"), "validation"
+)
+# Pillow only warns above this many pixels and then decodes; a 94 KiB file can hold 100 million of them.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
+
+
+def rgb(source: dict[str, Any]) -> Image.Image:
+    """Decode {"bytes": …, "path": …} upright, as RGB, transparency on white, 16 bits scaled to 8, first frame.
+
+    Raises ValueError with a reason a person can act on.
+    """
+    try:
+        data = source["bytes"] if source["bytes"] is not None else Path(source["path"]).read_bytes()
+        if not data:
+            raise ValueError("the image is empty (0 bytes)")
+        with Image.open(io.BytesIO(data)) as opened:
+            return flatten(ImageOps.exif_transpose(opened))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(f"the image is too large (more than {limit} million pixels)") from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError("the file is not an image") from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"the image is broken ({' '.join(str(error).split())[:80]})") from error
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Any mode as 8-bit RGB. `convert("RGB")` alone would clip 16 bits to white and turn transparent into black."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        top = 255.0 if values.max(initial=0) <= 255 else 65535.0 if values.max() <= 65535 else float(values.max())
+        image = Image.fromarray((values.clip(0) * (255.0 / top)).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return image.convert("RGB")
+
+
+def thumbnail(image: Image.Image, side: int = 96) -> bytes:
+    """A small PNG or JPEG, whichever fits the picture: tiny ones are enlarged without smoothing."""
+    out = io.BytesIO()
+    if max(image.size) <= side // 2:
+        scale = side // max(image.size)
+        image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(out, "PNG")
+        return out.getvalue()
+    small = image.copy()
+    small.thumbnail((side, side))
+    small.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
+    """One class per folder, or with `predefined` root/SPLIT/CLASS. Adds the column `split` then.
+
+    Listed here because `datasets` takes a class folder named `test` for a split and drops the other classes.
+    """
+    parts = _folders(root)
+    rows: list[dict[str, Any]] = []
+    if predefined:
+        for part in parts:
+            if part.name.lower() not in SPLIT_NAMES:
+                raise InputError(f"{part}: data.split.by is predefined: expected folders train, validation and test")
+            rows += [row | {"split": SPLIT_NAMES[part.name.lower()]} for row in _classes(part)]
+    else:
+        if parts and all(p.name.lower() in SPLIT_NAMES for p in parts) and not any(_files(p, "*") for p in parts):
+            held = listed(p.name for p in parts)
+            raise InputError(f"{root} holds {held}: type data.split.by=predefined to use these folders as splits")
+        rows = list(_classes(root))
+    if not rows:
+        raise InputError(f"{root}: no images found; expected {root.name}/CLASS/picture.jpg ({listed(ENDINGS)})")
+    features = FEATURES | ({"split": datasets.Value("string")} if predefined else {})
+    return datasets.Dataset.from_list(rows, features=datasets.Features(features))
+
+
+def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, shown: str) -> datasets.Dataset:
+    """Rows of pixel numbers as lossless images under `image`; every column but `label` is a pixel, row by row.
+
+    shape: (height, width) or (height, width, channels). Raises InputError when count or range do not fit.
+    """
+    columns = [name for name in table.column_names if name != label]
+    if len(columns) != math.prod(shape):
+        raise InputError(
+            f"{shown}: data.pixels {list(shape)} needs {math.prod(shape)} columns beside {label!r}, it has {len(columns)}"
+        )
+    values = np.column_stack([column.to_numpy() for column in table.with_format("arrow")[:].select(columns).columns])
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+        raise InputError(f"{shown}: expected numbers from 0 to 255 in the {len(columns)} pixel columns")
+    pictures = [Image.fromarray(row) for row in values.astype(np.uint8).reshape(-1, *shape)]
+    encoded = [datasets.Image().encode_example(picture) for picture in pictures]
+    return datasets.Dataset.from_dict({"image": encoded}, features=datasets.Features({"image": FEATURES["image"]}))
+
+
+def _classes(root: Path) -> Iterable[dict[str, Any]]:
+    for folder in _folders(root):
+        for path in _files(folder, "**/*"):
+            yield {"image": {"path": str(path), "bytes": None}, "label": folder.name}
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    found = (p for p in folder.glob(pattern) if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
+    return sorted(p for p in found if p.is_file())

