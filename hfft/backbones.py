@@ -1,0 +1,215 @@
+"""A model reference becomes a model with the right head, and the processor that makes its inputs.
+
+In: `Model` (Hub id, `timm/…`, folder, `pkg://…`), the task's Auto classes and the class names. Out: a `Backbone`.
+The class order is the model's own where it already knows exactly these classes: labels meet by name, never by position.
+It must not know about data or training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from hfft import lite0, references
+from hfft.errors import InputError, listed
+from hfft.recipe import Model
+
+TIMM = "timm/"
+SAFE = {"trust_remote_code": False}
+DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """model: with `config.id2label` set. processor: tokenizer or image processor. notes: what was done to the head."""
+
+    model: Any
+    processor: Any
+    notes: tuple[str, ...]
+
+
+def load(spec: Model, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
+    """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    path = references.resolve(spec.name)
+    _check_digest(spec, path)
+    try:
+        if Path(path).suffix in (".pth", ".pt", ".bin"):
+            return _from_state(spec, Path(path), labels)
+        if path.startswith(TIMM) and not spec.pretrained:
+            return _from_timm_name(spec, path.removeprefix(TIMM), labels)
+        return _from_pretrained(spec, path, modality, labels)
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        raise InputError(_unreachable(spec, path, error)) from error
+
+
+def reload(folder: Path, modality: ModuleType) -> Backbone:
+    """The saved model as any user would load it."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
+        processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
+    except DOES_NOT_FIT + (OSError,) as error:
+        raise InputError(f"{folder}: the model cannot be loaded: {_short(error)}") from error
+    return Backbone(model.eval(), processor, ())
+
+
+def class_order(model: Any) -> tuple[str, ...]:
+    """Class names in the order of the model's outputs."""
+    return tuple(str(model.config.id2label[index]) for index in range(len(model.config.id2label)))
+
+
+def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
+    source = {"revision": spec.revision} if spec.revision else {}
+    try:
+        known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
+        matched = known is not None and set(known) == set(labels)
+        order = known if matched and known is not None else labels
+        names = {"id2label": dict(enumerate(order)), "label2id": {name: i for i, name in enumerate(order)}}
+        config = transformers.AutoConfig.from_pretrained(
+            path, num_labels=len(order), **names, **source, **SAFE, **spec.config
+        )
+        _check_config(spec, config)
+        _size_timm(config, spec.image_size)
+        processor = _processor(spec, path, modality, config, source)
+        if not spec.pretrained:
+            return Backbone(_auto(modality).from_config(config, **SAFE), processor, ("random weights",))
+        model, info = _auto(modality).from_pretrained(
+            path, config=config, ignore_mismatched_sizes=True, output_loading_info=True, use_safetensors=True,
+            dtype=torch.float32, **source, **SAFE,
+        )  # fmt: skip
+    except DOES_NOT_FIT as error:
+        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {_short(error)}") from error
+    return Backbone(model, processor, _head(model, info, known, matched, modality))
+
+
+def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, modality: ModuleType) -> tuple[str, ...]:
+    """Start the head anew where its classes are not ours, and say so."""
+    fresh = sorted({str(key[0] if isinstance(key, tuple) else key) for key in (*info["mismatched_keys"], *info["missing_keys"])})
+    if not fresh and not matched:
+        # Same size, other classes: the shapes fit, so nothing was replaced, but the rows mean something else.
+        fresh = _restart_head(model, modality)
+    total = sum(1 for _ in model.parameters())
+    if len(fresh) > total // 2:
+        raise InputError(f"the checkpoint has no weights for {type(model).__name__} ({len(fresh)} of {total} tensors missing)")
+    if not fresh:
+        return ("the head is the checkpoint's own: it knows exactly these classes",)
+    had = f"; the checkpoint's had {listed(known, 5)}" if known and info["mismatched_keys"] or known and not info["missing_keys"] else ""
+    return (f"the head is new ({listed(fresh, 4)}{had})",)
+
+
+def _restart_head(model: Any, modality: ModuleType) -> list[str]:
+    """Random weights in every tensor whose shape depends on the number of classes; returns their names."""
+    config = type(model.config).from_dict(model.config.to_dict())
+    new = _auto(modality).from_config(config).state_dict()
+    config.num_labels = model.config.num_labels + 1
+    wider = _auto(modality).from_config(config).state_dict()
+    names = [name for name in new if new[name].shape != wider[name].shape]
+    model.load_state_dict({name: new[name] for name in names}, strict=False)
+    return names
+
+
+def _from_timm_name(spec: Model, name: str, labels: tuple[str, ...]) -> Backbone:
+    """A timm architecture with random weights: needs no network."""
+    import timm
+
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name.split('.')[0]}*")
+        raise InputError(f"model.name: timm has no architecture {name!r}; it has {listed(close or timm.list_modules())}")
+    cfg = timm.get_pretrained_cfg(name).to_dict()
+    return _timm(spec, name.split(".")[0], cfg, labels, ("random weights",))
+
+
+def _from_state(spec: Model, path: Path, labels: tuple[str, ...]) -> Backbone:
+    """A bare state dict whose layout is known."""
+    if not path.is_file():
+        raise InputError(f"model.name {spec.name!r}: no such file (current folder: {Path.cwd()})")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not lite0.recognises(state):
+        raise InputError(f"{path.name}: expected EfficientNet-Lite0 weights; save other models with save_pretrained()")
+    built = _timm(spec, lite0.ARCHITECTURE, lite0.PREPROCESSING, labels, ())
+    weights = {key: value for key, value in lite0.renamed(state).items() if not key.startswith("classifier.")}
+    missing, unexpected = built.model.timm_model.load_state_dict(weights, strict=False)
+    if unexpected or set(missing) != {"classifier.weight", "classifier.bias"}:
+        raise InputError(f"{path.name}: these tensors do not fit {lite0.ARCHITECTURE}: {listed([*missing, *unexpected], 5)}")
+    return Backbone(built.model, built.processor, ("the head is new (classifier; the checkpoint's had 1,000 ImageNet classes)",))
+
+
+def _timm(spec: Model, architecture: str, cfg: dict[str, Any], labels: tuple[str, ...], notes: tuple[str, ...]) -> Backbone:
+    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    config = transformers.TimmWrapperConfig.from_dict(
+        {"architecture": architecture, "pretrained_cfg": dict(cfg), **spec.config}, num_labels=len(labels), **names
+    )
+    _size_timm(config, spec.image_size)
+    model = transformers.TimmWrapperForImageClassification(config)
+    return Backbone(model, transformers.TimmWrapperImageProcessor(config.pretrained_cfg, architecture), notes)
+
+
+def _size_timm(config: Any, side: int | None) -> None:
+    """Ask a timm model for whole pictures of `side` pixels: cutting the border off is for ImageNet's benchmark."""
+    if side and getattr(config, "pretrained_cfg", None):
+        config.pretrained_cfg = {**config.pretrained_cfg, "input_size": [3, side, side], "crop_pct": 1.0}
+
+
+def _processor(spec: Model, path: str, modality: ModuleType, config: Any, source: dict[str, Any]) -> Any:
+    if config.model_type == "timm_wrapper" and modality.PROCESSOR == "AutoImageProcessor":
+        return transformers.TimmWrapperImageProcessor(config.pretrained_cfg, config.architecture)
+    processor = getattr(transformers, modality.PROCESSOR).from_pretrained(path, **source, **SAFE)
+    side = spec.image_size
+    if side and hasattr(processor, "size"):
+        shortest = "shortest_edge" in dict(processor.size)
+        processor.size = {"shortest_edge": side} if shortest else {"height": side, "width": side}
+        if getattr(processor, "crop_size", None):
+            processor.crop_size = {"height": side, "width": side}
+    return processor
+
+
+def _auto(modality: ModuleType) -> Any:
+    return getattr(transformers, modality.AUTO_CLASS)
+
+
+def _names_of(config: Any) -> tuple[str, ...] | None:
+    """The classes a checkpoint was trained for, or None when it only has placeholders."""
+    names = tuple(str(config.id2label[index]) for index in sorted(config.id2label)) if config.id2label else ()
+    return None if all(name == f"LABEL_{index}" for index, name in enumerate(names)) else names
+
+
+def _check_config(spec: Model, config: Any) -> None:
+    unknown = [key for key in spec.config if key not in config.to_dict()]
+    if unknown:
+        raise InputError(f"model.config: {config.model_type} has no {unknown[0]!r}; it has {listed(config.to_dict(), 60)}")
+
+
+def _check_digest(spec: Model, path: str) -> None:
+    """Refuse local weights other than the recipe's."""
+    if spec.sha256 is None:
+        return
+    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise InputError(f"model.sha256 is set, but {spec.name} is not a local file or folder with model.safetensors")
+    if (found := references.sha256(file)) != spec.sha256:
+        raise InputError(f"{file.name} of {spec.name}: sha256 is {found}, but the recipe expects {spec.sha256}")
+
+
+def _unreachable(spec: Model, path: str, error: Exception) -> str:
+    if Path(path).is_dir():
+        return f"model.name {spec.name!r}: the folder holds no loadable model ({_short(error)})"
+    if spec.name.startswith((".", "/", "~")):
+        return f"model.name {spec.name!r}: no such folder (current folder: {Path.cwd()})"
+    return (
+        f"model.name {spec.name!r}: not a local folder, and not to be had from the Hugging Face Hub ({_short(error)}). "
+        "Check the name and the network, or name a folder or pkg:// reference"
+    )
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 240 else text[:237] + "…"
