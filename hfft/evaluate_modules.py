@@ -37,7 +37,7 @@ def load(name: str, names: tuple[str, ...]) -> evaluate.Metric:
             )
 
         def _compute(self, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
-            counts = count(np.asarray(references), np.asarray(predictions), len(names))
+            counts = count(np.asarray(references, np.int64), np.asarray(predictions, np.int64), len(names))
             return scoring.points(counts, [name], names)
 
     # `evaluate` names a metric after its class.

@@ -20,11 +20,10 @@ import numpy as np
 from hfft import rooms
 from hfft.counts import Counts, confusion, count
 from hfft.errors import listed
-from hfft.intervals import Interval, Proportion, bca, wilson
+from hfft.intervals import FEW_ERRORS, Interval, Proportion, bca, wilson
 from hfft.records import Predictions, Score
 
 FEW_ROWS = 30
-FEW_ERRORS = 10
 SHOWN = 5
 
 
@@ -113,8 +112,8 @@ def notes(predictions: Predictions) -> list[str]:
         said.append(f"{_classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")
     if errors < FEW_ERRORS:
         said.append(
-            f"Only {errors} of {predictions.n:,} rows {'is' if errors == 1 else 'are'} wrong: with fewer than "
-            f"{FEW_ERRORS} errors the bootstrap intervals of averages may be too narrow; trust the Wilson ones."
+            f"Only {errors} of {predictions.n:,} rows {'is' if errors == 1 else 'are'} wrong: a bootstrap cannot see "
+            "errors this rare, so the intervals of averages over classes are widened to what the rarest class allows."
         )
     return said
 

@@ -1,0 +1,195 @@
+"""Intervals against oracles (scipy, statsmodels), and against the truth in simulations."""
+
+import time
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
+from hfft.counts import Counts, confusion
+from hfft.intervals import FEW_ERRORS, bca, blind_rows, wilson
+
+
+def accuracy(counts: Counts) -> dict[str, np.ndarray]:
+    return {"accuracy": counts.hits.sum(axis=-1) / np.maximum(counts.n, 1)}
+
+
+def f1_macro(counts: Counts) -> dict[str, np.ndarray]:
+    each = 2 * counts.hits / np.maximum(counts.support + counts.predicted, 1)
+    return {"f1_macro": each.mean(axis=-1)}
+
+
+def both(counts: Counts) -> dict[str, np.ndarray]:
+    return accuracy(counts) | f1_macro(counts)
+
+
+def matrices(fewest: int):
+    sizes = st.integers(fewest, 5)
+    rows = sizes.flatmap(
+        lambda k: st.lists(st.lists(st.integers(0, 30), min_size=k, max_size=k), min_size=k, max_size=k)
+    )
+    return rows.map(np.array)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_wilson_equals_scipy_and_statsmodels(confidence):
+    for trials in (1, 2, 7, 30, 1000):
+        for successes in {0, 1, trials // 3, trials - 1, trials}:
+            ours = wilson(successes, trials, confidence)
+            scipys = scipy.stats.binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+            statsmodels = proportion_confint(successes, trials, alpha=1 - confidence, method="wilson")
+            assert ours == pytest.approx((scipys.low, scipys.high), abs=1e-12)
+            assert ours == pytest.approx(statsmodels, abs=1e-12)
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_wilson_holds_the_share_and_stays_in_range(a, b):
+    successes, trials = min(a, b), max(a, b)
+    low, high = wilson(successes, trials)
+    assert 0 <= low <= high <= 1
+    assert trials == 0 or low <= successes / trials <= high
+
+
+def test_wilson_refuses_more_successes_than_trials():
+    with pytest.raises(ValueError, match="3 of 2"):
+        wilson(3, 2)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_bca_agrees_with_scipy_on_rows(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
+    predicted = np.where(rng.random(300) < 0.75, labels, rng.integers(0, 3, 300))
+
+    def on_rows(labels, predicted, axis=-1):
+        hits, support, guessed = (
+            np.stack([mask(k).sum(axis=axis) for k in range(3)], axis=-1)
+            for mask in (
+                lambda k: (labels == k) & (predicted == k),
+                lambda k: labels == k,
+                lambda k: predicted == k,
+            )
+        )
+        return f1_macro(Counts(hits, support, guessed))["f1_macro"]
+
+    oracle = scipy.stats.bootstrap(
+        (labels, predicted), on_rows, paired=True, vectorized=True, n_resamples=10_000, method="BCa", rng=rng
+    ).confidence_interval
+    ours = bca(confusion(labels, predicted, 3), f1_macro, resamples=10_000)["f1_macro"]
+    # An end of 10,000 resamples has a Monte-Carlo error of about 2 % of the width.
+    assert (ours.low, ours.high) == pytest.approx((oracle.low, oracle.high), abs=0.08 * (oracle.high - oracle.low))
+    assert ours.method == "BCa bootstrap, 10000 resamples"
+
+
+def test_two_ways_of_drawing_are_one_distribution():
+    """Few rows per cell are drawn as rows, many as cells; a matrix on either side of the switch must not jump."""
+    many = np.array([[60, 8, 4], [6, 50, 5], [3, 2, 12]])
+    few = many // 2 + np.eye(3, dtype=int)
+    assert many.sum() >= 10 * 9 > few.sum() - 1
+    wide, narrow = bca(few, f1_macro)["f1_macro"], bca(many, f1_macro)["f1_macro"]
+    ratio = (wide.high - wide.low) / (narrow.high - narrow.low)
+    assert ratio == pytest.approx(np.sqrt(many.sum() / few.sum()), rel=0.12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(matrices(fewest=1))
+def test_bca_holds_the_value_whatever_the_matrix(matrix):
+    if matrix.sum() == 0:
+        with pytest.raises(ValueError, match="no rows"):
+            bca(matrix, both)
+        return
+    point = both(Counts(np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)))
+    for name, spread in bca(matrix, both, resamples=200).items():
+        assert 0 <= spread.low <= point[name] <= spread.high <= 1 + 1e-12
+        assert spread.high > spread.low, "no interval without width"
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrices(fewest=2), st.randoms(use_true_random=False))
+def test_renaming_classes_moves_no_end_beyond_chance(matrix, random):
+    """The draws differ, so ends may differ by Monte-Carlo error; the wideners and the acceleration may not."""
+    if matrix.sum() - np.trace(matrix) < FEW_ERRORS or np.trace(matrix) < FEW_ERRORS:
+        return
+    order = list(range(len(matrix)))
+    random.shuffle(order)
+    here, there = (bca(m, accuracy)["accuracy"] for m in (matrix, matrix[np.ix_(order, order)]))
+    assert (here.low, here.high) == pytest.approx((there.low, there.high), abs=0.25 * (here.high - here.low))
+    assert blind_rows(matrix) == blind_rows(matrix[np.ix_(order, order)])
+
+
+def test_a_duplicated_test_set_gives_a_narrower_interval():
+    matrix = np.array([[30, 6], [4, 20]])
+    spreads = [bca(matrix * times, f1_macro)["f1_macro"] for times in (1, 4)]
+    widths = [spread.high - spread.low for spread in spreads]
+    assert widths[0] / widths[1] == pytest.approx(2, rel=0.15)
+
+
+def test_same_seed_same_bytes_and_chunks_do_not_matter(monkeypatch):
+    matrix = np.random.default_rng(0).integers(0, 9, (6, 6)) + 20 * np.eye(6, dtype=int)
+    for cells in (matrix, matrix * 10):  # drawn as rows, and as cells
+        first = bca(cells, both, seed=3)
+        assert first == bca(cells, both, seed=3) != bca(cells, both, seed=4)
+        with monkeypatch.context() as patch:
+            patch.setattr("hfft.intervals.CHUNK", 1000)
+            assert bca(cells, both, seed=3) == first
+
+
+def test_a_perfect_score_is_not_certain():
+    """20 of 20 right: the bootstrap alone says [1, 1]; the truth may well be 0.85."""
+    spread = bca(np.diag([10, 10]), both)
+    assert spread["accuracy"][:2] == pytest.approx(wilson(20, 20))
+    assert spread["f1_macro"].method == "BCa bootstrap, 2000 resamples, widened to Wilson on 20 rows"
+    lopsided = bca(np.diag([1, 99]), both)["f1_macro"]
+    assert lopsided.low == pytest.approx(wilson(2, 2)[0]), "half of the macro average rests on one row"
+
+
+def test_a_constant_model_has_an_uncertain_macro_recall():
+    """Always class 0: macro recall is 1/2 in every resample, and yet not known to the last digit."""
+
+    def recall_macro(counts):
+        return {"recall": (counts.hits / np.maximum(counts.support, 1)).mean(axis=-1)}
+
+    spread = bca(np.array([[50, 0], [50, 0]]), recall_macro)["recall"]
+    assert spread.low < 0.45 and spread.high > 0.55
+    assert "widened" in spread.method
+
+
+def coverage(cells: np.ndarray, rows: int, trials: int) -> tuple[float, float]:
+    """(share of intervals that hold the true macro F1, share that lie wholly above it)."""
+    rng = np.random.default_rng(5)
+    exact = Counts(np.diag(cells), cells.sum(axis=1), cells.sum(axis=0))
+    truth = float((2 * exact.hits / (exact.support + exact.predicted)).mean())
+    held = above = 0
+    for trial in range(trials):
+        matrix = rng.multinomial(rows, cells.ravel()).reshape(cells.shape)
+        spread = bca(matrix, f1_macro, resamples=600, seed=trial)["f1_macro"]
+        held += spread.low <= truth <= spread.high
+        above += truth < spread.low
+    return held / trials, above / trials
+
+
+def test_coverage_with_errors_enough():
+    """Three classes, 150 rows, 20 % errors: 95 % must mean 95 % (Monte-Carlo error 1 point; normal errors 3 sigma)."""
+    rates = np.array([[0.8, 0.1, 0.1], [0.15, 0.8, 0.05], [0.1, 0.1, 0.8]])
+    held, above = coverage(np.array([0.5, 0.3, 0.2])[:, None] * rates, rows=150, trials=500)
+    assert 0.92 <= held <= 0.98
+    assert above <= 0.05
+
+
+def test_coverage_with_hardly_any_error():
+    """20 rows, 3 % errors: half of all test sets are free of errors; a bootstrap alone holds the truth in 60 %."""
+    held, above = coverage((np.full((3, 3), 0.015) + np.eye(3) * 0.955) / 3, rows=20, trials=300)
+    assert held >= 0.93
+    assert above <= 0.05
+
+
+def test_a_hundred_classes_take_less_than_two_seconds():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 100, 10_000)
+    predicted = np.where(rng.random(10_000) < 0.8, labels, rng.integers(0, 100, 10_000))
+    start = time.process_time()
+    bca(confusion(labels, predicted, 100), both)
+    assert time.process_time() - start < 2
