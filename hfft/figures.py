@@ -1,0 +1,179 @@
+"""What a report shows besides sentences: positions on an axis, confusions, pictures, and PNG files.
+
+In: scores, predictions, a mistakes file. Out: percentages, counts, data URIs and PNG files. Knows no run folder and no
+template. matplotlib is imported only where something is drawn: it costs half a second.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hfft.counts import confusion
+from hfft.records import Predictions, write_whole
+
+# Base64 characters of pictures on one page; with text and tables it stays below 5 MB.
+PAGE_BYTES = 3_500_000
+INK, ACCENT, MISS, FAINT = "#1c2127", "#1f5f99", "#b5502f", "#dfe3e8"
+SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+def axis(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A shared axis that holds every interval: {low, high, ticks}, in steps of 0.1 or 0.2.
+
+    >>> axis([{"value": 0.74, "low": 0.71, "high": 0.77}])
+    {'low': 0.7, 'high': 0.8, 'ticks': [0.7, 0.8]}
+    """
+    ends = [score[key] for score in scores for key in ("low", "value", "high") if score[key] is not None]
+    if not ends:
+        return {"low": 0.0, "high": 1.0, "ticks": [0.0, 0.5, 1.0]}
+    step = 1 if max(ends) - min(ends) <= 0.45 else 2
+    # Whole tenths: 0.3 / 0.1 is not 3 in floating point.
+    low = math.floor(round(min(ends) * 10 / step, 9)) * step
+    high = math.ceil(round(max(ends) * 10 / step, 9)) * step
+    high = max(high, low + step)
+    return {"low": low / 10, "high": high / 10, "ticks": [tick / 10 for tick in range(low, high + 1, step)]}
+
+
+def at(value: float, axis: dict[str, Any]) -> str:
+    """Where a value lies on an axis, as a percentage of the drawing's width with a margin for the dot.
+
+    >>> at(0.75, {"low": 0.5, "high": 1.0})
+    '50.00%'
+    """
+    return f"{4 + 92 * (value - axis['low']) / (axis['high'] - axis['low']):.2f}%"
+
+
+def curves(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Small curves over epochs: losses together, then one validation score. Points lie in a 100 x 100 box."""
+    keys = {key for row in history for key in row}
+    score = next((key for key in ("eval_f1_macro", "eval_accuracy") if key in keys), None)
+    drawn = []
+    for name, wanted in (("Loss", ("loss", "eval_loss")), (score or "", (score,))):
+        lines = {key: [(row["epoch"], row[key]) for row in history if key in row and "epoch" in row] for key in wanted}
+        lines = {key: points for key, points in lines.items() if len(points) > 1}
+        values = [value for points in lines.values() for _, value in points]
+        if not values:
+            continue
+        epochs = [epoch for points in lines.values() for epoch, _ in points]
+        box = (min(epochs), max(epochs), min(values), max(values))
+        drawn.append(
+            {
+                "name": name,
+                "lines": [{"key": key, "points": _points(points, box)} for key, points in lines.items()],
+                "epochs": box[:2],
+                "range": box[2:],
+            }
+        )
+    return drawn
+
+
+def data_uri(picture: bytes | None) -> str | None:
+    """A PNG or JPEG as a data URI; None for anything else, so that no other kind of file reaches the page."""
+    for signature, kind in SIGNATURES.items():
+        if picture and picture.startswith(signature):
+            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+    return None
+
+
+def mistakes(path: Path) -> dict[str, Any]:
+    """Rows of a mistakes file, most confident first, with `src` a data URI or "".
+
+    {rows, left_out: how many did not fit on the page, pictures: whether there are any}; no file, no rows.
+    """
+    rows = pq.read_table(path).to_pylist() if path.is_file() else []
+    spent, shown = 0, []
+    for row in rows:
+        row["src"] = data_uri(row.pop("image", None)) or ""
+        spent += len(row["src"])
+        if spent <= PAGE_BYTES:
+            shown.append(row)
+    return {"rows": shown, "left_out": len(rows) - len(shown), "pictures": any(row["src"] for row in shown)}
+
+
+def confusions(predictions: Predictions) -> dict[str, Any]:
+    """Counts (rows true, columns predicted), and the confused pairs, most frequent first."""
+    names = predictions.names
+    cells = confusion(predictions.labels, predictions.predicted, len(names))
+    totals = cells.sum(axis=1)
+    pairs = [
+        {"label": names[i], "prediction": names[j], "count": int(cells[i, j]), "of": int(totals[i])}
+        for i, j in zip(*cells.nonzero(), strict=True)
+        if i != j
+    ]
+    pairs.sort(key=lambda pair: -pair["count"])
+    wrong = int(cells.sum() - cells.trace())
+    return {"names": list(names), "cells": cells.tolist(), "pairs": pairs[:200], "wrong": wrong, "n": predictions.n}
+
+
+def draw_confusion(target: Path, names: Sequence[str], cells: Sequence[Sequence[int]]) -> None:
+    """PNG of counts (true rows, predicted columns), shaded by the share of the true class's rows."""
+    side = min(16.0, max(4.2, 2.2 + 0.45 * len(names)))
+    size = 9 if len(names) <= 20 else max(2.5, 540 / len(names) / side * 2.2)
+    with _figure(target, side, side) as axes:
+        shares = [[count / max(1, sum(row)) for count in row] for row in cells]
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.3)
+        places = range(len(names))
+        axes.set_xticks(places, [_short(name) for name in names], rotation=90, fontsize=size, parse_math=False)
+        axes.set_yticks(places, [_short(name) for name in names], fontsize=size, parse_math=False)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        axes.tick_params(length=0)
+        axes.spines[:].set_color(FAINT)
+        if len(names) <= 20:
+            for i, row in enumerate(cells):
+                for j, count in enumerate(row):
+                    if count:
+                        axes.text(j, i, f"{count:,}", ha="center", va="center", fontsize=8, color=INK)
+
+
+def draw_intervals(target: Path, title: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """PNG of one value with its interval per class, in the given order from the top."""
+    with _figure(target, 7.0, max(1.8, 0.9 + 0.24 * len(rows))) as axes:
+        for place, (_, score) in enumerate(rows):
+            if score["value"] is None:
+                continue
+            if score["low"] is not None and score["high"] is not None:
+                axes.plot([score["low"], score["high"]], [place, place], color=ACCENT, linewidth=1.6)
+            axes.plot([score["value"]], [place], "o", color=ACCENT, markersize=4.5)
+        axes.set_yticks(range(len(rows)), [_short(name) for name, _ in rows], fontsize=8, parse_math=False)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(0, 1.01)
+        axes.set_xlabel(f"{title} with its 95 % interval")
+        axes.grid(axis="x", color=FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+
+
+@contextmanager
+def _figure(target: Path, width: float, height: float) -> Iterator[Any]:
+    """Axes of a figure in inches, saved on leaving. The object interface: no window, no global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="tight")
+    yield figure.subplots()
+    with warnings.catch_warnings():
+        # A class name in a script that the bundled font lacks is drawn as boxes; the page shows it properly.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        # Without a software stamp equal figures are equal bytes.
+        write_whole(target, lambda path: figure.savefig(path, format="png", dpi=130, metadata={"Software": None}))
+
+
+def _points(points: Sequence[tuple[float, float]], box: tuple[float, float, float, float]) -> str:
+    left, right, low, high = box
+    wide, tall = (right - left) or 1.0, (high - low) or 1.0
+    return " ".join(f"{100 * (x - left) / wide:.2f},{100 - 100 * (y - low) / tall:.2f}" for x, y in points)
+
+
+def _short(name: str, limit: int = 28) -> str:
+    line = " ".join(name.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
