@@ -1,0 +1,81 @@
+"""hfft fine-tunes image and text classifiers from a recipe, and says whether the result can be trusted.
+
+>>> import hfft
+>>> run = hfft.train("bert_textcls", "data.limit=2000")     # doctest: +SKIP
+>>> run.evaluate()["test"]["f1_macro"]                       # doctest: +SKIP
+{'value': 0.69, 'low': 0.63, 'high': 0.74, 'n': 300, 'method': 'BCa bootstrap, 2000 resamples'}
+>>> run.predict(["great flight"])                            # doctest: +SKIP
+[{'positive': 0.93, 'neutral': 0.05, 'negative': 0.02}]
+
+Importing hfft imports nothing heavy: torch comes with the first call that needs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hfft.errors import InputError
+
+__all__ = ["InputError", "Run", "evaluate", "load", "train"]
+__version__ = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: a folder with the model, its scores and how they came about."""
+
+    path: Path
+
+    @property
+    def scores(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """split → metric → {value, low, high, n, method}; "test" is there once the run has been evaluated."""
+        from dataclasses import asdict
+
+        from hfft.records import RunFolder
+
+        scored = RunFolder(self.path).read_scores()
+        return {split: {name: asdict(score) for name, score in part.items()} for split, part in scored.items()}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Open the test split, score the model on it, and write the opening into the ledger."""
+        return evaluate(self.path)
+
+    def predict(self, inputs: list[Any]) -> list[dict[str, float]]:
+        """{class: probability} for each input, likeliest class first.
+
+        inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
+        """
+        from hfft import verbs
+
+        return verbs.predict(str(self.path), inputs)
+
+
+def train(recipe: str | Path, *overrides: str, output_dir: str | Path | None = None, resume: bool = False) -> Run:
+    """Fine-tune as a recipe says: a shipped name, a YAML path, or a run folder.
+
+    overrides: words such as "train.learning_rate=3e-5". output_dir: default runs/<recipe>; it must not hold a run
+    unless `resume`. Raises InputError with one sentence when the recipe or the data cannot be used.
+    """
+    from hfft import verbs
+
+    result = verbs.run(str(recipe), overrides, str(output_dir) if output_dir else None, resume)
+    return Run(Path(result["run"]))
+
+
+def evaluate(run: str | Path) -> dict[str, Any]:
+    """Score a finished run on its sealed test split; returns scores, baselines, notes and gates.
+
+    Every call is one line in the run's ledger.jsonl. Raises InputError when the data is not what the run was made with.
+    """
+    from hfft import verbs
+
+    return verbs.evaluate(str(run))
+
+
+def load(run: str | Path) -> Run:
+    """A finished run by its folder. Raises InputError when there is none."""
+    from hfft.records import RunFolder
+
+    return Run(RunFolder.existing(run).root)

@@ -22,6 +22,7 @@ ROLES = {"image": True}
 AUTO_CLASS = "AutoModelForImageClassification"
 PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
+CONVOLUTIONAL = True  # worth arranging memory for, even if some backbones are transformers
 PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
 
 

@@ -20,6 +20,7 @@ ROLES = {"text": True, "text_pair": False}  # role → must it be there
 AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
+CONVOLUTIONAL = False
 
 
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:

@@ -1,0 +1,160 @@
+"""The command line: words in, sentences and exit codes out. A stage is imported only when its verb is called.
+
+Exit codes: 0 done, 1 a gate failed, 2 the input is wrong (one sentence on stderr), 3 a gate cannot be decided.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hfft.errors import InputError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Fine-tune image and text classifiers from a recipe, and know whether the result can be trusted.",
+    epilog="Recipes take section.key=value words: hfft run bert_textcls train.num_train_epochs=1 data.limit=2000",
+)  # fmt: skip
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override the recipe.")]
+Name = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe's name, a YAML file, or a run folder.")]
+Option = Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same, as an option.")]
+Folder = Annotated[str, typer.Argument(metavar="RUN", help="The folder that `hfft run` wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on stdout; sentences go to stderr.")]
+
+
+@app.command("ls")
+def ls(as_json: Json = False) -> None:
+    """List the recipes that come with hfft."""
+    from hfft import recipe
+
+    found = {name: _headline(path) for name, path in recipe.shipped().items()}
+    if as_json:
+        return _print_json(found)
+    for name, line in found.items():
+        print(f"{name:20} {line}")
+    print("\nNext: hfft show NAME, hfft cp NAME my_recipe.yaml, hfft run NAME")
+
+
+@app.command("show")
+def show(name: Name = None, words: Words = None, recipe_: Option = None, as_json: Json = False) -> None:
+    """Print a recipe, checked, with every default written out."""
+    import dataclasses
+
+    from hfft import recipe
+
+    chosen, overrides = _chosen(name, recipe_, words)
+    wanted = recipe.load(chosen, overrides)
+    _print_json(dataclasses.asdict(wanted)) if as_json else print(recipe.dump(wanted), end="")
+
+
+@app.command("cp")
+def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")] = "recipe.yaml") -> None:
+    """Copy a recipe to a file of your own; never overwrites one."""
+    from hfft import recipe
+
+    _, source = recipe.locate(_chosen(name, None, None)[0])
+    path = Path(target) / source.name if Path(target).is_dir() else Path(target)
+    if path.exists():
+        raise InputError(f"{path} exists and is not overwritten; type another name")
+    path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    print(f"{path} written; edit it, then: hfft run {path}")
+
+
+@app.command("check")
+def check(name: Name = None, words: Words = None, recipe_: Option = None, as_json: Json = False) -> None:
+    """Read a recipe and its data as training would, and print what is there."""
+    from hfft import display, verbs
+
+    chosen, overrides = _chosen(name, recipe_, words)
+    facts = verbs.check(chosen, overrides, _say(as_json))
+    _print_json(facts) if as_json else display.classes(facts["counts"])
+
+
+@app.command("run")
+def run(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune as a recipe says. The test split stays closed."""
+    chosen, overrides = _chosen(name, recipe_, words)
+    from hfft import display, verbs
+
+    facts = verbs.run(chosen, overrides, output_dir, resume, _say(as_json))
+    if "validation" not in facts:  # a process other than the first
+        return
+    if as_json:
+        return _print_json(facts)
+    display.scores("validation", facts["validation"], {})
+    print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
+
+
+@app.command("eval")
+def eval_(folder: Folder, as_json: Json = False) -> None:
+    """Score a run on its held-out test split, and write that down in its ledger."""
+    from hfft import display, verbs
+
+    facts = verbs.evaluate(folder, _say(as_json))
+    if "test" not in facts:
+        return
+    _print_json(facts) if as_json else display.verdict(facts)
+    raise typer.Exit(facts["exit_code"])
+
+
+@app.command("report")
+def report(folder: Folder) -> None:
+    """Write report.html again from the run's files; opens no split."""
+    from hfft import verbs
+
+    print(verbs.report(folder))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
+    try:
+        app(arguments, prog_name="hfft")
+    except InputError as error:
+        print(f"hfft: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nhfft: stopped; an unfinished run goes on with --resume", file=sys.stderr)
+        sys.exit(130)
+
+
+def _chosen(name: str | None, option: str | None, words: list[str] | None) -> tuple[str, tuple[str, ...]]:
+    """(recipe, overrides): with --recipe, the first bare word is an override like the others."""
+    overrides = list(words or [])
+    if option is not None and name is not None:
+        overrides.insert(0, name)
+        name = None
+    chosen = option or name
+    if chosen is None:
+        raise InputError("which recipe? type its name (hfft ls lists them), a YAML file, or a run folder")
+    if wrong := [word for word in overrides if "=" not in word]:
+        raise InputError(f"{wrong[0]!r}: expected section.key=value, such as train.num_train_epochs=1")
+    return chosen, tuple(overrides)
+
+
+def _say(as_json: bool) -> Any:
+    def say(sentence: str) -> None:
+        print(sentence, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    return say
+
+
+def _headline(path: Path) -> str:
+    """A recipe's first comment line."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _print_json(facts: Any) -> None:
+    print(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -1,0 +1,59 @@
+"""What a run was made with: versions, hardware, commit, time and memory. For environment.json."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "hfft", "torch", "transformers", "datasets", "evaluate", "accelerate", "timm", "scikit-learn", "numpy", "tokenizers",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Package → installed version, with Python's own."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def hardware(cores: int, accelerators: list[str], processes: int) -> dict[str, Any]:
+    """What the run had to work with."""
+    return {"cpu": _cpu(), "cores": cores, "accelerators": accelerators, "processes": processes, "system": platform.platform()}
+
+
+def git_commit() -> str | None:
+    """Commit of the current folder's repository, with "+" when it has uncommitted changes; None outside one."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+        if head.returncode:
+            return None
+        dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() + ("+" if dirty else "")
+
+
+def peak_memory_gb() -> float:
+    """Largest resident memory of this process so far, in GB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine() or f"{os.cpu_count()} cores"

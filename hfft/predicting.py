@@ -1,0 +1,84 @@
+"""A saved model and rows become `Predictions`; the only stage that runs a model on held-out rows.
+
+In: a backbone, a modality, rows. Out: predictions in the order of the rows, and previews of the worst mistakes. It
+must not know what is concluded from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from hfft.backbones import Backbone, class_order
+from hfft.errors import InputError, listed
+from hfft.recipe import Model
+from hfft.records import Predictions, write_whole
+
+MISTAKES = 200  # most confident ones, kept with their text or picture
+
+
+def predict(
+    backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> Predictions:
+    """Class probabilities for rows with `id` and `label`; the same on one process and on many."""
+    names = class_order(backbone.model)
+    labels = label_ids(rows["label"][:], names)
+    scores = probabilities(backbone, modality, rows, spec, args)
+    ids = np.array(rows["id"][:], dtype=object)
+    return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+
+
+def probabilities(
+    backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> np.ndarray:
+    """Softmax of the logits, float32 (n, classes), in the order of `rows`."""
+    inputs = [name for name in modality.ROLES if name in rows.column_names]
+    prepared = modality.prepare(rows.select_columns(inputs), backbone.processor, spec)
+    lengths = modality.lengths(prepared)
+    # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
+    order = np.arange(len(rows)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
+    trainer = Trainer(model=backbone.model, args=args, data_collator=modality.collator(backbone.processor))
+    trainer.remove_callback(PrinterCallback)
+    logits: Any = trainer.predict(prepared.select(order)).predictions
+    logits = np.asarray(logits[0] if isinstance(logits, tuple) else logits, dtype=np.float64)
+    if not np.isfinite(logits).all():
+        raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    out = np.empty(logits.shape, dtype=np.float32)
+    out[order] = exp / exp.sum(axis=1, keepdims=True)
+    return out
+
+
+def label_ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """Class names as the model's ids; InputError with both lists when it does not know one."""
+    index = {name: place for place, name in enumerate(names)}
+    if unknown := sorted(set(labels) - set(names)):
+        raise InputError(f"the data has classes the model has not: {listed(unknown)}; the model has {listed(names)}")
+    return np.array([index[label] for label in labels], dtype=np.int64)
+
+
+def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
+    """The most confident mistakes with their text or a thumbnail, most confident first."""
+    wrong = np.flatnonzero(predictions.labels != predictions.predicted)
+    confidence = predictions.scores[wrong, predictions.predicted[wrong]]
+    chosen = wrong[np.argsort(-confidence, kind="stable")][:MISTAKES]
+    shown = [modality.preview(rows[int(i)]) for i in chosen]
+    table = pa.table(
+        {
+            "id": pa.array([predictions.ids[i] for i in chosen], pa.string()),
+            "label": pa.array([predictions.names[predictions.labels[i]] for i in chosen], pa.string()),
+            "prediction": pa.array([predictions.names[predictions.predicted[i]] for i in chosen], pa.string()),
+            "confidence": pa.array([float(predictions.scores[i, predictions.predicted[i]]) for i in chosen], pa.float64()),
+            "text": pa.array([row["text"] for row in shown], pa.string()),
+            "text_pair": pa.array([row["text_pair"] for row in shown], pa.string()),
+            "image": pa.array([row["image"] for row in shown], pa.binary()),
+        }
+    )
+    write_whole(path, lambda target: pq.write_table(table, target))

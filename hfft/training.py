@@ -1,0 +1,237 @@
+"""Fine-tuning: a backbone, training rows and validation rows become a model folder.
+
+The loop is the stock `transformers.Trainer`; hfft hands it callables: a loss that is right on every layout, parameter
+groups without decay on norms and biases, metrics, and callbacks. There is no parameter here that could hold test rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from hfft import checkpoints, evaluate_modules, rooms
+from hfft.backbones import Backbone
+from hfft.errors import InputError, listed, meant
+from hfft.progress import ProgressLine, StopOnNaN
+from hfft.recipe import Recipe
+from hfft.records import RunFolder
+
+DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 16,
+    "per_device_eval_batch_size": 64,
+    "weight_decay": 0.01,
+    "warmup_steps": 0.06,  # below 1: share of all steps
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 2,
+    "load_best_model_at_end": True,
+    "logging_steps": 10,
+    "dataloader_num_workers": 0,
+}
+# A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
+FIXED: dict[str, Any] = {
+    "report_to": "none",
+    "disable_tqdm": True,
+    "logging_nan_inf_filter": False,
+    "remove_unused_columns": False,
+    "log_level": "error",
+    "label_names": ["labels"],
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """seconds: of training alone. speed: examples per second. history: the trainer's log. best: the value selected by."""
+
+    seconds: float
+    speed: float
+    history: list[dict[str, Any]]
+    best: dict[str, Any]
+
+
+def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingArguments:
+    """The checked `TrainingArguments`; starts the process group. Call it before anything else touches accelerate.
+
+    fitting: False for prediction alone. Raises InputError for values the class refuses, and when the launcher's
+    processes did not find each other.
+    """
+    chosen = DEFAULTS | recipe.train | FIXED
+    chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
+    chosen |= {"use_cpu": not torch.cuda.is_available() and not torch.backends.mps.is_available()}
+    if not fitting:
+        chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+    try:
+        args = TrainingArguments(**chosen)
+    except (ValueError, TypeError, ImportError) as error:
+        raise InputError(f"train: {' '.join(str(error).split())}") from error
+    expected = int(os.environ.get("WORLD_SIZE", 1))
+    if args.world_size != expected:
+        raise InputError(f"{expected} processes were launched, but {args.world_size} found each other; use torchrun")
+    if args.device.type == "cpu":
+        # accelerate and torchrun start workers with one thread each, whatever the machine has.
+        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", args.world_size))))
+    return args
+
+
+def best_metric(recipe: Recipe, labels: tuple[str, ...]) -> str:
+    """The validation metric that picks the checkpoint, checked by name before training."""
+    from hfft import scoring
+
+    known = [*scoring.keys(recipe.metrics, labels), "loss"]
+    default = "f1_macro" if "f1_macro" in known else known[0]
+    name = str(recipe.train.get("metric_for_best_model") or default).removeprefix("eval_")
+    if name not in known:
+        raise InputError(f"train.metric_for_best_model: no {name!r}{meant(name, known)}; known: {listed(known, 24)}")
+    return name
+
+
+def fit(
+    recipe: Recipe,
+    args: TrainingArguments,
+    backbone: Backbone,
+    modality: ModuleType,
+    train: datasets.Dataset,
+    validation: datasets.Dataset,
+    run: RunFolder,
+    resume: Path | None = None,
+) -> Fit:
+    """Train, keep the best checkpoint by the validation metric, and write `model/`.
+
+    train, validation: rows with inputs and `labels` (class ids of the model). Raises InputError when the loss diverges.
+    """
+    names = tuple(str(backbone.model.config.id2label[i]) for i in range(backbone.model.config.num_labels))
+    args.metric_for_best_model = best_metric(recipe, names)
+    args.greater_is_better = args.metric_for_best_model != "loss"
+    line = ProgressLine(args.metric_for_best_model)
+    model = arranged(backbone.model, modality, args)
+    trainer = Trainer(
+        model=model,
+        args=args,
+        train_dataset=modality.prepare(train, backbone.processor, recipe.model),
+        eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
+        data_collator=modality.collator(backbone.processor),
+        compute_loss_func=loss_function(recipe.loss, args.label_smoothing_factor),
+        compute_metrics=metric_function(recipe.metrics, names),
+        preprocess_logits_for_metrics=first_output,
+        optimizer_cls_and_kwargs=optimizer(args, model),
+        callbacks=[line, StopOnNaN(), Seal()],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    start = time.perf_counter()
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except FloatingPointError as error:
+        raise InputError(
+            f"training stopped: {error}; the weights are worthless from there. Type a lower train.learning_rate "
+            f"(now {args.learning_rate:g}), or a lower train.max_grad_norm (now {args.max_grad_norm:g})"
+        ) from error
+    seconds = time.perf_counter() - start
+    save(trainer, backbone, run)
+    best = {"metric": args.metric_for_best_model, "value": trainer.state.best_metric, "step": trainer.state.best_global_step}
+    return Fit(seconds, line.speed, trainer.state.log_history, best)
+
+
+def loss_function(name: str, smoothing: float) -> Callable[..., torch.Tensor]:
+    """The room's per-row loss, summed and divided by the rows of the whole optimizer step.
+
+    `Trainer` neither divides by accumulation steps nor by processes when a loss function is given, but hands over the
+    number of rows in all of them: dividing by that number is what makes every layout equal.
+    """
+    rows = rooms.find("losses", name).rows
+
+    def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
+        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        total: torch.Tensor = rows(logits, labels, smoothing=smoothing).sum() / count
+        return total
+
+    return compute
+
+
+def metric_function(metrics: list[str], names: tuple[str, ...]) -> Callable[[Any], dict[str, float]]:
+    """`evaluate` modules over gathered predictions: the same on one process and on many."""
+    modules = [evaluate_modules.load(metric, names) for metric in metrics]
+
+    def compute(prediction: Any) -> dict[str, float]:
+        predicted = prediction.predictions.argmax(-1)
+        out: dict[str, float] = {}
+        for module in modules:
+            out |= module.compute(predictions=predicted, references=prediction.label_ids)
+        return out
+
+    return compute
+
+
+def optimizer(args: TrainingArguments, model: Any) -> tuple[Any, dict[str, Any]]:
+    """The optimizer `Trainer` would build, with weight decay on matrices and kernels only.
+
+    Its own rule goes by names, and lets BatchNorm weights decay.
+    """
+    kind, options = Trainer.get_optimizer_cls_and_kwargs(args, model)
+    if not {"params", "model", "optimizer_dict"} & set(options):
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        options["params"] = [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": args.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+    return kind, options
+
+
+def first_output(logits: Any, labels: Any) -> torch.Tensor:
+    """Logits alone, where a model returns more."""
+    return logits[0] if isinstance(logits, tuple) else logits
+
+
+def arranged(model: Any, modality: ModuleType, args: TrainingArguments) -> Any:
+    """Convolutions run up to twice as fast with channels last, and on CPU with an allocator that keeps its memory."""
+    if not modality.CONVOLUTIONAL:
+        return model
+    if args.device.type == "cpu" and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library: only speed is lost
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(-4, 0)  # M_MMAP_MAX: large activations come from the heap …
+            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: … which is not given back between steps
+    return model.to(memory_format=torch.channels_last)
+
+
+def save(trainer: Trainer, backbone: Backbone, run: RunFolder) -> None:
+    """`model/` as transformers reads it, on the main process; moved into place when complete."""
+    partial = run.root / ".model"
+    trainer.save_model(str(partial))
+    if trainer.args.should_save:
+        # A pickle of all arguments: nobody needs it, and it must never be pushed.
+        (partial / "training_args.bin").unlink(missing_ok=True)
+        if not hasattr(backbone.processor, "val_transforms"):  # timm's lives in config.json
+            backbone.processor.save_pretrained(str(partial))
+        shutil.rmtree(run.model, ignore_errors=True)
+        partial.rename(run.model)
+    trainer.accelerator.wait_for_everyone()
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Seal(TrainerCallback):
+    """Marks each checkpoint whole once every process has written its part."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if args.world_size > 1:
+            torch.distributed.barrier()
+        if args.should_save:
+            checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
