@@ -158,7 +158,7 @@ def _exact(value: float, share: Proportion, successes: int, trials: int) -> Scor
     if trials == 0:
         return Score(None, None, None, 0, f"undefined: {share.undefined}")
     low, high = (float(share.link(end)) for end in wilson(successes, trials))
-    return Score(value, min(low, value), max(high, value), trials, share.method)
+    return Score(value, low, high, trials, share.method)
 
 
 def _bootstrapped(

@@ -17,6 +17,13 @@ with warnings.catch_warnings():
 NAMES = ("ham", "spam", "other")
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Where `evaluate` would spill rows to disk."""
+    monkeypatch.setattr("evaluate.config.HF_METRICS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def rows():
     rng = np.random.default_rng(0)
@@ -34,13 +41,14 @@ def test_the_values_are_those_of_scoring(name, rows):
     assert values == {key: score.value or 0.0 for key, score in full.items()}
 
 
-def test_batches_add_up_and_the_object_can_be_used_again(rows):
+def test_batches_add_up_and_the_object_can_be_used_again(rows, cache):
     labels, predicted = rows
     metric = evaluate_modules.load("f1", NAMES)
     whole = metric.compute(predictions=predicted.tolist(), references=labels.tolist())
     for part in (slice(0, 20), slice(20, None)):
         metric.add_batch(predictions=predicted[part], references=labels[part])
     assert metric.compute() == whole
+    assert not [path for path in cache.rglob("*") if path.is_file()], "rows stay in memory"
     assert metric.name == "f1"
 
 
