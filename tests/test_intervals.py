@@ -97,7 +97,7 @@ def test_the_jackknife_by_cells_is_the_jackknife_by_rows():
 
 
 def test_corrected_levels():
-    """Without corrections the levels stay; bias moves both by 2 z0; acceleration stretches, up to the end of the range."""
+    """Without corrections the levels stay; bias moves both by 2 z0; acceleration stretches, at most to 0 or 1."""
     levels = np.array([0.025, 0.975])
     assert intervals._corrected(levels, 0, 0) == pytest.approx(levels)
     assert intervals._corrected(levels, 0.1, 0) == pytest.approx(scipy.stats.norm.cdf([-1.759964, 2.159964]), abs=1e-6)
