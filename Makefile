@@ -1,0 +1,43 @@
+# Each target sets up what it needs in .venv, once. Another Python: make PYTHON=python3.12 run
+PYTHON ?= python3
+VENV ?= .venv
+RECIPE ?= bert_textcls
+RUN ?= runs/$(RECIPE)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@echo
+	@echo "  make run RECIPE=lite0_imgcls     make run RUN=runs/second ARGS='train.num_train_epochs=2'"
+	@echo "  make eval RUN=runs/second        make PYTHON=python3.12 test"
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once; some minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY) ## Install everything into .venv
+
+run: $(READY) ## Fine-tune RECIPE (default bert_textcls), then score it on the held-out split
+	@$(BIN)/accelerate launch --quiet hfft/run.py --recipe $(RECIPE) --output-dir $(RUN) $(ARGS)
+	@$(BIN)/hfft eval $(RUN)
+
+eval: $(READY) ## Score the run RUN on its held-out test split; one more line in its ledger
+	@$(BIN)/hfft eval $(RUN)
+
+test: $(READY) ## Run the tests (offline, 2 processes)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY) ## Ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean: ## Remove .venv and caches; runs/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup run eval test lint clean
