@@ -17,6 +17,7 @@ from typing import Any
 
 import jinja2
 import yaml
+from markupsafe import Markup
 
 from hfft import figures
 from hfft.recipe import read_yaml
@@ -74,9 +75,13 @@ def render(run: RunFolder) -> Path:
     """Write the page and its figures; return the page's path. The same files give the same bytes."""
     facts = summarise(run)
     _draw(run, facts)
-    rows = [
-        row["score"] for group in facts["overall"] + facts["averages"] + facts["validation"] for row in group["rows"]
-    ]
+    # A trivial baseline far below would squeeze every interval into its dot: the axis is the model's and its rival's.
+    leading = {
+        "This model",
+        facts["headline"]["baseline"]["title"] if (facts["headline"] or {}).get("baseline") else "",
+    }
+    groups = facts["overall"] + facts["averages"] + facts["validation"]
+    rows = [row["score"] for group in groups for row in group["rows"] if row["who"] in leading]
     ranked = facts["classes"]["ranked_by"]
     page = _template("report.html.j2").render(
         **facts,
@@ -129,15 +134,11 @@ def _commands(path: str) -> list[str]:
     return [f"hfft run {recipe} --output-dir {again}", f"hfft eval {again}"]
 
 
-def _plain(score: Score | dict[str, Any]) -> dict[str, Any]:
-    return dataclasses.asdict(score) if isinstance(score, Score) else score
-
-
 def _headline(metric: str | None, overall: dict[str, Score], baselines: dict[str, Any]) -> dict[str, Any] | None:
     """The score that leads, its strongest baseline, and whether their intervals are apart."""
     if metric is None:
         return None
-    score = _plain(overall[metric])
+    score = dataclasses.asdict(overall[metric])
     rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
     rivals = [(name, rival) for name, rival in rivals if rival["value"] is not None]
     facts = {"metric": metric, "title": title(metric), "score": score, "baseline": None, "verdict": None}
@@ -150,13 +151,13 @@ def _headline(metric: str | None, overall: dict[str, Score], baselines: dict[str
     return facts
 
 
-def _groups(overall: dict[str, Any], baselines: dict[str, Any], main: bool) -> list[dict[str, Any]]:
+def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) -> list[dict[str, Any]]:
     """One group per metric: the model's row first, then each baseline's. main: those a reader needs first."""
     groups = []
     for metric, score in overall.items():
         if PER_CLASS.fullmatch(metric) or metric.endswith(("_micro", "_weighted")) == main:
             continue
-        rows: list[dict[str, Any]] = [{"who": "This model", "model": True, "score": _plain(score)}]
+        rows: list[dict[str, Any]] = [{"who": "This model", "model": True, "score": dataclasses.asdict(score)}]
         rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
         rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
         method = _usual(row["score"] for row in rows)
@@ -175,21 +176,20 @@ def _classes(shown: dict[str, Score]) -> dict[str, Any]:
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for key, score in shown.items():
         if found := PER_CLASS.fullmatch(key):
-            rows.setdefault(found[2], {})[found[1]] = _plain(score)
+            rows.setdefault(found[2], {})[found[1]] = dataclasses.asdict(score)
     metrics = list(dict.fromkeys(metric for cells in rows.values() for metric in cells))
     ranked = "f1" if "f1" in metrics else next(iter(metrics), None)
     blank = dataclasses.asdict(Score(None, None, None, 0, "undefined: not scored"))
-    whole = [{"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()]
-
-    def rank(row: dict[str, Any]) -> tuple[bool, float]:
-        value = row["cells"][ranked]["value"]
-        return (value is None, value or 0.0)
-
+    whole: list[dict[str, Any]] = [
+        {"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()
+    ]
     columns = [
         {"metric": metric, "title": title(metric), "method": _usual(row["cells"][metric] for row in whole)}
         for metric in metrics
     ]
-    return {"columns": columns, "rows": sorted(whole, key=rank), "ranked_by": ranked}
+    values = {row["name"]: row["cells"][ranked]["value"] for row in whole}
+    whole.sort(key=lambda row: (values[row["name"]] is None, values[row["name"]] or 0.0))
+    return {"columns": columns, "rows": whole, "ranked_by": ranked}
 
 
 def _data(split: dict[str, Any]) -> dict[str, Any] | None:
@@ -214,8 +214,10 @@ def _openings(entries: list[dict[str, Any]], headline: str | None) -> dict[str, 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:
     """The environment with a blank for every fact that an older or foreign run did not write down."""
-    blank = dict.fromkeys(("seed", "git_commit", "peak_memory_gb", "started")) | {"versions": {}, "seconds": {}} | tree
-    model = dict.fromkeys(("name", "parameters", "weights_sha256")) | tree.get("model", {})
+    blank: dict[str, Any] = (
+        dict.fromkeys(("seed", "git_commit", "peak_memory_gb", "started")) | {"versions": {}, "seconds": {}} | tree
+    )
+    model: dict[str, Any] = dict.fromkeys(("name", "parameters", "weights_sha256")) | tree.get("model", {})
     hardware = (
         tree.get("hardware") and {"cpu": "?", "cores": "?", "accelerators": [], "processes": 1} | tree["hardware"]
     )
@@ -294,5 +296,6 @@ def _template(name: str) -> jinja2.Template:
         "at": figures.at,
         "title_of": title,
         "inline": _inline,
+        "wraps": lambda name: Markup("_<wbr>").join(str(name).split("_")),
     }
     return environment.get_template(name)
