@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from hfft.counts import confusion
@@ -21,7 +22,8 @@ from hfft.records import Predictions, write_whole
 
 # Base64 characters of pictures on one page; with text and tables it stays below 5 MB.
 PAGE_BYTES = 3_500_000
-INK, ACCENT, MISS, FAINT = "#1c2127", "#1f5f99", "#b5502f", "#dfe3e8"
+INK, ACCENT, FAINT = "#1c2127", "#1f5f99", "#dfe3e8"
+HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
@@ -116,10 +118,14 @@ def confusions(predictions: Predictions) -> dict[str, Any]:
 def draw_confusion(target: Path, names: Sequence[str], cells: Sequence[Sequence[int]]) -> None:
     """PNG of counts (true rows, predicted columns), shaded by the share of the true class's rows."""
     side = min(16.0, max(4.2, 2.2 + 0.45 * len(names)))
-    size = 9 if len(names) <= 20 else max(2.5, 540 / len(names) / side * 2.2)
+    size = max(2.5, min(9, 36 * side / len(names)))  # points: what fits the height of a row
     with _figure(target, side, side) as axes:
-        shares = [[count / max(1, sum(row)) for count in row] for row in cells]
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.3)
+        counts = np.asarray(cells, dtype=float)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        # The root keeps rare confusions visible beside a full diagonal.
+        strength = 0.7 * np.sqrt(shares)[..., None]
+        colours = np.where(np.eye(len(names), dtype=bool)[..., None], HIT_RGB, MISS_RGB)
+        axes.imshow(1 - strength * (1 - colours))
         places = range(len(names))
         axes.set_xticks(places, [_short(name) for name in names], rotation=90, fontsize=size, parse_math=False)
         axes.set_yticks(places, [_short(name) for name in names], fontsize=size, parse_math=False)

@@ -76,12 +76,9 @@ def render(run: RunFolder) -> Path:
     facts = summarise(run)
     _draw(run, facts)
     # A trivial baseline far below would squeeze every interval into its dot: the axis is the model's and its rival's.
-    leading = {
-        "This model",
-        facts["headline"]["baseline"]["title"] if (facts["headline"] or {}).get("baseline") else "",
-    }
+    rival = (facts["headline"] or {}).get("baseline") or {"title": ""}
     groups = facts["overall"] + facts["averages"] + facts["validation"]
-    rows = [row["score"] for group in groups for row in group["rows"] if row["who"] in leading]
+    rows = [row["score"] for group in groups for row in group["rows"] if row["model"] or row["who"] == rival["title"]]
     ranked = facts["classes"]["ranked_by"]
     page = _template("report.html.j2").render(
         **facts,
@@ -129,6 +126,11 @@ def _path(run: RunFolder) -> str:
     return (Path(*root.parts[-2:]) if root.is_absolute() else root).as_posix()
 
 
+def _public(name: object) -> str:
+    """A name that may be published: of an absolute path only the last part."""
+    return Path(str(name)).name if Path(str(name)).is_absolute() else str(name)
+
+
 def _commands(path: str) -> list[str]:
     recipe, again = shlex.quote(f"{path}/recipe.yaml"), shlex.quote(f"{path}-again")
     return [f"hfft run {recipe} --output-dir {again}", f"hfft eval {again}"]
@@ -173,16 +175,14 @@ def _usual(scores: Iterable[Any]) -> str:
 
 def _classes(shown: dict[str, Score]) -> dict[str, Any]:
     """Per-class scores, weakest class first; a class without a value comes last."""
-    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    rows: dict[str, Any] = {}
     for key, score in shown.items():
         if found := PER_CLASS.fullmatch(key):
             rows.setdefault(found[2], {})[found[1]] = dataclasses.asdict(score)
     metrics = list(dict.fromkeys(metric for cells in rows.values() for metric in cells))
     ranked = "f1" if "f1" in metrics else next(iter(metrics), None)
     blank = dataclasses.asdict(Score(None, None, None, 0, "undefined: not scored"))
-    whole: list[dict[str, Any]] = [
-        {"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()
-    ]
+    whole = [{"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()]
     columns = [
         {"metric": metric, "title": title(metric), "method": _usual(row["cells"][metric] for row in whole)}
         for metric in metrics
@@ -242,17 +242,15 @@ def _front(facts: dict[str, Any]) -> dict[str, Any]:
     if HUB_ID.fullmatch(base) and not Path(base).exists():
         front["base_model"] = base
     front |= {"tags": ["hfft", tag], "metrics": sorted({_hub_metric(group["metric"]) for group in facts["overall"]})}
-    metrics = [
-        {
-            "type": _hub_metric(group["metric"]),
-            "value": float(score["value"]),
-            "name": f"{group['title']}, 95 % interval {_interval(score)}, n = {score['n']:,}",
-        }
-        for group in facts["overall"]
-        if (score := group["rows"][0]["score"])["value"] is not None
-    ]
+    metrics = []
+    for group in facts["overall"]:
+        score = group["rows"][0]["score"]
+        if score["value"] is not None:
+            name = f"{group['title']}, 95 % interval {_interval(score)}, n = {score['n']:,}"
+            metrics.append({"type": _hub_metric(group["metric"]), "value": score["value"], "name": name})
     if facts["tested"] and metrics:
-        dataset = {"type": str(data.get("path", "unknown")), "name": str(data.get("path", "unknown")), "split": "test"}
+        source = _public(data.get("path", "unknown"))
+        dataset = {"type": source, "name": source, "split": "test"}
         result = {"task": {"type": tag}, "dataset": dataset, "metrics": metrics}
         front["model-index"] = [{"name": facts["name"], "results": [result]}]
     return front
@@ -296,6 +294,7 @@ def _template(name: str) -> jinja2.Template:
         "at": figures.at,
         "title_of": title,
         "inline": _inline,
+        "public": _public,
         "wraps": lambda name: Markup("_<wbr>").join(str(name).split("_")),
     }
     return environment.get_template(name)

@@ -440,7 +440,13 @@ def test_card_tables_hold_with_any_class_name(text: RunFolder) -> None:
     assert not any("<script" in line for line in lines)
 
 
-def test_no_absolute_path_is_published(text: RunFolder) -> None:
+def test_no_absolute_path_is_published(text: RunFolder, tmp_path: Path) -> None:
+    run = build(tmp_path / "secret_home" / "local", ("a", "b"), 60, 0.8)
+    recipe = yaml.safe_load((run.root / "recipe.yaml").read_text())
+    recipe["data"]["path"], recipe["model"]["name"] = str(tmp_path / "rows"), str(tmp_path / "bert")
+    (run.root / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    run.environment.unlink()
+    assert str(tmp_path) not in reporting.card(run)
     assert str(text.root) not in reporting.card(text) and str(text.root) not in page(text)
 
 
