@@ -33,6 +33,10 @@ class Backbone:
     processor: Any
     notes: tuple[str, ...]
 
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
 
 def load(spec: Model, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had."""
@@ -57,7 +61,7 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     try:
         model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
-    except DOES_NOT_FIT + (OSError,) as error:
+    except (*DOES_NOT_FIT, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {_short(error)}") from error
     return Backbone(model.eval(), processor, ())
 
@@ -93,16 +97,18 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
 
 def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, modality: ModuleType) -> tuple[str, ...]:
     """Start the head anew where its classes are not ours, and say so."""
-    fresh = sorted({str(key[0] if isinstance(key, tuple) else key) for key in (*info["mismatched_keys"], *info["missing_keys"])})
+    replaced = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
+    fresh = sorted({*replaced, *info["missing_keys"]})
     if not fresh and not matched:
         # Same size, other classes: the shapes fit, so nothing was replaced, but the rows mean something else.
         fresh = _restart_head(model, modality)
     total = sum(1 for _ in model.parameters())
     if len(fresh) > total // 2:
-        raise InputError(f"the checkpoint has no weights for {type(model).__name__} ({len(fresh)} of {total} tensors missing)")
+        kind = type(model).__name__
+        raise InputError(f"the checkpoint has no weights for {kind} ({len(fresh)} of {total} tensors missing)")
     if not fresh:
         return ("the head is the checkpoint's own: it knows exactly these classes",)
-    had = f"; the checkpoint's had {listed(known, 5)}" if known and info["mismatched_keys"] or known and not info["missing_keys"] else ""
+    had = f"; the checkpoint's had {listed(known, 5)}" if known and not info["missing_keys"] else ""
     return (f"the head is new ({listed(fresh, 4)}{had})",)
 
 
@@ -122,10 +128,13 @@ def _from_timm_name(spec: Model, name: str, labels: tuple[str, ...]) -> Backbone
     import timm
 
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name.split('.')[0]}*")
-        raise InputError(f"model.name: timm has no architecture {name!r}; it has {listed(close or timm.list_modules())}")
-    cfg = timm.get_pretrained_cfg(name).to_dict()
-    return _timm(spec, name.split(".")[0], cfg, labels, ("random weights",))
+        close = timm.list_models(f"*{name.split('.', maxsplit=1)[0]}*")
+        raise InputError(
+            f"model.name: timm has no architecture {name!r}; it has {listed(close or timm.list_modules())}"
+        )
+    found = timm.get_pretrained_cfg(name)
+    cfg = found.to_dict() if found else {}
+    return _timm(spec, name.split(".", maxsplit=1)[0], cfg, labels, ("random weights",))
 
 
 def _from_state(spec: Model, path: Path, labels: tuple[str, ...]) -> Backbone:
@@ -139,11 +148,17 @@ def _from_state(spec: Model, path: Path, labels: tuple[str, ...]) -> Backbone:
     weights = {key: value for key, value in lite0.renamed(state).items() if not key.startswith("classifier.")}
     missing, unexpected = built.model.timm_model.load_state_dict(weights, strict=False)
     if unexpected or set(missing) != {"classifier.weight", "classifier.bias"}:
-        raise InputError(f"{path.name}: these tensors do not fit {lite0.ARCHITECTURE}: {listed([*missing, *unexpected], 5)}")
-    return Backbone(built.model, built.processor, ("the head is new (classifier; the checkpoint's had 1,000 ImageNet classes)",))
+        raise InputError(
+            f"{path.name}: these tensors do not fit {lite0.ARCHITECTURE}: {listed([*missing, *unexpected], 5)}"
+        )
+    return Backbone(
+        built.model, built.processor, ("the head is new (classifier; the checkpoint's had 1,000 ImageNet classes)",)
+    )
 
 
-def _timm(spec: Model, architecture: str, cfg: dict[str, Any], labels: tuple[str, ...], notes: tuple[str, ...]) -> Backbone:
+def _timm(
+    spec: Model, architecture: str, cfg: dict[str, Any], labels: tuple[str, ...], notes: tuple[str, ...]
+) -> Backbone:
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     config = transformers.TimmWrapperConfig.from_dict(
         {"architecture": architecture, "pretrained_cfg": dict(cfg), **spec.config}, num_labels=len(labels), **names
@@ -185,7 +200,9 @@ def _names_of(config: Any) -> tuple[str, ...] | None:
 def _check_config(spec: Model, config: Any) -> None:
     unknown = [key for key in spec.config if key not in config.to_dict()]
     if unknown:
-        raise InputError(f"model.config: {config.model_type} has no {unknown[0]!r}; it has {listed(config.to_dict(), 60)}")
+        raise InputError(
+            f"model.config: {config.model_type} has no {unknown[0]!r}; it has {listed(config.to_dict(), 60)}"
+        )
 
 
 def _check_digest(spec: Model, path: str) -> None:

@@ -6,6 +6,7 @@ In: training texts and labels, test rows. Out: `Predictions` like any model's. s
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -46,3 +47,11 @@ def tfidf_linear(
         if name in known:
             scores[:, place] = found[:, known[name]]
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+
+
+def joined(rows: Any) -> list[str]:
+    """The texts of rows, a pair as one text: to a bag of words it is one."""
+    texts: list[str] = rows["text"][:]
+    if "text_pair" not in rows.column_names:
+        return texts
+    return [f"{first} {second or ''}" for first, second in zip(texts, rows["text_pair"][:], strict=True)]

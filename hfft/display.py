@@ -62,7 +62,9 @@ def per_class(found: dict[str, Any], limit: int = 20) -> None:
     title = "class" if len(names) <= limit else f"worst {limit} of {len(names)} classes"
     table = _table(title, *kinds)
     for name in shown:
-        table.add_row(name, *(f"{_full(found[f'{kind}[{name}]'])} n {found[f'{kind}[{name}]']['n']:,}" for kind in kinds))
+        table.add_row(
+            name, *(f"{_full(found[f'{kind}[{name}]'])} n {found[f'{kind}[{name}]']['n']:,}" for kind in kinds)
+        )
     _console().print(table)
 
 

@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "hfft", "torch", "transformers", "datasets", "evaluate", "accelerate", "timm", "scikit-learn", "numpy", "tokenizers",
-)  # fmt: skip
+PACKAGES = ("hfft", "torch", "transformers", "datasets", "evaluate", "accelerate", "timm", "scikit-learn", "numpy")
 
 
 def versions() -> dict[str, str]:
@@ -29,25 +27,31 @@ def versions() -> dict[str, str]:
 
 def hardware(cores: int, accelerators: list[str], processes: int) -> dict[str, Any]:
     """What the run had to work with."""
-    return {"cpu": _cpu(), "cores": cores, "accelerators": accelerators, "processes": processes, "system": platform.platform()}
+    return {
+        "cpu": _cpu(),
+        "cores": cores,
+        "accelerators": accelerators,
+        "processes": processes,
+        "system": platform.platform(),
+    }
 
 
 def git_commit() -> str | None:
     """Commit of the current folder's repository, with "+" when it has uncommitted changes; None outside one."""
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-        if head.returncode:
-            return None
-        dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=30).stdout
-    except (OSError, subprocess.TimeoutExpired):
+        return _git("rev-parse", "HEAD").strip() + ("+" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
         return None
-    return head.stdout.strip() + ("+" if dirty else "")
 
 
 def peak_memory_gb() -> float:
     """Largest resident memory of this process so far, in GB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 def _cpu() -> str:

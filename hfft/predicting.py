@@ -75,7 +75,9 @@ def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: M
             "id": pa.array([predictions.ids[i] for i in chosen], pa.string()),
             "label": pa.array([predictions.names[predictions.labels[i]] for i in chosen], pa.string()),
             "prediction": pa.array([predictions.names[predictions.predicted[i]] for i in chosen], pa.string()),
-            "confidence": pa.array([float(predictions.scores[i, predictions.predicted[i]]) for i in chosen], pa.float64()),
+            "confidence": pa.array(
+                [float(predictions.scores[i, predictions.predicted[i]]) for i in chosen], pa.float64()
+            ),
             "text": pa.array([row["text"] for row in shown], pa.string()),
             "text_pair": pa.array([row["text_pair"] for row in shown], pa.string()),
             "image": pa.array([row["image"] for row in shown], pa.binary()),

@@ -34,7 +34,12 @@ class ProgressLine(TrainerCallback):
         self.mark = self.printed = time.perf_counter()
         if not state.is_world_process_zero or not self.console.is_terminal:
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+        )
         self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
         self.task = self.bar.add_task("training", total=state.max_steps, completed=state.global_step, facts="")
         self.bar.start()
@@ -80,4 +85,6 @@ class StopOnNaN(TrainerCallback):
         for name in ("loss", "grad_norm"):
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(float(value)):
-                raise FloatingPointError(f"{name} became {float(value)} at step {state.global_step} of {state.max_steps}")
+                raise FloatingPointError(
+                    f"{name} became {float(value)} at step {state.global_step} of {state.max_steps}"
+                )

@@ -1,4 +1,4 @@
-"""Front door of `accelerate launch hfft/run.py --recipe NAME`: exactly `hfft run NAME`, on as many processes as were launched.
+"""Front door of `accelerate launch hfft/run.py --recipe NAME`: exactly `hfft run NAME`, on every process.
 
 Run as a script, Python puts this file's folder first on the path, where `import datasets` could meet a file of ours.
 """

@@ -23,8 +23,8 @@ import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from hfft import checkpoints, evaluate_modules, rooms
-from hfft.backbones import Backbone
+from hfft import checkpoints, evaluate_modules, rooms, scoring
+from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Recipe
@@ -55,7 +55,7 @@ FIXED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Fit:
-    """seconds: of training alone. speed: examples per second. history: the trainer's log. best: the value selected by."""
+    """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by."""
 
     seconds: float
     speed: float
@@ -78,20 +78,21 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         args = TrainingArguments(**chosen)
     except (ValueError, TypeError, ImportError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
-    expected = int(os.environ.get("WORLD_SIZE", 1))
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
     if args.world_size != expected:
         raise InputError(f"{expected} processes were launched, but {args.world_size} found each other; use torchrun")
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
-        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", args.world_size))))
+        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
     return args
 
 
-def best_metric(recipe: Recipe, labels: tuple[str, ...]) -> str:
-    """The validation metric that picks the checkpoint, checked by name before training."""
-    from hfft import scoring
+def best_metric(recipe: Recipe, keys: list[str]) -> str:
+    """The validation metric that picks the checkpoint, checked by name before training.
 
-    known = [*scoring.keys(recipe.metrics, labels), "loss"]
+    keys: what the recipe's metrics will be called.
+    """
+    known = [*keys, "loss"]
     default = "f1_macro" if "f1_macro" in known else known[0]
     name = str(recipe.train.get("metric_for_best_model") or default).removeprefix("eval_")
     if name not in known:
@@ -113,8 +114,8 @@ def fit(
 
     train, validation: rows with inputs and `labels` (class ids of the model). Raises InputError when the loss diverges.
     """
-    names = tuple(str(backbone.model.config.id2label[i]) for i in range(backbone.model.config.num_labels))
-    args.metric_for_best_model = best_metric(recipe, names)
+    names = class_order(backbone.model)
+    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
     args.greater_is_better = args.metric_for_best_model != "loss"
     line = ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
@@ -141,8 +142,13 @@ def fit(
         ) from error
     seconds = time.perf_counter() - start
     save(trainer, backbone, run)
-    best = {"metric": args.metric_for_best_model, "value": trainer.state.best_metric, "step": trainer.state.best_global_step}
-    return Fit(seconds, line.speed, trainer.state.log_history, best)
+    best = {
+        "metric": args.metric_for_best_model,
+        "value": trainer.state.best_metric,
+        "step": trainer.state.best_global_step,
+    }
+    history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
+    return Fit(seconds, line.speed, history, best)
 
 
 def loss_function(name: str, smoothing: float) -> Callable[..., torch.Tensor]:

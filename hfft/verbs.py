@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,25 @@ import datasets
 import torch
 import transformers
 
-from hfft import backbones, baselines, checkpoints, environment, gating, loading, predicting, recipe, references, reporting
-from hfft import rooms, scoring, splitting, training
+from hfft import (
+    backbones,
+    baselines,
+    claiming,
+    environment,
+    gating,
+    loading,
+    predicting,
+    recipe,
+    reporting,
+    rooms,
+    scoring,
+    splitting,
+    training,
+)
 from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, fingerprint, read_json, write_json
+from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
+from hfft.references import sha256
 
 Say = Callable[[str], None]
 
@@ -30,8 +43,6 @@ def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[
     """Read a recipe and its data as training would, and report what is there. Opens no model, writes nothing."""
     wanted = recipe.load(name, overrides)
     splits = _splits(wanted, say)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, splits.labels))
-    training.best_metric(wanted, splits.labels)
     return {"recipe": name, "task": wanted.task, **dataclasses.asdict(splits.report)}
 
 
@@ -42,51 +53,40 @@ def run(
 
     output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`.
     """
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    clock = {"start": time.perf_counter()}
-    wanted = recipe.load(name, overrides)
-    folder = RunFolder(_output_dir(name, output_dir))
-    point = _checkpoint(folder, wanted, resume, say)
+    started, clock = _now(), time.perf_counter()
+    wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
+    if not resume:
+        claiming.fresh(folder)
     args = training.arguments(wanted, folder)
-    say = say if args.process_index == 0 else _silent
-    modality = rooms.find("modalities", wanted.task)
+    say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
+    point = claiming.resumed(folder, wanted, say) if resume else None
     splits = _splits(wanted, say)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, splits.labels))
-    training.best_metric(wanted, splits.labels)
+    if resume and read_json(folder.split)["fingerprints"] != splits.report.fingerprints:
+        raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
+    modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, splits.labels)
-    parameters = sum(p.numel() for p in backbone.model.parameters())
-    say(f"model: {wanted.model.name}, {parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
-    if resume and folder.split.is_file() and read_json(folder.split)["fingerprints"] != splits.report.fingerprints:
-        raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
-    _together(args)
-    if args.process_index == 0:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
-        splitting.write(splits, folder)
-    clock["loaded"] = time.perf_counter()
+    say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
     train, validation = (_with_ids(splits.parts[part], backbone) for part in ("train", "validation"))
+    _begin(folder, wanted, splits, args)
+    loaded = time.perf_counter() - clock
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
-    clock["trained"] = time.perf_counter()
-    saved = backbones.reload(folder.model, modality)
     plain = training.arguments(wanted, folder, fitting=False)
+    saved = backbones.reload(folder.model, modality)
     predictions = predicting.predict(saved, modality, splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
-    write_json(folder.root / "history.json", [_plain(row) for row in fit.history])
-    seconds = {"load": clock["loaded"] - clock["start"], "train": fit.seconds, "validate_and_save": time.perf_counter() - clock["trained"]}
-    write_json(folder.environment, _environment(wanted, folder, args, started, seconds, parameters, fit))
+    write_json(folder.root / "history.json", fit.history)
+    seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
+    write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
     _publish(folder)
-    say(
-        f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s); best {fit.best['metric']} "
-        f"{fit.best['value']:.4f} at step {fit.best['step']:,} on {predictions.n:,} validation rows" if fit.best["value"] is not None
-        else f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s)"
-    )
-    return {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best, "validation": _facts(scores)}
+    say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n)}")
+    facts = {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best}
+    return facts | {"validation": _facts(scores), "report": str(folder.report)}
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
     args = training.arguments(wanted, folder, fitting=False)
-    say = say if args.process_index == 0 else _silent
+    say = _only_first(say, args)
     datasets.disable_progress_bars()
     modality = rooms.find("modalities", wanted.task)
     table = loading.read(wanted.data, modality)
@@ -105,27 +105,19 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     if args.process_index:
         return {"run": str(folder.root)}
     scores = scoring.score(predictions, wanted.metrics)
-    look = _write_opening(folder, predictions, {k: v.value for k, v in scores.items() if "[" not in k})
+    look = _write_opening(folder, predictions, scores)
     predictions.write(folder.predictions("test"))
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
-    held = _baselines(folder, wanted, table, rows, predictions)
-    notes = scoring.notes(predictions)
-    verdicts = gating.judge(wanted.gates, scores)
+    beside = _baselines(folder, wanted, splitting.reopen(table, folder, "train"), rows, predictions)
+    notes, verdicts = scoring.notes(predictions), gating.judge(wanted.gates, scores)
+    gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
     write_json(folder.root / "notes.json", notes)
-    write_json(folder.root / "gates.json", [{k: v for k, v in vars(x).items() if k != "score"} for x in verdicts])
+    write_json(folder.root / "gates.json", gates)
     _publish(folder)
-    return {
-        "run": str(folder.root),
-        "n": predictions.n,
-        "look": look,
-        "test": _facts(scores),
-        "baselines": {k: _facts(v) for k, v in held.items()},
-        "notes": notes,
-        "gates": [{k: v for k, v in vars(x).items() if k != "score"} for x in verdicts],
-        "report": str(folder.report),
-        "exit_code": gating.exit_code(verdicts),
-    }
+    facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
+    ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
+    return facts | {"notes": notes, "gates": gates} | ending
 
 
 def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
@@ -135,12 +127,12 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     modality = rooms.find("modalities", wanted.task)
     if not inputs:
         return []
-    args = training.arguments(wanted, folder, fitting=False)
     datasets.disable_progress_bars()
+    args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
     scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
     names = backbones.class_order(backbone.model)
-    return [{names[i]: float(row[i]) for i in row.argsort()[::-1]} for row in scores]
+    return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
 
 
 def report(name: str) -> Path:
@@ -151,6 +143,7 @@ def report(name: str) -> Path:
 
 
 def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
+    """Read and split, and say what was found; metric and gate names are checked as soon as the classes are known."""
     datasets.disable_progress_bars()
     modality = rooms.find("modalities", wanted.task)
     splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
@@ -158,97 +151,73 @@ def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(splits.labels)} classes: {listed(splits.labels)}")
     for finding in splits.report.findings:
         say(f"  note: {finding}")
+    known = scoring.keys(wanted.metrics, splits.labels)
+    gating.check(wanted.gates, known)
+    training.best_metric(wanted, known)
     return splits
 
 
-def _output_dir(name: str, output_dir: str | None) -> Path:
-    if output_dir:
-        return Path(output_dir)
-    stem, path = recipe.locate(name)
-    return path.parent if path.name == "recipe.yaml" and Path(name).is_dir() else Path("runs") / stem
-
-
-def _checkpoint(folder: RunFolder, wanted: Recipe, resume: bool, say: Say) -> Path | None:
-    """Where to go on from. Raises InputError when the folder is taken, or holds another recipe's run."""
-    held = sorted(path.name for path in folder.root.iterdir()) if folder.root.is_dir() else []
-    if folder.root.exists() and not folder.root.is_dir():
-        raise InputError(f"{folder.root} is a file; type --output-dir FOLDER")
-    if not resume:
-        if held:
-            done = folder.model.is_dir()
-            state = "already holds a run" if (folder.root / "recipe.yaml").is_file() else f"is not empty ({listed(held, 4)})"
-            first = f"`hfft eval {folder.root}` to score it" if done else f"`hfft run {folder.root} --resume` to go on with it"
-            raise InputError(f"{folder.root} {state}, and nothing is overwritten; type {first}, or --output-dir {_free(folder.root)}")
-        return None
-    if not held:
-        raise InputError(f"{folder.root}: there is nothing to resume; leave --resume out to start")
-    if not (folder.root / "recipe.yaml").is_file() or recipe.load(str(folder.root)) != wanted:
-        raise InputError(f"{folder.root} was made with another recipe; type `hfft run {folder.root} --resume`")
-    if folder.model.is_dir():
-        raise InputError(f"{folder.root} is finished; type `hfft eval {folder.root}`")
-    point, damaged = checkpoints.newest(folder.checkpoints)
-    for path in damaged:
-        say(f"{path} is incomplete or damaged: passed over")
-    say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
-    return point
-
-
-def _free(root: Path) -> Path:
-    number = 2
-    while (path := root.with_name(f"{root.name}-{number}")).exists():
-        number += 1
-    return path
+def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
+    """Everything could be read: only now does the run folder come into being, once for all processes."""
+    if args.world_size > 1:
+        torch.distributed.barrier()
+    if args.process_index == 0:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
+        splitting.write(splits, folder)
 
 
 def _with_ids(rows: datasets.Dataset, backbone: backbones.Backbone) -> datasets.Dataset:
-    """Rows with `labels`: class ids in the order of the model's outputs."""
+    """Inputs and `labels`: class ids in the order of the model's outputs."""
     ids = predicting.label_ids(rows["label"][:], backbones.class_order(backbone.model))
-    return rows.remove_columns([c for c in ("label", "id", "key", "split") if c in rows.column_names]).add_column("labels", ids)
+    spare = [column for column in ("label", "id", "key", "split") if column in rows.column_names]
+    return rows.remove_columns(spare).add_column("labels", ids.tolist())
 
 
 def _baselines(
-    folder: RunFolder, wanted: Recipe, table: loading.Table, rows: datasets.Dataset, predictions: Predictions
+    folder: RunFolder, wanted: Recipe, train: datasets.Dataset, rows: datasets.Dataset, predictions: Predictions
 ) -> dict[str, dict[str, Any]]:
-    """Majority class and, for texts, TF-IDF + linear; trained on the same rows, scored on the same rows."""
-    train = splitting.reopen(table, folder, "train")
+    """Majority class and, for texts, TF-IDF + linear: trained on the same rows, scored on the same rows."""
     fixed = (predictions.labels, predictions.ids, predictions.names)
     made = {"majority": baselines.majority(train["label"][:], *fixed)}
     if "text" in rows.column_names:
-        texts, tests = (_joined(part) for part in (train, rows))
+        texts, tests = baselines.joined(train), baselines.joined(rows)
         made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
-    scores = {name: scoring.score(found, wanted.metrics) for name, found in made.items()}
+    scores = {}
     for name, found in made.items():
         found.write(folder.predictions(f"test_{name}"))
-    write_json(folder.baselines, {n: {k: dataclasses.asdict(s) for k, s in part.items()} for n, part in scores.items()})
+        scores[name] = _facts(scoring.score(found, wanted.metrics))
+    write_json(folder.baselines, scores)
     return scores
 
 
-def _joined(rows: datasets.Dataset) -> list[str]:
-    texts = rows["text"][:]
-    if "text_pair" not in rows.column_names:
-        return texts
-    return [f"{a} {b or ''}" for a, b in zip(texts, rows["text_pair"][:], strict=True)]
-
-
-def _write_opening(folder: RunFolder, predictions: Predictions, scores: dict[str, float | None]) -> int:
+def _write_opening(folder: RunFolder, predictions: Predictions, scores: dict[str, Score]) -> int:
     """One ledger line; returns which look at the test split this was, counting from 1."""
     look = len(folder.openings()) + 1
     folder.append_opening(
         {
-            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "time": _now(),
             "look": look,
             "split": "test",
             "n": predictions.n,
             "fingerprint": fingerprint([str(row) for row in predictions.ids]),
-            "weights": references.sha256(folder.model / "model.safetensors"),
-            "scores": scores,
+            "weights": sha256(folder.model / "model.safetensors"),
+            "scores": {name: score.value for name, score in scores.items() if "[" not in name},
         }
     )
     return look
 
 
-def _environment(wanted: Recipe, folder: RunFolder, args: Any, started: str, seconds: dict[str, float], parameters: int, fit: training.Fit) -> dict[str, Any]:
-    cards = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+def _environment(
+    wanted: Recipe,
+    folder: RunFolder,
+    args: Any,
+    seconds: dict[str, float],
+    started: str,
+    fit: training.Fit,
+    backbone: backbones.Backbone,
+) -> dict[str, Any]:
+    cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "started": started,
         "seed": wanted.seed,
@@ -260,8 +229,8 @@ def _environment(wanted: Recipe, folder: RunFolder, args: Any, started: str, sec
         "peak_memory_gb": environment.peak_memory_gb(),
         "model": {
             "name": wanted.model.name,
-            "parameters": parameters,
-            "weights_sha256": references.sha256(folder.model / "model.safetensors"),
+            "parameters": backbone.parameters,
+            "weights_sha256": sha256(folder.model / "model.safetensors"),
         },
     }
 
@@ -271,28 +240,28 @@ def _publish(folder: RunFolder) -> None:
     (folder.model / "README.md").write_text(reporting.card(folder), encoding="utf-8")
 
 
-def _facts(scores: dict[str, Any]) -> dict[str, Any]:
+def _facts(scores: dict[str, Score]) -> dict[str, Any]:
     return {name: dataclasses.asdict(score) for name, score in scores.items()}
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: float(v) if isinstance(v, (int, float)) else v for k, v in row.items()}
+def _best_sentence(fit: training.Fit, n: int) -> str:
+    if fit.best["value"] is None:
+        return "; the last weights are kept, because nothing was compared on validation"
+    return f"; kept step {fit.best['step']:,}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
 
 
 def _hardware_sentence(args: Any) -> str:
     many = f"{args.world_size} process{'es' * (args.world_size > 1)}"
     if args.device.type == "cpu":
-        return f"{many} on CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)} each"
+        threads = torch.get_num_threads()
+        return f"{many} on CPU, {threads} thread{'s' * (threads > 1)}{' each' * (args.world_size > 1)}"
     return f"{many} on {torch.cuda.get_device_name(0) if args.device.type == 'cuda' else args.device.type}"
 
 
-def _together(args: Any) -> None:
-    if args.world_size > 1:
-        torch.distributed.barrier()
-
-
-def _silent(_: str) -> None:
+def _only_first(say: Say, args: Any) -> Say:
     """Processes other than the first say nothing."""
+    return say if args.process_index == 0 else lambda _: None
 
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,60 @@
+"""Which folder a run may write to, and where it goes on from: nothing of the user's is ever overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hfft import checkpoints, recipe
+from hfft.errors import InputError, listed
+from hfft.recipe import Recipe
+from hfft.records import RunFolder
+
+
+def folder(name: str, output_dir: str | None) -> RunFolder:
+    """`output_dir`, or the run folder that `name` is, or runs/<recipe>."""
+    if output_dir:
+        return RunFolder(Path(output_dir))
+    stem, path = recipe.locate(name)
+    return RunFolder(path.parent if Path(name).is_dir() else Path("runs") / stem)
+
+
+def fresh(run: RunFolder) -> None:
+    """Raise InputError, with what to type, unless the folder is new or empty."""
+    root = run.root
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file; type --output-dir FOLDER")
+    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    if not held:
+        return
+    other = f"or --output-dir {_free(root)} to train beside it"
+    if run.model.is_dir():
+        raise InputError(f"{root} already holds a run, which is kept; type `hfft eval {root}` to score it, {other}")
+    if (root / "recipe.yaml").is_file():
+        raise InputError(f"{root} already holds an unfinished run; type `hfft run {root} --resume` to go on, {other}")
+    raise InputError(f"{root} is not empty ({listed(held, 4)}) and not a run; type --output-dir {_free(root)}")
+
+
+def resumed(run: RunFolder, wanted: Recipe, say: Callable[[str], None]) -> Path | None:
+    """The newest whole checkpoint, or None when there is none yet. InputError when this is no run to resume."""
+    if not (run.root / "recipe.yaml").is_file():
+        raise InputError(f"{run.root}: there is no run to resume; leave --resume out to start one")
+    if recipe.load(str(run.root)) != wanted:
+        raise InputError(
+            f"{run.root} was made with another recipe; type `hfft run {run.root} --resume` to keep its own"
+        )
+    if run.model.is_dir():
+        raise InputError(f"{run.root} is finished; type `hfft eval {run.root}` to score it")
+    point, damaged = checkpoints.newest(run.checkpoints)
+    for path in damaged:
+        say(f"{path} is incomplete or damaged: passed over")
+    say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
+    return point
+
+
+def _free(root: Path) -> Path:
+    """The first of root-2, root-3, … that does not exist."""
+    number = 2
+    while (path := root.with_name(f"{root.name}-{number}")).exists():
+        number += 1
+    return path
