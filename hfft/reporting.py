@@ -45,7 +45,6 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     shown = scores.get(split, {})
     overall = {metric: score for metric, score in shown.items() if not PER_CLASS.fullmatch(metric)}
     headline = next((metric for metric in HEADLINES if metric in overall), next(iter(overall), None))
-    overall = dict(sorted(overall.items(), key=lambda item: item[0] != headline))
     baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
     recipe = read_yaml(run.root / "recipe.yaml")
     predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
@@ -164,7 +163,7 @@ def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) ->
         rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
         method = _usual(row["score"] for row in rows)
         groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows})
-    return groups
+    return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
 
 
 def _usual(scores: Iterable[Any]) -> str:
