@@ -188,7 +188,7 @@ def write_test(run: RunFolder, rows: Predictions, skill: float, images: list[byt
     texts = (
         None
         if images
-        else [ATTACK, "The gate agent could not have been kinder.\nStill waiting, though.", "לא טוב", "so so " * 200]
+        else [ATTACK, "The cabin crew could not have been kinder.\nStill waiting, though.", "לא טוב", "so so " * 200]
     )
     write_mistakes(run, rows, texts, images)
     value = run.read_scores()["test"]["f1_macro"].value
