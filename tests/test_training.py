@@ -1,0 +1,123 @@
+"""Training is right on every layout, spares what must not decay, stops on NaN, and resumes bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hfft import backbones, recipe, rooms, training
+from hfft.errors import InputError
+from hfft.records import RunFolder
+from tests.layouts import BERT, LABELS, VIT, fit, text_rows
+
+HERE = Path(__file__).parent
+STEPS = {"plain": {"per_device_train_batch_size": 16}}
+STEPS["accumulated"] = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """Loss and gradient norm of every step, from two processes with batch 8."""
+    out = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    done = subprocess.run(
+        [*command, "tests.layouts", str(out)], cwd=HERE.parent, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads((out / "history.json").read_text())
+
+
+@pytest.mark.parametrize("kind", ["bert", "vit"])
+def test_one_process_accumulation_and_two_processes_take_the_same_steps(kind, two_processes, tmp_path):
+    history = {name: fit(kind, tmp_path / name, train) for name, train in STEPS.items()}
+    history["two processes"] = two_processes[kind]
+    truth = history.pop("plain")
+    assert len(truth) == 4
+    assert truth[0]["grad_norm"] > 0.01
+    for name, steps in history.items():
+        for expected, got in zip(truth, steps, strict=True):
+            assert got["loss"] == pytest.approx(expected["loss"], rel=2e-4), name
+            assert got["grad_norm"] == pytest.approx(expected["grad_norm"], rel=2e-3), name
+
+
+def test_first_loss_is_the_mean_cross_entropy_of_the_batch(tmp_path):
+    # 16 rows, 3 classes, random weights: near ln 3, not twice or four times that.
+    first = fit("bert", tmp_path / "a", STEPS["accumulated"])[0]
+    assert first["loss"] == pytest.approx(1.0986, abs=0.2)
+
+
+def test_norms_and_biases_do_not_decay(tmp_path):
+    wanted = recipe.build({**VIT, "model": {"name": "timm/test_efficientnet", "pretrained": False}})
+    model = backbones.load(wanted.model, rooms.find("modalities", wanted.task), LABELS).model
+    args = training.arguments(wanted, RunFolder(tmp_path))
+    _, options = training.optimizer(args, model)
+    decayed, spared = (group["params"] for group in options["params"])
+    norms = [m.weight for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    assert len(norms) > 5
+    assert options["params"][0]["weight_decay"] == 0.01
+    assert options["params"][1]["weight_decay"] == 0
+    assert {id(p) for p in norms} <= {id(p) for p in spared}
+    assert len(decayed) + len(spared) == len(list(model.parameters()))
+
+
+def test_nan_stops_the_run_with_a_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"(loss|grad_norm) became (nan|inf) at step \d.*learning_rate"):
+        fit("bert", tmp_path / "a", {"learning_rate": 1e30, "max_grad_norm": 0.0, "logging_steps": 1})
+    assert not (tmp_path / "a" / "model").exists()
+
+
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
+    train = {"num_train_epochs": 2, "save_strategy": "epoch", "eval_strategy": "epoch", "max_steps": -1}
+    fit("bert", tmp_path / "whole", train, dropout=0.1)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    shutil.rmtree(tmp_path / "cut" / "model")
+    shutil.rmtree(tmp_path / "cut" / "checkpoints" / "checkpoint-8")
+    fit("bert", tmp_path / "cut", train, dropout=0.1, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-4")
+    whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+
+
+def test_metric_name_is_checked_by_name():
+    wanted = recipe.build({**BERT, "train": {"metric_for_best_model": "f1_marco"}})
+    with pytest.raises(InputError, match=r"no 'f1_marco' \(did you mean 'f1_macro'"):
+        training.best_metric(wanted, ["accuracy", "f1_macro"])
+    assert training.best_metric(recipe.build(BERT), ["accuracy", "f1_macro"]) == "f1_macro"
+    assert training.best_metric(recipe.build(BERT), ["accuracy"]) == "accuracy"
+    assert training.best_metric(recipe.build({**BERT, "train": {"metric_for_best_model": "eval_loss"}}), []) == "loss"
+
+
+def test_arguments_refuse_what_the_class_refuses(tmp_path):
+    wanted = recipe.build({**BERT, "train": {"save_strategy": "steps", "save_steps": 7}})
+    with pytest.raises(InputError, match=r"^train: .*save.* eval"):
+        training.arguments(wanted, RunFolder(tmp_path))
+
+
+def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="2 processes were launched, but 1 found"):
+        training.arguments(recipe.build(BERT), RunFolder(tmp_path))
+
+
+def test_every_core_is_used_whatever_the_launcher_says(tmp_path):
+    torch.set_num_threads(1)
+    training.arguments(recipe.build(BERT), RunFolder(tmp_path))
+    assert torch.get_num_threads() == training.cores()
+
+
+def test_tokenising_twice_reads_the_cache(tmp_path):
+    rows = text_rows(tmp_path)
+    wanted = recipe.build(BERT)
+    modality = rooms.find("modalities", wanted.task)
+    first, second = (
+        modality.prepare(rows, backbones.load(wanted.model, modality, LABELS).processor, wanted.model) for _ in range(2)
+    )
+    assert first.cache_files and first.cache_files == second.cache_files
+    assert os.path.getsize(first.cache_files[0]["filename"])
