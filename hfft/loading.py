@@ -8,6 +8,7 @@ changes no file.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +21,14 @@ from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 
 BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
+# A cache key sees paths, not what has become of the files they name.
+NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
 FILES = (*BUILDERS.values(), "imagefolder", "text")
 
 
 @dataclass(frozen=True)
 class Table:
-    """rows: one per usable example. declared: class order the data set itself declares, if it does. dropped: sentences."""
+    """rows: one per usable example. declared: the class order the data set declares, or (). dropped: sentences."""
 
     rows: datasets.Dataset
     declared: tuple[str, ...]
@@ -38,18 +41,21 @@ def read(data: Data, modality: ModuleType) -> Table:
     Raises InputError for missing files and columns, empty data, one class only and unusable rows.
     """
     folder = _image_folder(data, modality)
-    table = Table(pictures.from_folder(folder, data.split.by == "predefined"), ()) if folder else _tables(data, modality)
+    by_folder = data.split.by == "predefined"
+    table = Table(pictures.from_folder(folder, by_folder), ()) if folder else _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
     rows, bad = _identified(table.rows, modality)
     dropped = _sentence_of_bad(bad, shown(data))
     if bad and data.on_bad_rows == "fail":
         raise InputError(
-            f"{dropped}. Rows count from 1, a header not counted. Mend them, or leave them out with data.on_bad_rows=drop"
+            f"{dropped}. Rows count from 1, a header not counted. "
+            "Mend them, or leave them out with data.on_bad_rows=drop"
         )
     classes = sorted(set(rows["label"][:]))
     if len(classes) < 2:
-        raise InputError(f"{shown(data)}: expected at least two classes, got {listed(map(repr, classes)) or 'no usable row'}")
+        got = listed(map(repr, classes)) or "no usable row"
+        raise InputError(f"{shown(data)}: expected at least two classes, got {got}")
     return Table(rows, table.declared, (dropped,) if bad else ())
 
 
@@ -76,14 +82,14 @@ def shown(data: Data) -> str:
 def _tables(data: Data, modality: ModuleType) -> Table:
     builder, files = _source(data)
     options = dict(data.options)
-    if builder == "csv":
+    if builder == "csv" or (files is None and any(Path(builder).rglob("*.[ct]sv"))):
         options = _csv_options(data, files) | options
     try:
         loaded = datasets.load_dataset(builder, data_files=files, **options)
     except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
         raise InputError(_load_sentence(error, data, builder)) from error
     parts = loaded if isinstance(loaded, dict) else {str(options.get("split", "train")): loaded}
-    made = {str(name): _by_role(part, data, modality) for name, part in parts.items()}
+    made = {str(name): _by_role(part, data, modality, _beside(files, name, data)) for name, part in parts.items()}
     order = tuple(dict.fromkeys(name for table in made.values() for name in table.declared))
     return Table(_joined({name: table.rows for name, table in made.items()}, data), order)
 
@@ -102,7 +108,8 @@ def _source(data: Data) -> tuple[str, Any]:
     suffix = path.suffix.lstrip(".").lower()
     if path.is_file():
         if suffix not in BUILDERS:
-            raise InputError(f"{data.path}: unknown ending; expected one of {listed(BUILDERS)}, or data.path with data_files")
+            expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
+            raise InputError(f"{data.path}: unknown ending; {expected}")
         return BUILDERS[suffix], {"train": [_existing(str(path))]}
     if data.path in FILES:
         raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
@@ -114,7 +121,10 @@ def _source(data: Data) -> tuple[str, Any]:
 def _existing(name: str) -> str:
     """A local file that is there and not empty, or a URL or pattern, which `datasets` resolves itself."""
     path = references.resolve(name)
-    if "://" in path or "*" in path:
+    if "://" in path:
+        return path
+    path = str(Path(path).expanduser())
+    if "*" in path:
         return path
     if not Path(path).is_file():
         raise InputError(f"{name}: no such file (current folder: {Path.cwd()})")
@@ -126,7 +136,7 @@ def _existing(name: str) -> str:
 def _csv_options(data: Data, files: Any) -> dict[str, Any]:
     """Keep the file's own text: "NA", "None" and "01" are class names, not gaps and numbers."""
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-    if all(str(name).endswith(".tsv") for names in files.values() for name in names):
+    if files and (data.path == "tsv" or all(str(n).endswith(".tsv") for names in files.values() for n in names)):
         options["sep"] = "\t"
     if data.pixels is None:
         roles = ("text", "text_pair", "label", "image")
@@ -134,7 +144,14 @@ def _csv_options(data: Data, files: Any) -> dict[str, Any]:
     return options
 
 
-def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType) -> Table:
+def _beside(files: dict[str, list[str]] | None, split: str, data: Data) -> Path:
+    """The folder that relative picture paths of a split are counted from."""
+    if files is None:
+        return Path(references.resolve(data.path))
+    return Path(files.get(str(split), next(iter(files.values())))[0]).parent
+
+
+def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
     roles = modality.ROLES | {"label": True}
     for role in data.columns:
@@ -146,6 +163,14 @@ def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType) -> Table:
     if data.pixels:
         source["image"] = "image"
     for role, column in list(source.items()):
+        given = list(source.values()).count(column)
+        if given > 1 and not roles[role] and role not in data.columns:
+            del source[role]  # its default column has been given to another role
+            continue
+        if given > 1:
+            raise InputError(
+                f"data.columns: column {column!r} is given to {listed(r for r in source if source[r] == column)}"
+            )
         if column in part.column_names:
             continue
         if not roles[role] and role not in data.columns:
@@ -159,9 +184,7 @@ def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType) -> Table:
     declared = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
     names = _names_of(values, declared, source["label"])
     rows = part.select_columns([source[role] for role in roles if role != "label" and role in source])
-    rows = rows.rename_columns({column: role for role, column in source.items() if role != "label" and role != column})
-    files = data.data_files if isinstance(data.data_files, str) else None
-    base = Path(references.resolve(files or data.path)).parent
+    rows = rows.rename_columns({column: role for role, column in source.items() if role not in ("label", column)})
     return Table(_with_column(modality.check_types(rows, base), "label", names), declared)
 
 
@@ -222,21 +245,21 @@ def _joined(parts: dict[str, datasets.Dataset], data: Data) -> datasets.Dataset:
 def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.Dataset, dict[int, str]]:
     """(usable rows with `id` and `key`, row index → why it cannot be used).
 
-    An id is the digest of input and label; a second identical row gets ".1". So it survives shuffling the rows.
+    An id is the digest of input, a number for repeats, and the label. So it survives shuffling the rows.
     """
     inputs = rows.select_columns([name for name in modality.ROLES if name in rows.column_names])
-    # Not cached: a cache key sees paths, not what has become of the files they name.
     seen = inputs.map(
-        modality.inspect, batched=True, remove_columns=inputs.column_names, keep_in_memory=True, load_from_cache_file=False
+        modality.inspect, remove_columns=inputs.column_names, batched=True, keep_in_memory=True, **NOT_CACHED
     )
     labels, problems = rows["label"][:], seen["problem"][:]
     bad = {i: p or "the label is missing" for i, p in enumerate(problems) if p or labels[i] is None}
-    count: dict[str, int] = {}
+    count: Counter[str] = Counter()
     ids = []
     for content, label in zip(seen["content"][:], labels, strict=True):
         stem = f"{content}-{label}"
-        count[stem] = count.get(stem, -1) + 1
-        ids.append(stem if not count[stem] else f"{stem}.{count[stem]}")
+        # The number stands before the label, where no label such as "1.1" can be taken for it.
+        ids.append(f"{content}.{count[stem]}-{label}" if count[stem] else stem)
+        count[stem] += label is not None
     rows = _with_column(_with_column(rows, "id", ids), "key", seen["key"][:])
     return (rows.select([i for i in range(len(rows)) if i not in bad]) if bad else rows), bad
 
@@ -260,8 +283,11 @@ def _load_sentence(error: Exception, data: Data, builder: str) -> str:
     text = " ".join(str(cause).split())[:300] or type(cause).__name__
     if isinstance(cause, UnicodeDecodeError):
         return f"{shown(data)}: not UTF-8 (at byte {cause.start:,}); type data.options.encoding=latin-1, or what it is"
+    if "corresponds to no data" in text:
+        return f"{shown(data)}: there are no rows in it"
     if builder in FILES:
         return f"{shown(data)}: not readable as {builder}: {text}"
-    if any(word in f"{type(error).__name__} {type(cause).__name__} {text}" for word in ("Offline", "Connect", "resolution")):
+    words = f"{type(error).__name__} {type(cause).__name__} {text}"
+    if any(word in words for word in ("Offline", "Connect", "resolution")):
         return f"{builder!r} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
     return f"{builder!r}: the data set cannot be loaded: {text}"

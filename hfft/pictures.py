@@ -33,10 +33,17 @@ def rgb(source: dict[str, Any]) -> Image.Image:
 
     Raises ValueError with a reason a person can act on.
     """
+    if source["bytes"] is None and not source["path"]:
+        raise ValueError("the image is missing")
     try:
         data = source["bytes"] if source["bytes"] is not None else Path(source["path"]).read_bytes()
-        if not data:
-            raise ValueError("the image is empty (0 bytes)")
+    except FileNotFoundError as error:
+        raise ValueError("no such file") from error
+    except OSError as error:
+        raise ValueError(f"the file cannot be read ({error.strerror})") from error
+    if not data:
+        raise ValueError("the image is empty (0 bytes)")
+    try:
         with Image.open(io.BytesIO(data)) as opened:
             return flatten(ImageOps.exif_transpose(opened))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -44,20 +51,29 @@ def rgb(source: dict[str, Any]) -> Image.Image:
         raise ValueError(f"the image is too large (more than {limit} million pixels)") from error
     except Image.UnidentifiedImageError as error:
         raise ValueError("the file is not an image") from error
-    except (OSError, SyntaxError, EOFError) as error:
+    except Exception as error:  # damaged bytes make decoders raise nearly anything, such as struct.error
         raise ValueError(f"the image is broken ({' '.join(str(error).split())[:80]})") from error
 
 
 def flatten(image: Image.Image) -> Image.Image:
     """Any mode as 8-bit RGB. `convert("RGB")` alone would clip 16 bits to white and turn transparent into black."""
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        top = 255.0 if values.max(initial=0) <= 255 else 65535.0 if values.max() <= 65535 else float(values.max())
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        top = _white(image.mode, float(values.max(initial=0)))
         image = Image.fromarray((values.clip(0) * (255.0 / top)).round().astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         clear = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
     return image.convert("RGB")
+
+
+def _white(mode: str, highest: float) -> float:
+    """The value that stands for white: by the mode where it says, else the smallest usual range that holds all."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    if mode == "F" and highest <= 1:
+        return 1.0
+    return 255.0 if highest <= 255 else max(65535.0, highest)
 
 
 def thumbnail(image: Image.Image, side: int = 96) -> bytes:
@@ -104,11 +120,16 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
     columns = [name for name in table.column_names if name != label]
     if len(columns) != math.prod(shape):
         raise InputError(
-            f"{shown}: data.pixels {list(shape)} needs {math.prod(shape)} columns beside {label!r}, it has {len(columns)}"
+            f"{shown}: data.pixels {list(shape)} needs {math.prod(shape)} columns beside {label!r}, "
+            f"it has {len(columns)}"
         )
     values = np.column_stack([column.to_numpy() for column in table.with_format("arrow")[:].select(columns).columns])
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise InputError(f"{shown}: expected numbers from 0 to 255 in the {len(columns)} pixel columns")
+    if (values % 1).any():
+        raise InputError(
+            f"{shown}: the pixel columns hold fractions such as {values[values % 1 > 0][0]:g}; scale them to 0 … 255"
+        )
     pictures = [Image.fromarray(row) for row in values.astype(np.uint8).reshape(-1, *shape)]
     encoded = [datasets.Image().encode_example(picture) for picture in pictures]
     return datasets.Dataset.from_dict({"image": encoded}, features=datasets.Features({"image": FEATURES["image"]}))

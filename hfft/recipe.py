@@ -63,9 +63,13 @@ class Data:
     ] = field(default_factory=dict)
     pixels: Annotated[
         list[Annotated[int, Field(gt=0)]] | None,
-        Field(min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"),
+        Field(
+            min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"
+        ),
     ] = None
-    limit: Annotated[int | None, Field(ge=10, description="use only this many rows, class proportions kept")] = None
+    limit: Annotated[
+        int | None, Field(strict=True, ge=10, description="use only this many rows, class proportions kept")
+    ] = None
     on_bad_rows: Annotated[
         Literal["fail", "drop"], Field(description="what to do with empty texts, missing labels, broken images")
     ] = "fail"
@@ -85,10 +89,14 @@ class Model:
         dict[str, Any], Field(description="overrides of the model's own config, such as hidden_dropout_prob")
     ] = field(default_factory=dict)
     max_length: Annotated[
-        int | None, Field(ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)")
+        int | None,
+        Field(
+            strict=True, ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)"
+        ),
     ] = None
     image_size: Annotated[
-        int | None, Field(ge=8, description="side of the square image in pixels (default: the model's own)")
+        int | None,
+        Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
     ] = None
 
 
@@ -110,7 +118,7 @@ class Recipe:
     gates: Annotated[
         dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
     ] = field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
 
 
 def shipped() -> dict[str, Path]:
@@ -151,7 +159,7 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2024-13-45
         where = getattr(error, "problem_mark", None)
         place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
         raise InputError(f"{path} is not readable as YAML{place}: {getattr(error, 'problem', error)}") from error
@@ -204,7 +212,7 @@ def _override(tree: dict[str, Any], word: str) -> None:
             raise InputError(f"{word!r}: {section} is a value, not a section")
     try:
         at[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         at[last] = text
 
 
@@ -213,7 +221,7 @@ def _sentence(item: Any) -> str:
     path = [str(part) for part in item["loc"] if not str(part).startswith(("dict[", "list["))]
     key = ".".join(path)
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        section = Recipe
+        section: type[Any] = Recipe
         for part in path[:-1]:
             section = {"data": Data, "model": Model, "split": Split}.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]

@@ -198,4 +198,4 @@ def write_whole(path: Path, write: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     write(temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)

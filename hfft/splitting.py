@@ -36,7 +36,7 @@ def split(table: Table, data: Data, seed: int) -> Splits:
     """Deal the rows as `data.split` says. Raises InputError when a split would be empty or a class is unknown."""
     rows, findings = table.rows, list(table.dropped)
     given = rows["split"][:] if data.split.by == "predefined" else [""] * len(rows)
-    chosen = _limited(rows["key"][:], rows["label"][:], given, data.limit, seed)
+    chosen = _limited(rows["id"][:], rows["key"][:], rows["label"][:], given, data.limit, seed)
     if len(chosen) < len(rows):
         findings.append(f"data.limit: {len(chosen):,} of {len(rows):,} rows are used, class proportions kept")
     picked = rows.select(chosen)
@@ -63,15 +63,16 @@ def deal(classes: Keys, shares: dict[str, float], seed: int, stratify: bool) -> 
     """
     others = [name for name in shares if name != "train"]
     sizes = Counter(classes.values())
-    rare = {name for name, n in sizes.items() if stratify and n * min(shares[o] for o in others) < 2}
+    rare = {name for name, n in sizes.items() if stratify and n * min(shares.values()) < 2}
     out: Keys = {}
     alone = []
     for name in sorted(rare):
         keys = sorted((key for key in classes if classes[key] == name), key=lambda key: _draw(key, seed))
-        for other in others if len(keys) > len(others) else []:
-            for key in keys[: max(1, round(sizes[name] * shares[other]))]:
-                out[key] = other
-                keys.remove(key)
+        for left, other in zip(range(len(others), 0, -1), others, strict=True) if len(keys) > len(others) else []:
+            # One key stays for each split still to come, and one for train.
+            taken = min(max(1, round(sizes[name] * shares[other])), len(keys) - left)
+            out |= dict.fromkeys(keys[:taken], other)
+            keys = keys[taken:]
         out |= dict.fromkeys(keys, "train")
         if sizes[name] <= len(others):
             alone.append(f"{name} ({sizes[name]})")
@@ -109,13 +110,14 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
     if len(rows) != len(wanted) or fingerprint(rows["id"][:]) != expected or fingerprint(list(wanted)) != expected:
         raise InputError(
             f"the {name} split is not the one this run was made with: {len(wanted):,} rows expected "
-            f"(fingerprint {expected[:12]}), {len(rows):,} of them found (fingerprint {fingerprint(rows['id'][:])[:12]}). "
+            f"(fingerprint {expected[:12]}), {len(rows):,} of them found "
+            f"(fingerprint {fingerprint(rows['id'][:])[:12]}). "
             "Bring back the data, or train again on the data as it is now"
         )
     return rows
 
 
-def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> set[str] | Keys:
+def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> Keys:
     """The keys of a random part of about `share`, by `datasets.train_test_split`."""
     size = round(len(classes) * share)
     if not classes or size in (0, len(classes)):
@@ -128,7 +130,9 @@ def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> set[str] | K
     return {key: classes[key] for key in held["key"][:]}
 
 
-def _predefined(places: list[str], keys: list[str], labels: list[str], spec: Split, seed: int) -> tuple[list[str], list[str]]:
+def _predefined(
+    places: list[str], keys: list[str], labels: list[str], spec: Split, seed: int
+) -> tuple[list[str], list[str]]:
     """The data's own splits; a missing one is cut from train. Train gives way where inputs occur twice."""
     findings = []
     have = set(places)
@@ -141,7 +145,8 @@ def _predefined(places: list[str], keys: list[str], labels: list[str], spec: Spl
     for name in ("train", "validation"):
         gone = sum(1 for place, kept in zip(places, out, strict=True) if place == name and not kept)
         if gone:
-            findings.append(f"{gone:,} row{'s' * (gone != 1)} of {name} left out: the same input is in a split held back from training")
+            rows = f"{gone:,} row{'s' * (gone != 1)} of {name}"
+            findings.append(f"{rows} left out: the same input is in a split held back from training")
     missing = [name for name in ("validation", "test") if name not in have]
     if missing:
         spare = [i for i, place in enumerate(out) if place == "train"]
@@ -151,11 +156,14 @@ def _predefined(places: list[str], keys: list[str], labels: list[str], spec: Spl
         dealt, found = deal(classes, {name: share / total for name, share in shares.items()}, seed, spec.stratify)
         for i in spare:
             out[i] = dealt[keys[i]]
-        findings += [f"there is no {name} split: cut from train ({shares[name] / total:.0%})" for name in missing] + found
+        findings += [f"there is no {name} split: cut from train ({shares[name] / total:.0%})" for name in missing]
+        findings += found
     return out, findings
 
 
-def _limited(keys: list[str], labels: list[str], places: list[str], limit: int | None, seed: int) -> list[int]:
+def _limited(
+    ids: list[str], keys: list[str], labels: list[str], places: list[str], limit: int | None, seed: int
+) -> list[int]:
     """Row indices: all, or `limit` of them with the proportions of class (and split) kept to within one row."""
     if limit is None or limit >= len(keys):
         return list(range(len(keys)))
@@ -167,9 +175,9 @@ def _limited(keys: list[str], labels: list[str], places: list[str], limit: int |
     by_remainder = sorted(strata, key=lambda s: (quota[s] - ideal[s], s))
     for stratum in by_remainder[: limit - sum(quota.values())]:
         quota[stratum] += 1
-    chosen = []
-    for stratum, index in strata.items():
-        chosen += sorted(index, key=lambda i: (_draw(keys[i], seed), i))[: quota[stratum]]
+    chosen: list[int] = []
+    for stratum, indices in strata.items():
+        chosen += sorted(indices, key=lambda i: (_draw(keys[i], seed), ids[i]))[: quota[stratum]]
     return sorted(chosen)
 
 
@@ -194,7 +202,9 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
     return findings
 
 
-def _checked(made: dict[str, datasets.Dataset], declared: tuple[str, ...], data: Data, seed: int, read: int, findings: list[str]) -> Splits:
+def _checked(
+    made: dict[str, datasets.Dataset], declared: tuple[str, ...], data: Data, seed: int, read: int, findings: list[str]
+) -> Splits:
     for name, part in made.items():
         if not len(part):
             raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty")
@@ -232,5 +242,3 @@ def _checked(made: dict[str, datasets.Dataset], declared: tuple[str, ...], data:
 def _draw(key: str, seed: int) -> bytes:
     """A pseudo-random rank that depends on content and seed only."""
     return hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()
-
-

@@ -33,9 +33,14 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
         return rows.cast_column("image", datasets.Image(decode=False))
     if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
         return rows.cast_column("image", datasets.Image(decode=False))
+    if getattr(feature, "dtype", "") in ("binary", "large_binary"):
+        images = [{"path": None, "bytes": data} for data in rows["image"][:]]
+        return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
     if getattr(feature, "dtype", "") not in ("string", "large_string"):
         raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
-    found = [path if path is None or Path(path).is_file() or base is None else str(base / path) for path in rows["image"][:]]
+    found = [
+        path if not path or Path(path).is_file() or base is None else str(base / path) for path in rows["image"][:]
+    ]
     images = [{"path": path or "", "bytes": None} for path in found]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
 

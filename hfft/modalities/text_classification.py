@@ -26,8 +26,9 @@ CONVOLUTIONAL = False
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
     """Raise InputError unless the text columns hold text; return the rows unchanged."""
     for role in ROLES:
-        if role in rows.column_names and getattr(rows.features[role], "dtype", "") not in ("string", "large_string", "null"):
-            kind = getattr(rows.features[role], "dtype", rows.features[role])
+        feature = rows.features.get(role)
+        if feature is not None and getattr(feature, "dtype", "") not in ("string", "large_string", "null"):
+            kind = getattr(feature, "dtype", feature)
             raise InputError(f"column for {role!r} holds {kind}: expected text")
     return rows
 
@@ -39,8 +40,8 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """
     texts = [batch[role] for role in ROLES if role in batch]
     out: dict[str, list[Any]] = {"content": [], "key": [], "problem": []}
-    for parts in zip(*texts, strict=True):
-        parts = [part or "" for part in parts]
+    for row in zip(*texts, strict=True):
+        parts = [part or "" for part in row]
         plain = [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))

@@ -1,0 +1,130 @@
+"""Every test runs offline, in its own caches, and the same way twice.
+
+The environment is set before anything of Hugging Face is imported: its libraries read it once, at import.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+HOME = tempfile.mkdtemp(prefix="hfft-tests-")
+os.environ |= {
+    "HF_HOME": f"{HOME}/hf",
+    "HF_HUB_CACHE": f"{HOME}/hf/hub",
+    "HF_DATASETS_CACHE": f"{HOME}/hf/datasets",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TORCH_HOME": f"{HOME}/torch",
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": f"{HOME}/matplotlib",
+    "CUDA_VISIBLE_DEVICES": "",  # the same numbers with and without a GPU
+    "NO_COLOR": "1",
+    "COLUMNS": "120",
+}
+for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
+    os.environ.pop(name, None)
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# The same examples on every machine; no database to clean up; slow machines are no failure.
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.load_profile("same")
+
+LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+class NetworkUsedError(RuntimeError):
+    """A test reached for the network."""
+
+
+attempts: list[str] = []
+
+
+def _local(host: object) -> bool:
+    return host is None or str(host).startswith(LOOPBACK)
+
+
+def _refuse(target: object) -> None:
+    attempts.append(str(target))
+    raise NetworkUsedError(f"tests run offline, but {target} was asked for")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network():
+    """Connections and name look-ups that leave this machine raise; local ones work."""
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded(real: Callable) -> Callable:
+        def call(self, address):
+            if self.family != socket.AF_UNIX and not _local(address[0]):
+                _refuse(address)
+            return real(self, address)
+
+        return call
+
+    def guarded_look_up(host, *rest, **options):
+        if not _local(host):
+            _refuse(host)
+        return look_up(host, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
+        patch.setattr(socket, "getaddrinfo", guarded_look_up)
+        yield attempts
+
+
+@pytest.fixture(autouse=True)
+def nothing_reached_out(no_network):
+    """A library that swallows the refusal is found out all the same."""
+    no_network.clear()
+    yield
+    assert not no_network, f"asked for the network: {no_network}"
+
+
+@pytest.fixture
+def write_text(tmp_path) -> Callable[..., str]:
+    """write_text(name, text, encoding) → path of the new file, in a folder of this test's own."""
+
+    def write(name: str, text: str, encoding: str = "utf-8") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def tiny_csv(write_text) -> Callable[..., str]:
+    """tiny_csv(("text", "label"), …rows) → path of a CSV file."""
+
+    def write(*rows: tuple[object, ...], name: str = "data.csv", header: tuple[str, ...] = ("text", "label")) -> str:
+        return write_text(name, "".join(",".join(map(str, row)) + "\n" for row in (header, *rows)))
+
+    return write
+
+
+@pytest.fixture
+def snapshot(tmp_path) -> Callable[[], dict[str, bytes]]:
+    """snapshot() → every file of this test's folder with its bytes."""
+
+    def take() -> dict[str, bytes]:
+        return {str(path.relative_to(tmp_path)): path.read_bytes() for path in _files(tmp_path)}
+
+    return take
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def pytest_unconfigure():
+    shutil.rmtree(HOME, ignore_errors=True)

@@ -1,0 +1,203 @@
+"""The house: who may import whom, what stays light, and that nothing in it shadows another package.
+
+Every guard also says how much it guarded: a guard that sees no files would pass for ever.
+"""
+
+import ast
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import NetworkUsedError
+
+HOUSE = Path(__file__).resolve().parent.parent / "hfft"
+FILES = sorted(path for path in HOUSE.rglob("*.py") if "__pycache__" not in path.parts)
+ROOMS = {"modalities", "metrics", "losses"}
+
+# Lowest first. A file may import from lower layers only. A new file gets its place here.
+LAYERS = [
+    {"errors"},
+    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
+    {"recipe", "intervals"},
+    {"backbones", *ROOMS},
+    {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
+    | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},
+    {"verbs"},
+    {"display", "cli"},
+    {"__init__", "__main__", "run"},
+]
+# Stages that lend a hand to another stage; everything else is brought together by verbs.
+HELPERS = {
+    ("claiming", "checkpoints"),
+    ("splitting", "loading"),
+    ("training", "checkpoints"),
+    ("training", "progress"),
+    ("training", "evaluate_modules"),
+    ("training", "scoring"),
+    ("evaluate_modules", "scoring"),
+    ("reporting", "figures"),
+    ("cli", "display"),
+}
+LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
+# Everything right of the predictions file, and the foundation under it.
+NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
+NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
+ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
+
+
+def unit(path: Path) -> str:
+    """A file's unit in LAYERS: its stem, or its room."""
+    return path.stem if path.parent == HOUSE else path.parent.name
+
+
+def imported(path: Path) -> list[str]:
+    """Every module a file imports, at the top or inside a function; `from hfft import x` is hfft.x."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            whole = [f"hfft.{alias.name}" for alias in node.names] if node.module == "hfft" else [node.module or ""]
+            found += whole
+    return found
+
+
+def edges() -> list[tuple[Path, str]]:
+    """(file, unit of hfft it imports)"""
+    return [(path, name.split(".")[1]) for path in FILES for name in imported(path) if name.startswith("hfft.")]
+
+
+def fresh(code: str, *, cwd: Path) -> str:
+    """stdout of `code` in a new Python, away from the checkout."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_file_has_a_place_and_every_place_a_file():
+    assert len(FILES) > 30
+    assert {unit(path) for path in FILES} == set(LEVEL)
+
+
+def test_imports_point_to_lower_layers_only():
+    found = edges()
+    assert len(found) > 60
+    wrong = [
+        f"{path.relative_to(HOUSE)} imports hfft.{target}"
+        for path, target in found
+        if not LEVEL[target] < LEVEL[unit(path)] and (unit(path), target) not in HELPERS
+    ]
+    assert not wrong
+
+
+def test_every_helper_pair_is_needed():
+    assert {(unit(path), target) for path, target in edges()} >= HELPERS
+
+
+def test_only_verbs_brings_stages_together():
+    stages = LAYERS[4]
+    met = {unit(path): set() for path in FILES}
+    for path, target in edges():
+        if target in stages and (unit(path), target) not in HELPERS:
+            met[unit(path)].add(target)
+    assert {name for name, targets in met.items() if targets} == {"verbs"}
+    assert len(met["verbs"]) > 5
+
+
+def test_the_judging_half_names_no_ml_library():
+    guarded = [path for path in FILES if unit(path) in {*NO_ML, "metrics"}]
+    assert len(guarded) >= len(NO_ML) + 4
+    wrong = [
+        f"{path.relative_to(HOUSE)} imports {name}"
+        for path in guarded
+        for name in imported(path)
+        if name.split(".")[0] in ML
+    ]
+    assert not wrong
+
+
+def test_the_judging_half_loads_no_ml_library(tmp_path):
+    """What the imports of imports bring in counts too."""
+    metrics = [f"metrics.{path.stem}" for path in (HOUSE / "metrics").glob("*.py")]
+    assert len(metrics) >= 4
+    code = "import importlib, sys, json\n"
+    code += f"for name in {NO_ML + metrics}: importlib.import_module('hfft.' + name)\n"
+    code += f"print(json.dumps([sorted({ML} & set(sys.modules)), 'hfft.reporting' in sys.modules]))"
+    assert json.loads(fresh(code, cwd=tmp_path)) == [[], True]
+
+
+def test_no_name_equals_an_importable_module(tmp_path):
+    """`accelerate launch hfft/run.py` puts hfft/ first on the path: hfft/datasets.py would hide the real one."""
+    names = [path.stem for path in HOUSE.glob("*.py") if not path.stem.startswith("__")]
+    names += [path.name for path in HOUSE.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert len(names) > 25
+    code = "import importlib.util, json, sys\n"
+    code += f"names = {[*names, 'datasets', 'statistics']}\n"
+    code += "hit = [n for n in names if n in sys.stdlib_module_names or importlib.util.find_spec(n)]\n"
+    code += "print(json.dumps(hit))"
+    assert json.loads(fresh(code, cwd=tmp_path)) == ["datasets", "statistics"]
+
+
+def test_no_file_is_longer_than_300_lines():
+    lengths = {str(path.relative_to(HOUSE)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert sum(lengths.values()) > 3000
+    assert not {name: n for name, n in lengths.items() if n > 300}
+
+
+def test_every_module_says_what_it_is():
+    undocumented = [path.name for path in FILES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    assert FILES and not undocumented
+
+
+def test_importing_hfft_is_light(tmp_path):
+    heavy = {*ML, "numpy", "pydantic", "yaml", "typer", "pyarrow"}
+    code = f"import sys, hfft; assert hfft.train; print(sorted({heavy} & set(sys.modules)))"
+    assert fresh(code, cwd=tmp_path) == "[]\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["ls"], ["show", "tiny_textcls"]])
+def test_help_and_recipes_load_no_ml_library(words, tmp_path):
+    code = "import sys\nfrom hfft.cli import main\n"
+    code += f"try:\n    main({words})\nexcept SystemExit as done:\n    assert not done.code\n"
+    code += f"print('loaded', sorted({ML} & set(sys.modules)))"
+    out = fresh(code, cwd=tmp_path)
+    assert out.endswith("loaded []\n") and len(out) > 200
+
+
+def test_training_cannot_see_the_test_split():
+    """No function of the stage has a parameter that could hold it."""
+    tree = ast.parse((HOUSE / "training.py").read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    taken = {arg.arg for node in functions for arg in [*node.args.args, *node.args.kwonlyargs]}
+    assert {"train", "validation"} <= taken
+    assert not taken & {"test", "splits", "parts", "table"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == "test"]
+
+
+def test_the_network_is_off(no_network):
+    plain = socket.socket()
+    calls = [
+        lambda: socket.create_connection(("example.com", 443), timeout=1),
+        lambda: plain.connect(("192.0.2.1", 80)),
+        lambda: plain.connect_ex(("192.0.2.1", 80)),
+        lambda: socket.getaddrinfo("huggingface.co", 443),
+    ]
+    with plain:
+        for call in calls:
+            with pytest.raises(NetworkUsedError, match="offline"):
+                call()
+    assert len(no_network) == len(calls), "and nothing_reached_out would fail this test"
+    no_network.clear()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        pass
+
+
+def test_warnings_are_errors():
+    import warnings
+
+    with pytest.raises(UserWarning):
+        warnings.warn("stop", UserWarning, stacklevel=1)
