@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a gate failed, 2 the input is wrong (one sentence on stder
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hfft.errors import InputError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -122,11 +125,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="hfft")
     except InputError as error:
-        print(f"hfft: {error}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # every process of a launch comes to the same end; one says so
+            print(f"hfft: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nhfft: stopped; an unfinished run goes on with --resume", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("hfft: stopped; an unfinished run goes on with: hfft run FOLDER --resume", file=sys.stderr)
+        raise
 
 
 def _chosen(name: str | None, option: str | None, words: list[str] | None) -> tuple[str, tuple[str, ...]]:

@@ -95,7 +95,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     wanted = recipe.load(str(folder.root))
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
-    datasets.disable_progress_bars()
+    _quiet()
     modality = rooms.find("modalities", wanted.task)
     table = loading.read(wanted.data, modality)
     rows = splitting.reopen(table, folder, "test")
@@ -127,7 +127,7 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     modality = rooms.find("modalities", wanted.task)
     if not inputs:
         return []
-    datasets.disable_progress_bars()
+    _quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
     scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
@@ -144,7 +144,7 @@ def report(name: str) -> Path:
 
 def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
     """Read and split, and say what was found; metric and gate names are checked as soon as the classes are known."""
-    datasets.disable_progress_bars()
+    _quiet()
     modality = rooms.find("modalities", wanted.task)
     splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
     sizes = ", ".join(f"{name} {splits.report.size(name):,}" for name in splits.parts)
@@ -261,6 +261,12 @@ def _hardware_sentence(args: Any) -> str:
 def _only_first(say: Say, args: Any) -> Say:
     """Processes other than the first say nothing."""
     return say if args.process_index == 0 else lambda _: None
+
+
+def _quiet() -> None:
+    """`datasets` draws a bar per step and logs what it also raises; hfft says the same once."""
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
 
 
 def _now() -> str:
