@@ -44,12 +44,22 @@ def ls(as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(name: Name = None, words: Words = None, recipe_: Option = None, as_json: Json = False) -> None:
+def show(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    keys: Annotated[bool, typer.Option("--keys", help="List every key a recipe may have.")] = False,
+    as_json: Json = False,
+) -> None:
     """Print a recipe, checked, with every default written out."""
     import dataclasses
 
     from hfft import recipe
 
+    if keys:
+        for key, default, sentence in recipe.describe():
+            print(f"{key:22} {sentence}  [{default}]")
+        return
     chosen, overrides = _chosen(name, recipe_, words)
     wanted = recipe.load(chosen, overrides)
     _print_json(dataclasses.asdict(wanted)) if as_json else print(recipe.dump(wanted), end="")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -105,7 +105,7 @@ class Recipe:
     """One fine-tuning job, complete: what `hfft run` needs to know."""
 
     __pydantic_config__ = STRICT
-    task: str
+    task: Annotated[str, Field(description="a name from hfft/modalities/")]
     data: Data
     model: Model
     train: Annotated[dict[str, Any], Field(description="any transformers.TrainingArguments field")] = field(
@@ -118,7 +118,9 @@ class Recipe:
     gates: Annotated[
         dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
     ] = field(default_factory=dict)
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 42
+    seed: Annotated[
+        int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
+    ] = 42
 
 
 def shipped() -> dict[str, Path]:
@@ -198,6 +200,23 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
     return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(key, default as YAML or "required", sentence) of every key of a recipe, in the order of the schema."""
+    rows = []
+    for prefix, section in (("", Recipe), ("data.", Data), ("data.split.", Split), ("model.", Model)):
+        hints = get_type_hints(section, include_extras=True)
+        for entry in dataclasses.fields(section):
+            sentences = [note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description]
+            if entry.name in ("data", "model", "split"):
+                continue
+            default = "required"
+            if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
+                value = entry.default_factory() if callable(entry.default_factory) else entry.default
+                default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+            rows.append((prefix + entry.name, default, sentences[-1] if sentences else ""))
+    return rows
 
 
 def _override(tree: dict[str, Any], word: str) -> None:
