@@ -106,7 +106,7 @@ def run(
         return
     if as_json:
         return _print_json(facts)
-    display.scores("validation", facts["validation"], {})
+    display.scores("validation", facts["validation"])
     print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
 
 

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
@@ -20,28 +21,33 @@ def classes(counts: dict[str, dict[str, int]]) -> None:
     _console().print(table)
 
 
-def scores(split: str, found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
-    """Metrics of the whole split, each with its interval, n and method, beside the baselines."""
-    table = _table(split, "value", "95 % interval", "n", "method", *(NAMES.get(name, name) for name in baselines))
+def scores(split: str, found: dict[str, Any]) -> None:
+    """Metrics of the whole split, each with its interval, n and method."""
+    table = _table(split, "value", "95 % interval", "n", "method")
     for key, score in found.items():
-        if "[" in key:
-            continue
-        beside = (_number(part[key]["value"]) for part in baselines.values())
-        table.add_row(key, _number(score["value"]), _interval(score), f"{score['n']:,}", score["method"], *beside)
+        if "[" not in key:
+            method = score["method"].replace(BOOTSTRAP, "BCa")
+            table.add_row(key, _number(score["value"]), _interval(score), f"{score['n']:,}", method)
+    _console().print(table)
+    if any(BOOTSTRAP in score["method"] for score in found.values()):
+        _console().print("BCa: bias-corrected and accelerated bootstrap, 2,000 resamples")
+
+
+def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
+    """The model's headline scores above those of the baselines."""
+    keys = [key for key in ("accuracy", "f1_macro") if key in found]
+    table = _table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
+    for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
+        table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))
     _console().print(table)
 
 
 def verdict(facts: dict[str, Any]) -> None:
     """What `hfft eval` found: scores, each class, baselines, notes, gates, and where to read on."""
     console = _console()
-    console.print()
-    scores("test", facts["test"], facts["baselines"])
+    scores("test", facts["test"])
     per_class(facts["test"])
-    for name in ("tfidf_linear", "majority"):
-        if name in facts["baselines"] and "f1_macro" in facts["test"]:
-            ours, theirs = facts["test"]["f1_macro"], facts["baselines"][name]["f1_macro"]
-            console.print(f"macro-F1: this model {_full(ours)}; {NAMES[name]} on the same rows {_full(theirs)}")
-            break
+    beside(facts["test"], facts["baselines"])
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:
@@ -49,7 +55,7 @@ def verdict(facts: dict[str, Any]) -> None:
     times = "once" if facts["look"] == 1 else f"{facts['look']} times"
     console.print(f"The test split of this run has been opened {times} ({facts['run']}/ledger.jsonl).")
     console.print(f"\nreport  {facts['report']}")
-    console.print(f"Next:   open {facts['report']} in a browser, or: hfft ls")
+    console.print(f"Next:   open {facts['report']} in a browser; to use your own data: hfft cp NAME mine.yaml")
 
 
 def per_class(found: dict[str, Any], limit: int = 20) -> None:

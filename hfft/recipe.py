@@ -8,6 +8,7 @@ against the installed `TrainingArguments` by reading its source.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -175,7 +176,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     mistakes = []
     recipe = None
     try:
-        recipe = TypeAdapter(Recipe).validate_python(tree)
+        recipe = _door().validate_python(tree)
     except ValidationError as error:
         mistakes += [_sentence(item) for item in error.errors(include_url=False)]
     train = tree.get("train") or {}
@@ -197,6 +198,11 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     return dataclasses.replace(recipe, train=checked)
 
 
+@functools.cache
+def _door() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
+
+
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
     return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
@@ -208,7 +214,9 @@ def describe() -> list[tuple[str, str, str]]:
     for prefix, section in (("", Recipe), ("data.", Data), ("data.split.", Split), ("model.", Model)):
         hints = get_type_hints(section, include_extras=True)
         for entry in dataclasses.fields(section):
-            sentences = [note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description]
+            sentences = [
+                note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description
+            ]
             if entry.name in ("data", "model", "split"):
                 continue
             default = "required"

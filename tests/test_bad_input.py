@@ -37,7 +37,9 @@ def here(tmp_path, monkeypatch):
     for name in ("good", "bad"):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for i in range(20):
-            Image.new("RGB", (40, 40), (i * 9, 20 if name == "bad" else 220, i)).save(tmp_path / f"pictures/{name}/{i}.png")
+            Image.new("RGB", (40, 40), (i * 9, 20 if name == "bad" else 220, i)).save(
+                tmp_path / f"pictures/{name}/{i}.png"
+            )
     return tmp_path
 
 

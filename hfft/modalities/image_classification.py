@@ -34,7 +34,7 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
     if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
         return rows.cast_column("image", datasets.Image(decode=False))
     if getattr(feature, "dtype", "") in ("binary", "large_binary"):
-        images = [{"path": None, "bytes": data} for data in rows["image"][:]]
+        images = [{"path": "", "bytes": data} for data in rows["image"][:]]
         return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
     if getattr(feature, "dtype", "") not in ("string", "large_string"):
         raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
@@ -93,7 +93,9 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
 
 
-def _inspect_one(source: dict[str, Any]) -> tuple[str, str | None]:
+def _inspect_one(source: dict[str, Any] | None) -> tuple[str, str | None]:
+    if source is None:
+        return "", "the image is missing"
     try:
         image = pictures.rgb(source)
     except ValueError as error:

@@ -54,7 +54,8 @@ def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Da
     longest = model.max_length or min(processor.model_max_length, 512)
 
     def tokenise(batch: dict[str, list[Any]]) -> dict[str, Any]:
-        pairs = [batch["text_pair"]] if "text_pair" in batch else []
+        # An empty cell of a CSV file arrives as None, which tokenizers refuse.
+        pairs = [[part or "" for part in batch["text_pair"]]] if "text_pair" in batch else []
         return dict(processor(batch["text"], *pairs, truncation=True, max_length=longest))
 
     kept = [name for name in rows.column_names if name != "labels"]
