@@ -55,7 +55,7 @@ def verdict(facts: dict[str, Any]) -> None:
     times = "once" if facts["look"] == 1 else f"{facts['look']} times"
     console.print(f"The test split of this run has been opened {times} ({facts['run']}/ledger.jsonl).")
     console.print(f"\nreport  {facts['report']}")
-    console.print(f"Next:   open {facts['report']} in a browser; to use your own data: hfft cp NAME mine.yaml")
+    console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
 
 
 def per_class(found: dict[str, Any], limit: int = 20) -> None:
