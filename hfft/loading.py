@@ -159,15 +159,12 @@ def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Pat
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
     if data.pixels:
         part = _with_pictures(part, data)
-    source = {role: data.columns.get(role, role) for role in roles}
+    given = data.columns.values()  # an optional role gives way where its column is given to another
+    source = {r: data.columns.get(r, r) for r in roles if roles[r] or r in data.columns or r not in given}
     if data.pixels:
         source["image"] = "image"
     for role, column in list(source.items()):
-        given = list(source.values()).count(column)
-        if given > 1 and not roles[role] and role not in data.columns:
-            del source[role]  # its default column has been given to another role
-            continue
-        if given > 1:
+        if list(source.values()).count(column) > 1:
             raise InputError(
                 f"data.columns: column {column!r} is given to {listed(r for r in source if source[r] == column)}"
             )

@@ -198,7 +198,9 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
     if extra := len(keys) - len(seen):
         findings.append(f"{extra:,} of {len(keys):,} rows repeat an earlier input; equal inputs stay in one split")
     if torn := sum(len(names) > 1 for names in seen.values()):
-        findings.append(f"{torn:,} input{'s' * (torn != 1)} occur with more than one label")
+        findings.append(
+            f"{torn:,} input{'s' * (torn != 1)} {'occur' if torn != 1 else 'occurs'} with more than one label"
+        )
     return findings
 
 

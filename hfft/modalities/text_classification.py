@@ -24,10 +24,12 @@ CONVOLUTIONAL = False
 
 
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
-    """Raise InputError unless the text columns hold text; return the rows unchanged."""
+    """Raise InputError unless the text columns hold text. A column without any value is an empty column of text."""
     for role in ROLES:
         feature = rows.features.get(role)
-        if feature is not None and getattr(feature, "dtype", "") not in ("string", "large_string", "null"):
+        if feature is not None and rows.with_format("arrow")[role][:].null_count == len(rows):
+            rows = rows.cast_column(role, datasets.Value("string"))
+        elif feature is not None and getattr(feature, "dtype", "") not in ("string", "large_string", "null"):
             kind = getattr(feature, "dtype", feature)
             raise InputError(f"column for {role!r} holds {kind}: expected text")
     return rows

@@ -1,0 +1,331 @@
+"""Splits as properties: whatever the table, rows are dealt once, by content, and equal inputs stay together."""
+
+from collections import Counter, defaultdict
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from hfft.errors import InputError
+from hfft.loading import Table
+from hfft.recipe import Data, Split
+from hfft.records import SPLITS, RunFolder, fingerprint, read_json
+from hfft.splitting import deal, reopen, split, write
+
+Row = tuple[str, str, str]  # key, label, place ("" unless predefined)
+
+
+def table(rows: list[Row], declared: tuple[str, ...] = ()) -> Table:
+    """Ids as loading makes them: equal (key, label) pairs are numbered."""
+    count: Counter[tuple[str, str]] = Counter()
+    columns: dict[str, list[str]] = {"id": [], "key": [], "label": [], "split": []}
+    for key, label, place in rows:
+        number = count[key, label]
+        count[key, label] += 1
+        columns["id"].append(f"{key}.{number}-{label}")
+        for name, value in (("key", key), ("label", label), ("split", place)):
+            columns[name].append(value)
+    if not any(columns["split"]):
+        del columns["split"]
+    return Table(datasets.Dataset.from_dict(columns), declared)
+
+
+def data(**options) -> Data:
+    spec = options.pop("split", Split())
+    return Data("csv", "d.csv", split=spec, **options)
+
+
+def plain(counts: dict[str, int]) -> list[Row]:
+    """So many distinct rows per class."""
+    return [(f"{label}{i}", label, "") for label, n in counts.items() for i in range(n)]
+
+
+def placed(made) -> dict[str, str]:
+    """id → split; every id once."""
+    out = [(i, name) for name, part in made.parts.items() for i in part["id"][:]]
+    assert len(out) == len(dict(out)), "a row is in two splits"
+    return dict(out)
+
+
+def refused(*arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        split(*arguments)
+    return str(caught.value)
+
+
+SHARES = st.tuples(*[st.integers(1, 12)] * 3).map(
+    lambda t: {s: part / sum(t) for s, part in zip(SPLITS, t, strict=True)}
+)
+SEEDS = st.integers(0, 2**32 - 1)
+CLASSES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 30), min_size=2)
+ROWS = st.lists(st.tuples(st.integers(0, 25).map(str), st.sampled_from("abc"), st.just("")), min_size=2, max_size=50)
+
+
+@given(CLASSES, SHARES, SEEDS, st.booleans())
+def test_deal_gives_every_key_one_split(counts, shares, seed, stratify):
+    classes = {key: label for key, label, _ in plain(counts)}
+    out, _ = deal(classes, shares, seed, stratify)
+    assert out.keys() == classes.keys()
+    assert set(out.values()) <= set(SPLITS)
+
+
+@settings(max_examples=50)
+@given(CLASSES, SHARES, SEEDS, st.booleans(), st.randoms(use_true_random=False))
+def test_deal_is_deterministic_and_blind_to_order(counts, shares, seed, stratify, random):
+    classes = {key: label for key, label, _ in plain(counts)}
+    shuffled = list(classes.items())
+    random.shuffle(shuffled)
+    assert deal(classes, shares, seed, stratify) == deal(dict(shuffled), shares, seed, stratify)
+
+
+@given(CLASSES, SHARES, SEEDS)
+def test_every_class_is_in_every_split_when_it_has_enough_keys(counts, shares, seed):
+    out, findings = deal({key: label for key, label, _ in plain(counts)}, shares, seed, True)
+    met = defaultdict(set)
+    for key, place in out.items():
+        met[key[0]].add(place)
+    for label, n in counts.items():
+        assert met[label] == (set(SPLITS) if n > 2 else {"train"})
+    alone = sorted(f"{label} ({n})" for label, n in counts.items() if n <= 2)
+    assert len(findings) == bool(alone)
+    for name in alone:
+        assert name in findings[0]
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(14, 200), min_size=2),
+    st.sampled_from([(0.7, 0.15, 0.15), (0.6, 0.2, 0.2), (0.5, 0.25, 0.25)]),
+    SEEDS,
+)
+def test_class_counts_are_close_to_ideal(counts, shares, seed):
+    """When no class is rare: each count within one row of its share, per cut; there are two cuts."""
+    wanted = dict(zip(SPLITS, shares, strict=True))
+    out, findings = deal({key: label for key, label, _ in plain(counts)}, wanted, seed, True)
+    assert not findings
+    got = Counter((key[0], place) for key, place in out.items())
+    for label, n in counts.items():
+        for place, share in wanted.items():
+            assert abs(got[label, place] - n * share) < (1.5 if place == "train" else 2)
+    for place, share in wanted.items():
+        assert abs(sum(got[label, place] for label in counts) - sum(counts.values()) * share) <= 1
+
+
+def test_another_seed_is_another_split():
+    classes = {key: label for key, label, _ in plain({"a": 40, "b": 40})}
+    shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
+    assert len({tuple(sorted(deal(classes, shares, seed, True)[0].items())) for seed in range(5)}) == 5
+
+
+def test_without_stratify_proportions_are_left_to_chance():
+    classes = {key: label for key, label, _ in plain({"a": 50, "b": 50})}
+    shares = dict(zip(SPLITS, (0.7, 0.15, 0.15), strict=True))
+    seen = {stratify: set() for stratify in (True, False)}
+    for stratify, counts in seen.items():
+        for seed in range(8):
+            out, _ = deal(classes, shares, seed, stratify)
+            counts.add(sum(place == "test" and key[0] == "a" for key, place in out.items()))
+    assert seen[True] <= {7, 8} and len(seen[False]) > 2
+
+
+@settings(max_examples=60)
+@given(ROWS, SEEDS, st.booleans(), st.randoms(use_true_random=False))
+def test_split_is_disjoint_complete_by_content_and_keeps_equal_inputs_together(rows, seed, stratify, random):
+    spec = data(split=Split(0.5, 0.25, 0.25, stratify=stratify))
+    try:
+        made = split(table(rows), spec, seed)
+    except InputError:
+        assume(False)
+    where = placed(made)
+    assert where.keys() == set(table(rows).rows["id"][:])
+    by_key = defaultdict(set)
+    for identity, place in where.items():
+        by_key[identity.split(".")[0]].add(place)
+    assert all(len(places) == 1 for places in by_key.values())
+    random.shuffle(rows)
+    again = split(table(rows), spec, seed)
+    assert placed(again) == where and again.report == made.report and again.labels == made.labels
+    for name in SPLITS:
+        assert again.parts[name]["id"][:] == made.parts[name]["id"][:] == sorted(made.parts[name]["id"][:])
+
+
+@settings(max_examples=60)
+@given(ROWS, SEEDS, st.integers(10, 60), st.randoms(use_true_random=False))
+def test_limit_keeps_proportions_to_within_one_row(rows, seed, limit, random):
+    spec = data(split=Split(0.5, 0.25, 0.25), limit=limit)
+    try:
+        made = split(table(rows), spec, seed)
+    except InputError:
+        assume(False)
+    where = placed(made)
+    assert len(where) == min(limit, len(rows))
+    kept, whole = Counter(i.rpartition("-")[2] for i in where), Counter(label for _, label, _ in rows)
+    for label, n in whole.items():
+        assert abs(kept[label] - n * len(where) / len(rows)) < 1
+    note = f"data.limit: {limit:,} of {len(rows):,} rows are used, class proportions kept"
+    assert (note in made.report.findings) == (limit < len(rows))
+    random.shuffle(rows)
+    assert placed(split(table(rows), spec, seed)) == where
+
+
+def test_limit_does_not_look_at_the_order_of_rows_that_differ_in_case_only():
+    """ "Good" and "good" share a key, not an id."""
+    columns = {"id": [f"id{i}" for i in range(40)], "key": [str(i // 4) for i in range(40)], "label": list("ab") * 20}
+    rows = datasets.Dataset.from_dict(columns)
+    spec = data(split=Split(0.5, 0.25, 0.25), limit=20)
+    forward = split(Table(rows, ()), spec, 1)
+    backward = split(Table(rows.select(range(39, -1, -1)), ()), spec, 1)
+    assert placed(forward) == placed(backward)
+
+
+def test_what_is_reported():
+    rows = [*plain({"a": 40, "b": 40, "rare": 2}), ("a0", "a", ""), ("a1", "b", "")]
+    made = split(Table(table(rows).rows, (), ("3 rows left out",)), data(), 7)
+    assert made.report.findings == [
+        "3 rows left out",
+        "one class has too few distinct rows to be split, all in train and not measured: rare (2)",
+        "2 of 84 rows repeat an earlier input; equal inputs stay in one split",
+        "1 input occurs with more than one label",
+        "no row of 'rare' in validation",
+        "no row of 'rare' in test",
+    ]
+    assert made.labels == ("a", "b", "rare")
+    for name, part in made.parts.items():
+        assert made.report.size(name) == len(part)
+        assert made.report.counts[name] == {label: Counter(part["label"][:])[label] for label in made.labels}
+        assert made.report.fingerprints[name] == fingerprint(part["id"][:])
+    method = made.report.method
+    assert (method["by"], method["seed"], method["rows_read"], method["limit"]) == ("random", 7, 84, None)
+
+
+def test_declared_order_is_kept():
+    assert split(table(plain({"a": 20, "b": 20}), ("b", "c", "a")), data(), 1).labels == ("b", "a")
+
+
+# --- predefined splits
+
+PREDEFINED = st.lists(
+    st.tuples(st.integers(0, 30).map(str), st.sampled_from("ab"), st.sampled_from(SPLITS)), min_size=4, max_size=60
+)
+
+
+@settings(max_examples=80)
+@given(PREDEFINED, SEEDS)
+def test_official_splits_stay_and_train_gives_way(rows, seed):
+    try:
+        made = split(table(rows), data(split=Split(by="predefined")), seed)
+    except InputError:
+        assume(False)
+    where = placed(made)
+    given_place = dict(zip(table(rows).rows["id"][:], (place for *_, place in rows), strict=True))
+    if {"validation", "test"} <= {place for *_, place in rows}:
+        assert all(given_place[identity] == place for identity, place in where.items()), "no row changes its split"
+    test = {identity for identity, place in given_place.items() if place == "test"}
+    if test:
+        assert {identity for identity, place in where.items() if place == "test"} == test, "the official test is whole"
+    by_key = defaultdict(set)
+    for identity, place in where.items():
+        by_key[identity.split(".")[0]].add(place)
+    assert all(len(places) == 1 for places in by_key.values())
+    gone = given_place.keys() - where.keys()
+    held_back = {identity.split(".")[0] for identity, place in given_place.items() if place in ("validation", "test")}
+    assert {identity.split(".")[0] for identity in gone} <= held_back, "only what would leak leaves"
+    assert any("left out" in finding for finding in made.report.findings) == bool(gone)
+
+
+def official(**sizes: int) -> list[Row]:
+    return [(f"{place}{label}{i}", label, place) for place, n in sizes.items() for label in "ab" for i in range(n)]
+
+
+def test_a_missing_validation_split_is_cut_from_train():
+    made = split(table(official(train=100, test=10)), data(split=Split(by="predefined")), 1)
+    sizes = {name: len(part) for name, part in made.parts.items()}
+    assert sizes == {"train": 165, "validation": 35, "test": 20}  # 0.15 of 0.85
+    assert "there is no validation split: cut from train (18%)" in made.report.findings
+    assert all(identity.startswith("test") for identity in made.parts["test"]["id"][:])
+
+
+def test_a_missing_test_split_is_cut_from_train():
+    made = split(table(official(train=100, validation=10)), data(split=Split(by="predefined")), 1)
+    assert {name: len(part) for name, part in made.parts.items()} == {"train": 165, "validation": 20, "test": 35}
+
+
+def test_without_train_nothing_can_be_learnt():
+    message = refused(table(official(test=10, validation=10)), data(split=Split(by="predefined")), 1)
+    assert message == "data.split.by is predefined: expected a train split, got test, validation"
+
+
+def test_a_class_that_train_has_not_shows_both_lists():
+    rows = [*official(train=20, validation=5, test=5), ("new", "c", "test")]
+    message = refused(table(rows), data(split=Split(by="predefined")), 1)
+    assert message == "the test split has classes that train has not: c. Train has a, b; test has a, b, c"
+
+
+def test_one_class_in_train():
+    rows = [row for row in official(train=20, validation=5, test=5) if row[1:] != ("b", "train")]
+    assert "the train split has one class only, 'a'" in refused(table(rows), data(split=Split(by="predefined")), 1)
+
+
+def test_too_few_rows():
+    message = refused(table(plain({"a": 2, "b": 2})), data(), 1)
+    assert message == "d.csv: 4 rows are too few: the validation split would be empty"
+
+
+# --- on disk
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with the splits of 80 rows."""
+    folder = RunFolder(tmp_path / "run")
+    write(split(table(plain({"a": 40, "b": 40})), data(), 3), folder)
+    return folder
+
+
+def test_what_is_written(run):
+    made = split(table(plain({"a": 40, "b": 40})), data(), 3)
+    saved = pq.read_table(run.root / "split.parquet")
+    assert dict(zip(saved["id"].to_pylist(), saved["split"].to_pylist(), strict=True)) == placed(made)
+    tree = read_json(run.split)
+    assert set(tree) == {"method", "counts", "fingerprints", "findings"}
+    assert tree["counts"] == made.report.counts and tree["fingerprints"] == made.report.fingerprints
+    assert sorted(path.name for path in run.root.iterdir()) == ["split.json", "split.parquet"]
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_reopening_finds_the_rows_whatever_their_order(run, name):
+    rows = plain({"a": 40, "b": 40})
+    made = split(table(rows), data(), 3).parts[name]
+    for order in (rows, rows[::-1]):
+        assert reopen(table(order), run, name)["id"][:] == made["id"][:]
+
+
+def test_rows_added_elsewhere_do_not_disturb(run):
+    rows = [*plain({"a": 40, "b": 40}), ("new", "a", "")]
+    assert len(reopen(table(rows), run, "test")) == 12
+
+
+def test_reopening_detects_changed_and_missing_rows(run):
+    rows = plain({"a": 40, "b": 40})
+    key, label = reopen(table(rows), run, "test")["id"][0].split("-")[0].split(".")[0], "a"
+    changed = [(key, "b", "") if row[0] == key else row for row in rows]
+    edited = [(f"{key}!", label, "") if row[0] == key else row for row in rows]
+    missing = [row for row in rows if row[0] != key]
+    for others in (changed, edited, missing):
+        with pytest.raises(InputError) as caught:
+            reopen(table(others), run, "test")
+        message = str(caught.value)
+        assert message.startswith(
+            "the test split is not the one this run was made with: 12 rows expected (fingerprint "
+        )
+        assert "11 of them found" in message and "train again on the data as it is now" in message
+        reopen(table(others), run, "validation")
+
+
+def test_a_split_file_that_was_edited_is_detected(run):
+    saved = pq.read_table(run.root / "split.parquet")
+    pq.write_table(saved.slice(0, len(saved) - 1), run.root / "split.parquet")
+    with pytest.raises(InputError, match="the test split is not the one this run was made with"):
+        reopen(table(plain({"a": 40, "b": 40})), run, "test")
