@@ -27,7 +27,9 @@ def whole(folder: Path) -> bool:
         digests = read_json(folder / SEAL)
     except InputError:
         return False
-    return bool(digests) and all((folder / n).is_file() and sha256(folder / n) == d for n, d in digests.items())
+    if not isinstance(digests, dict) or not digests:
+        return False
+    return all((folder / n).is_file() and sha256(folder / n) == d for n, d in digests.items())
 
 
 def newest(root: Path) -> tuple[Path | None, list[Path]]:

@@ -163,7 +163,7 @@ class RunFolder:
         """The ledger: one entry per opening of the test split, oldest first."""
         if not self.ledger.is_file():
             return []
-        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines() if line]
+        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").split("\n") if line]
 
     def append_opening(self, entry: dict[str, Any]) -> None:
         """Append one line and flush it to disk before returning."""
@@ -197,5 +197,8 @@ def write_whole(path: Path, write: Any) -> None:
     """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    temporary.replace(path)
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
