@@ -7,6 +7,7 @@ It must not know about data or training.
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,8 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
+from safetensors import SafetensorError
 
 from hfft import lite0, references
 from hfft.errors import InputError, listed
@@ -22,7 +24,9 @@ from hfft.recipe import Model
 
 TIMM = "timm/"
 SAFE = {"trust_remote_code": False}
-DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError)
+# What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
+DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
+DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,21 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...]) -> Backbone
     transformers.utils.logging.disable_progress_bar()
     path = references.resolve(spec.name)
     _check_digest(spec, path)
+    bare = Path(path).suffix in (".pth", ".pt", ".bin")
+    if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
+        raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
     try:
-        if Path(path).suffix in (".pth", ".pt", ".bin"):
+        if bare:
             return _from_state(spec, Path(path), labels)
         if path.startswith(TIMM) and not spec.pretrained:
             return _from_timm_name(spec, path.removeprefix(TIMM), labels)
         return _from_pretrained(spec, path, modality, labels)
     except (OSError, HfHubHTTPError, HFValidationError) as error:
         raise InputError(_unreachable(spec, path, error)) from error
+    except DAMAGED as error:
+        raise InputError(
+            f"model.name {spec.name!r}: the weights are damaged or of another kind: {_short(error)}"
+        ) from error
 
 
 def reload(folder: Path, modality: ModuleType) -> Backbone:
@@ -61,7 +72,7 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     try:
         model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
-    except (*DOES_NOT_FIT, OSError) as error:
+    except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {_short(error)}") from error
     return Backbone(model.eval(), processor, ())
 
@@ -92,6 +103,7 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
         )  # fmt: skip
     except DOES_NOT_FIT as error:
         raise InputError(f"model.name {spec.name!r} cannot be used for this task: {_short(error)}") from error
+    _check_image_size(spec, model)
     return Backbone(model, processor, _head(model, info, known, matched, modality))
 
 
@@ -178,6 +190,8 @@ def _processor(spec: Model, path: str, modality: ModuleType, config: Any, source
     if config.model_type == "timm_wrapper" and modality.PROCESSOR == "AutoImageProcessor":
         return transformers.TimmWrapperImageProcessor(config.pretrained_cfg, config.architecture)
     processor = getattr(transformers, modality.PROCESSOR).from_pretrained(path, **source, **SAFE)
+    if modality.PROCESSOR == "AutoTokenizer":
+        _fit_tokenizer(spec, processor, config)
     side = spec.image_size
     if side and hasattr(processor, "size"):
         shortest = "shortest_edge" in dict(processor.size)
@@ -185,6 +199,28 @@ def _processor(spec: Model, path: str, modality: ModuleType, config: Any, source
         if getattr(processor, "crop_size", None):
             processor.crop_size = {"height": side, "width": side}
     return processor
+
+
+def _fit_tokenizer(spec: Model, tokenizer: Any, config: Any) -> None:
+    """Texts no longer than the model's positions, and a token to pad with: decoders often have none."""
+    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or 10**9)
+    tokenizer.model_max_length = longest
+    if spec.max_length and spec.max_length > longest:
+        raise InputError(f"model.max_length is {spec.max_length}, but {spec.name} takes at most {longest} tokens")
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise InputError(f"model.name {spec.name!r}: its tokenizer has no token to pad with; choose another model")
+        tokenizer.pad_token = tokenizer.eos_token
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer.pad_token_id
+
+
+def _check_image_size(spec: Model, model: Any) -> None:
+    """Learned positions exist for one size only."""
+    own = getattr(model.config, "image_size", None)
+    learned = any("position_embeddings" in name for name, _ in model.named_parameters())
+    if spec.image_size and own and own != spec.image_size and learned:
+        raise InputError(f"model.image_size is {spec.image_size}, but {spec.name} takes {own} only; leave the key out")
 
 
 def _auto(modality: ModuleType) -> Any:

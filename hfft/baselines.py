@@ -12,6 +12,8 @@ import numpy as np
 
 from hfft.records import Predictions
 
+MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
+
 
 def majority(train: list[str], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]) -> Predictions:
     """Always the most frequent training class; its scores are the training shares.
@@ -37,7 +39,7 @@ def tfidf_linear(
 
     # One-letter words count too: "I", "u" and numbers carry meaning in short texts. C=10: little shrinkage, as is
     # usual for tf-idf rows of length one.
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", min_df=1)
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
     model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
     model.fit([text for text, _ in train], [label for _, label in train])
     known = {name: place for place, name in enumerate(model.classes_)}

@@ -16,7 +16,8 @@ def folder(name: str, output_dir: str | None) -> RunFolder:
     if output_dir:
         return RunFolder(Path(output_dir))
     stem, path = recipe.locate(name)
-    return RunFolder(path.parent if Path(name).is_dir() else Path("runs") / stem)
+    is_run = (Path(name) / "recipe.yaml").is_file()
+    return RunFolder(path.parent if is_run else Path("runs") / stem)
 
 
 def fresh(run: RunFolder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,8 +136,12 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, prog_name="hfft")
     except InputError as error:
-        if os.environ.get("RANK", "0") == "0":  # every process of a launch comes to the same end; one says so
-            print(f"hfft: {error}", file=sys.stderr)
+        # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
+        # because launchers kill what is left as soon as one process is gone.
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"hfft: {error}", file=sys.stderr, flush=True)
+        else:
+            time.sleep(2)
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -37,9 +37,9 @@ def hardware(cores: int, accelerators: list[str], processes: int) -> dict[str, A
 
 
 def git_commit() -> str | None:
-    """Commit of the current folder's repository, with "+" when it has uncommitted changes; None outside one."""
+    """Commit of the current folder's repository, None outside one."""
     try:
-        return _git("rev-parse", "HEAD").strip() + ("+" if _git("status", "--porcelain") else "")
+        return _git("rev-parse", "HEAD").strip()
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -48,6 +48,14 @@ def peak_memory_gb() -> float:
     """Largest resident memory of this process so far, in GB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+
+
+def git_changed() -> bool:
+    """Whether tracked files of the current folder's repository differ from the commit."""
+    try:
+        return bool(_git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _git(*words: str) -> str:

@@ -74,15 +74,16 @@ class ProgressLine(TrainerCallback):
 
     @property
     def speed(self) -> float:
-        """Training examples per second."""
-        return self.examples / self.seconds if self.seconds else math.nan
+        """Training examples per second; 0 before the first step."""
+        return self.examples / self.seconds if self.seconds else 0.0
 
 
 class StopOnNaN(TrainerCallback):
     """Ends training at the first loss or gradient that is not a number; weights after it are worthless."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        for name in ("loss", "grad_norm"):
+        # A loss scaler for float16 probes for overflow: its infinite gradients are skipped, not taken.
+        for name in ("loss", "eval_loss") if args.fp16 else ("loss", "eval_loss", "grad_norm"):
             value = (logs or {}).get(name)
             if value is not None and not math.isfinite(float(value)):
                 raise FloatingPointError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from hfft import rooms, trainer_options
 from hfft.errors import InputError, listed, meant
@@ -23,6 +23,12 @@ STRICT = {"extra": "forbid"}
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
+
+
+def _as_text(value: Any) -> Any:
+    """Columns without a header are called 0, 1, 2 …, and YAML reads those as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -60,7 +66,8 @@ class Data:
         dict[str, Any], Field(description="further arguments of datasets.load_dataset (name, revision, sep, encoding)")
     ] = field(default_factory=dict)
     columns: Annotated[
-        dict[str, str], Field(description="role → column of the data, such as {text: tweet, label: mood}")
+        dict[str, Annotated[str, BeforeValidator(_as_text)]],
+        Field(description="role → column of the data, such as {text: tweet, label: mood}"),
     ] = field(default_factory=dict)
     pixels: Annotated[
         list[Annotated[int, Field(gt=0)]] | None,
@@ -173,6 +180,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     """Check a plain mapping and freeze it; raises InputError naming every mistake."""
+    tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
     mistakes = []
     recipe = None
     try:

@@ -238,7 +238,7 @@ def _front(facts: dict[str, Any]) -> dict[str, Any]:
     base, data = str(facts["recipe"]["model"]["name"]), facts["recipe"].get("data", {})
     front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": tag}
     # A folder that exists here would read as a Hub id of the same shape.
-    if HUB_ID.fullmatch(base) and not Path(base).exists():
+    if HUB_ID.fullmatch(base) and not Path(base).exists() and facts["recipe"]["model"].get("pretrained", True):
         front["base_model"] = base
     front |= {"tags": ["hfft", tag], "metrics": sorted({_hub_metric(group["metric"]) for group in facts["overall"]})}
     metrics = []

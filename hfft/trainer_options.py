@@ -32,6 +32,10 @@ RESERVED = {
     "hub_token": "never in a recipe: use `hf auth login` or HF_TOKEN",
     "hub_model_id": "not part of this version",
     "use_cpu": "set by the hardware found",
+    "batch_eval_metrics": "metrics are computed on all validation rows at once",
+    "prediction_loss_only": "the checkpoint is chosen by a metric",
+    "logging_nan_inf_filter": "a loss that is not a number must be seen",
+    "log_level": "hfft says what happens",
     "train_sampling_strategy": "hfft trains on plain shuffled batches",
 }
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}

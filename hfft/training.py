@@ -41,10 +41,10 @@ DEFAULTS: dict[str, Any] = {
     "load_best_model_at_end": True,
     "logging_steps": 10,
     "dataloader_num_workers": 0,
+    "report_to": "none",
 }
 # A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
 FIXED: dict[str, Any] = {
-    "report_to": "none",
     "disable_tqdm": True,
     "logging_nan_inf_filter": False,
     "remove_unused_columns": False,
@@ -71,7 +71,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     """
     chosen = DEFAULTS | recipe.train | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
-    chosen |= {"use_cpu": not torch.cuda.is_available() and not torch.backends.mps.is_available()}
+    chosen |= {"use_cpu": not torch.accelerator.is_available()}
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
     try:
@@ -81,10 +81,34 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     expected = int(os.environ.get("WORLD_SIZE", "1"))
     if args.world_size != expected:
         raise InputError(f"{expected} processes were launched, but {args.world_size} found each other; use torchrun")
+    # One process, one device: DataParallel, which Trainer would take for a second GPU, multiplies the loss.
+    args._n_gpu = min(args.n_gpu, 1)
+    _check_sense(args)
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
     return args
+
+
+def _check_sense(args: TrainingArguments) -> None:
+    """Raise InputError for values that would end in a traceback after the data has been read."""
+    rows = {"per_device_train_batch_size": args.per_device_train_batch_size}
+    rows |= {"per_device_eval_batch_size": args.per_device_eval_batch_size}
+    rows |= {"gradient_accumulation_steps": args.gradient_accumulation_steps}
+    for name, value in rows.items():
+        if value < 1:
+            raise InputError(f"train.{name}: expected at least 1, got {value}")
+    if args.num_train_epochs <= 0 and args.max_steps <= 0:
+        raise InputError(f"train.num_train_epochs: expected more than 0, got {args.num_train_epochs:g}")
+    if not 0 <= args.label_smoothing_factor < 1:
+        raise InputError(f"train.label_smoothing_factor: expected 0 to below 1, got {args.label_smoothing_factor:g}")
+    try:
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
+            trial: Any = kind
+            trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"train: {' '.join(str(error).split())}") from error
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -141,12 +165,12 @@ def fit(
             f"(now {args.learning_rate:g}), or a lower train.max_grad_norm (now {args.max_grad_norm:g})"
         ) from error
     seconds = time.perf_counter() - start
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise InputError("training ended with weights that are not numbers; type a lower train.learning_rate")
     save(trainer, backbone, run)
-    best = {
-        "metric": args.metric_for_best_model,
-        "value": trainer.state.best_metric,
-        "step": trainer.state.best_global_step,
-    }
+    state = trainer.state
+    value = state.best_metric if args.load_best_model_at_end else None
+    best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
     return Fit(seconds, line.speed, history, best)
 

