@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from hfft import backbones, recipe, rooms, training
 from hfft.errors import InputError
@@ -112,8 +113,15 @@ def test_arguments_refuse_what_the_class_refuses(tmp_path):
 
 
 def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatch):
-    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
-        monkeypatch.setenv(name, value)
+    """Two independent runs into one folder is what `accelerate` makes of some launches."""
+
+    def alone(**options):
+        args = transformers.TrainingArguments(**options)
+        assert args.world_size == 1
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        return args
+
+    monkeypatch.setattr(training, "TrainingArguments", alone)
     with pytest.raises(InputError, match="2 processes were launched, but 1 found"):
         training.arguments(recipe.build(BERT), RunFolder(tmp_path))
 
