@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,7 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
     ("validation", "val", "valid", "dev", "eval"), "validation"
 )
-# Pillow only warns above this many pixels and then decodes; a 94 KiB file can hold 100 million of them.
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-
+CHANNELS = (1, 3, 4)
 FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
 
 
@@ -45,6 +42,9 @@ def rgb(source: dict[str, Any]) -> Image.Image:
         raise ValueError("the image is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data)) as opened:
+            # Pillow itself only warns up to twice this limit; a 94 KiB file can hold 100 million pixels.
+            if Image.MAX_IMAGE_PIXELS is not None and opened.width * opened.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError
             return flatten(ImageOps.exif_transpose(opened))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
@@ -89,6 +89,11 @@ def thumbnail(image: Image.Image, side: int = 96) -> bytes:
     return out.getvalue()
 
 
+def in_folders(root: Path) -> bool:
+    """Does any folder in `root` hold a picture, at any depth?"""
+    return any(_is_picture(path) for folder in _folders(root) for path in folder.rglob("*"))
+
+
 def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
     """One class per folder, or with `predefined` root/SPLIT/CLASS. Adds the column `split` then.
 
@@ -117,6 +122,8 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
 
     shape: (height, width) or (height, width, channels). Raises InputError when count or range do not fit.
     """
+    if len(shape) == 3 and shape[2] not in CHANNELS:
+        raise InputError(f"data.pixels {list(shape)}: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got {shape[2]}")
     columns = [name for name in table.column_names if name != label]
     if len(columns) != math.prod(shape):
         raise InputError(
@@ -130,7 +137,8 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
         raise InputError(
             f"{shown}: the pixel columns hold fractions such as {values[values % 1 > 0][0]:g}; scale them to 0 … 255"
         )
-    pictures = [Image.fromarray(row) for row in values.astype(np.uint8).reshape(-1, *shape)]
+    size = shape[:2] if shape[2:] == (1,) else shape  # Pillow knows grey pictures without a third axis only
+    pictures = [Image.fromarray(row) for row in values.astype(np.uint8).reshape(-1, *size)]
     encoded = [datasets.Image().encode_example(picture) for picture in pictures]
     return datasets.Dataset.from_dict({"image": encoded}, features=datasets.Features({"image": FEATURES["image"]}))
 
@@ -146,5 +154,8 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    found = (p for p in folder.glob(pattern) if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    return sorted(path for path in folder.glob(pattern) if _is_picture(path))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()

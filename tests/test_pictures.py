@@ -1,6 +1,11 @@
 """One picture, whatever its file: upright 8-bit RGB, or a reason that a person can act on."""
 
 import io
+import pickle
+import re
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from hfft.errors import InputError
+from hfft.modalities import image_classification
 from hfft.pictures import flatten, rgb, thumbnail
+from hfft.recipe import Model
 
 
 def stored(image: Image.Image, kind: str = "PNG", **options) -> dict:
@@ -91,6 +99,53 @@ def test_reasons(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(ValueError, match="the image is too large"):
             rgb(large)
+
+
+@pytest.mark.parametrize("limit", [1000, 500])
+def test_too_large_is_refused_whatever_the_warning_filter(limit, monkeypatch):
+    large = stored(Image.new("RGB", (40, 40)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match="the image is too large"):
+            rgb(large)
+
+
+def test_importing_leaves_the_warning_filters_alone():
+    code = "import warnings, PIL.Image, hfft.pictures\n"
+    code += "print([f for f in warnings.filters if f[2] is PIL.Image.DecompressionBombWarning])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def processor(images: list[Image.Image], return_tensors: str) -> dict:
+    return {"pixel_values": [np.asarray(image, dtype=np.float32).transpose(2, 0, 1) for image in images]}
+
+
+def test_pictures_are_decoded_when_read_in_spawned_workers_too():
+    rows = image_classification.as_rows([Image.new("RGB", (2, 1), "red")]).add_column("labels", [1])
+    prepared = image_classification.prepare(rows, processor, Model("any"))
+    copy = pickle.loads(pickle.dumps(prepared))  # what a spawned worker gets
+    assert copy[0]["pixel_values"].tolist() == [[[255, 255]], [[0, 0]], [[0, 0]]] and copy[0]["labels"] == 1
+
+
+def test_a_picture_that_has_gone_or_broken_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^nowhere\.png: no such file \(current folder: "):
+        image_classification.as_rows(["nowhere.png"])
+    path = tmp_path / "x.png"
+    path.write_bytes(stored(Image.new("RGB", (2, 1)))["bytes"])
+    prepared = image_classification.prepare(image_classification.as_rows([path]), processor, Model("any"))
+    assert prepared[0]["pixel_values"].shape == (3, 1, 2)
+    path.write_bytes(b"<html>")
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: the file is not an image$"):
+        prepared[0]
+    path.unlink()
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: no such file$"):
+        prepared[0]
+    unnamed = image_classification.prepare(image_classification.as_rows([b"<html>"]), processor, Model("any"))
+    with pytest.raises(InputError, match=r"^a picture given as bytes: the file is not an image$"):
+        unnamed[0]
 
 
 SAMPLES = [

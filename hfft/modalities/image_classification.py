@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
+from PIL import Image
 
 from hfft import pictures
 from hfft.errors import InputError
@@ -52,16 +54,23 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {"content": [d for d, _ in found], "key": [d for d, _ in found], "problem": [p for _, p in found]}
 
 
-def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
-    """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
+@dataclass(frozen=True)
+class Decoding:
+    """A batch of pictures as pixels. A class, because workers that are spawned get it pickled."""
 
-    def transform(batch: dict[str, list[Any]]) -> dict[str, Any]:
-        images = [pictures.rgb(source) for source in batch["image"]]
-        out = {"pixel_values": list(processor(images, return_tensors="pt")["pixel_values"])}
+    processor: Any
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
+        """Raises InputError that names the picture: its file may have gone since it was inspected, or never been."""
+        images = [_decoded(source) for source in batch["image"]]
+        out = {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])}
         return out | ({"labels": batch["labels"]} if "labels" in batch else {})
 
+
+def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
+    """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
     kept = [name for name in ("image", "labels") if name in rows.column_names]
-    return rows.select_columns(kept).with_transform(transform)
+    return rows.select_columns(kept).with_transform(Decoding(processor))
 
 
 def lengths(prepared: datasets.Dataset) -> None:
@@ -81,7 +90,10 @@ def preview(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
-    """Paths, bytes or PIL pictures as rows."""
+    """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
+    for x in inputs:
+        if isinstance(x, (str, os.PathLike)) and not Path(x).is_file():
+            raise InputError(f"{x}: no such file (current folder: {Path.cwd()})")
     images = [
         {"path": str(x), "bytes": None}
         if isinstance(x, (str, os.PathLike))
@@ -91,6 +103,13 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         for x in inputs
     ]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def _decoded(source: dict[str, Any]) -> Image.Image:
+    try:
+        return pictures.rgb(source)
+    except ValueError as error:
+        raise InputError(f"{source['path'] or 'a picture given as bytes'}: {error}") from error
 
 
 def _inspect_one(source: dict[str, Any] | None) -> tuple[str, str | None]:
