@@ -16,14 +16,14 @@ from typing import Any
 
 import datasets
 
-from hfft import pictures, references
+from hfft import pictures, sources
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
+from hfft.sources import shown
 
-BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
 # A cache key sees paths, not what has become of the files they name.
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
-FILES = (*BUILDERS.values(), "imagefolder", "text")
+FOUND = datasets.Features(dict.fromkeys(("content", "key", "problem"), datasets.Value("string")))
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,26 @@ def read(data: Data, modality: ModuleType) -> Table:
 
     Raises InputError for missing files and columns, empty data, one class only and unusable rows.
     """
-    folder = _image_folder(data, modality)
-    by_folder = data.split.by == "predefined"
-    table = Table(pictures.from_folder(folder, by_folder), ()) if folder else _tables(data, modality)
+    folder = sources.image_folder(data) if "image" in modality.ROLES else None
+    sizes: dict[str, int] = {}
+    if folder:
+        table = Table(pictures.from_folder(folder, data.split.by == "predefined"), ())
+    else:
+        table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
     rows, bad = _identified(table.rows, modality)
-    dropped = _sentence_of_bad(bad, shown(data))
+    dropped = _sentence_of_bad(bad, sizes, shown(data))
     if bad and data.on_bad_rows == "fail":
         raise InputError(
-            f"{dropped}. Rows count from 1, a header not counted. "
+            f"{dropped}. Rows count from 1{_several(data)}, a header not counted. "
             "Mend them, or leave them out with data.on_bad_rows=drop"
         )
     classes = sorted(set(rows["label"][:]))
     if len(classes) < 2:
         got = listed(map(repr, classes)) or "no usable row"
         raise InputError(f"{shown(data)}: expected at least two classes, got {got}")
-    return Table(rows, table.declared, (dropped,) if bad else ())
+    return Table(rows, table.declared, table.dropped + ((dropped,) if bad else ()))
 
 
 def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,84 +74,32 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
     return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
 
 
-def shown(data: Data) -> str:
-    """The data as the recipe names it."""
-    files = data.data_files
-    if isinstance(files, dict):
-        files = ", ".join(str(name) for name in files.values())
-    return str(files or data.path)
-
-
-def _tables(data: Data, modality: ModuleType) -> Table:
-    builder, files = _source(data)
-    options = dict(data.options)
-    if builder == "csv" or (files is None and any(Path(builder).rglob("*.[ct]sv"))):
-        options = _csv_options(data, files) | options
-    try:
-        loaded = datasets.load_dataset(builder, data_files=files, **options)
-    except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
-        raise InputError(_load_sentence(error, data, builder)) from error
-    parts = loaded if isinstance(loaded, dict) else {str(options.get("split", "train")): loaded}
-    made = {str(name): _by_role(part, data, modality, _beside(files, name, data)) for name, part in parts.items()}
+def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:
+    """(every part by role, split → its rows), in one table in the order of the parts."""
+    parts = sources.load(data)
+    left_out: tuple[str, ...] = ()
+    if data.split.by == "predefined":
+        parts, left_out = _official(parts, data)
+    made = {name: _by_role(part, data, modality, sources.beside(data, name)) for name, part in parts.items()}
     order = tuple(dict.fromkeys(name for table in made.values() for name in table.declared))
-    return Table(_joined({name: table.rows for name, table in made.items()}, data), order)
+    sizes = {name: len(table.rows) for name, table in made.items()}
+    return Table(_joined({name: table.rows for name, table in made.items()}, data), order, left_out), sizes
 
 
-def _source(data: Data) -> tuple[str, Any]:
-    """(builder or Hub id, data_files): pkg:// resolved, local files seen to exist."""
-    files = data.data_files
-    if files is not None:
-        by_split = files if isinstance(files, dict) else {"train": files}
-        checked = {
-            split: [_existing(name) for name in ([names] if isinstance(names, str) else names)]
-            for split, names in by_split.items()
-        }
-        return BUILDERS.get(data.path, data.path), checked
-    path = Path(references.resolve(data.path)).expanduser()
-    suffix = path.suffix.lstrip(".").lower()
-    if path.is_file():
-        if suffix not in BUILDERS:
-            expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
-            raise InputError(f"{data.path}: unknown ending; {expected}")
-        return BUILDERS[suffix], {"train": [_existing(str(path))]}
-    if data.path in FILES:
-        raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
-    if not path.is_dir() and (suffix in BUILDERS or data.path.startswith((".", "/", "~")) or data.path.count("/") > 1):
-        raise InputError(f"{data.path}: no such file or folder (current folder: {Path.cwd()})")
-    return str(path) if path.is_dir() else data.path, None
-
-
-def _existing(name: str) -> str:
-    """A local file that is there and not empty, or a URL or pattern, which `datasets` resolves itself."""
-    path = references.resolve(name)
-    if "://" in path:
-        return path
-    path = str(Path(path).expanduser())
-    if "*" in path:
-        return path
-    if not Path(path).is_file():
-        raise InputError(f"{name}: no such file (current folder: {Path.cwd()})")
-    if not Path(path).stat().st_size:
-        raise InputError(f"{name}: the file is empty (0 bytes); expected rows")
-    return path
-
-
-def _csv_options(data: Data, files: Any) -> dict[str, Any]:
-    """Keep the file's own text: "NA", "None" and "01" are class names, not gaps and numbers."""
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
-    if files and (data.path == "tsv" or all(str(n).endswith(".tsv") for names in files.values() for n in names)):
-        options["sep"] = "\t"
-    if data.pixels is None:
-        roles = ("text", "text_pair", "label", "image")
-        options["converters"] = {data.columns.get(role, role): str for role in roles}
-    return options
-
-
-def _beside(files: dict[str, list[str]] | None, split: str, data: Data) -> Path:
-    """The folder that relative picture paths of a split are counted from."""
-    if files is None:
-        return Path(references.resolve(data.path))
-    return Path(files.get(str(split), next(iter(files.values())))[0]).parent
+def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str, datasets.Dataset], tuple[str, ...]]:
+    """(the parts that are train, validation or test; sentences about the others, such as "unsupervised")."""
+    places = {name: pictures.SPLIT_NAMES[name.lower()] for name in parts if name.lower() in pictures.SPLIT_NAMES}
+    others = [name for name in parts if name not in places]
+    if others and isinstance(data.data_files, dict):
+        raise InputError(
+            f"{shown(data)}: data.split.by is predefined, but there is a split {others[0]!r}; "
+            "expected data_files: {train: FILE, validation: FILE, test: FILE}"
+        )
+    if "train" not in places.values():
+        raise InputError(f"{shown(data)}: data.split.by is predefined: expected a train split, got {listed(parts)}")
+    why = "data.split.by is predefined, which takes train, validation and test"
+    left_out = tuple(f"the split {name!r} ({len(parts[name]):,} rows) is not used: {why}" for name in others)
+    return {name: parts[name] for name in places}, left_out
 
 
 def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
@@ -210,28 +161,9 @@ def _names_of(values: list[Any], declared: tuple[str, ...], column: str) -> list
     return out
 
 
-def _image_folder(data: Data, modality: ModuleType) -> Path | None:
-    """The folder to list when the data is an image folder, else None."""
-    if "image" not in modality.ROLES:
-        return None
-    named = data.data_files if data.path == "imagefolder" else data.path if data.data_files is None else None
-    if not isinstance(named, str):
-        return None
-    path = Path(references.resolve(named)).expanduser()
-    if data.path == "imagefolder" and not path.is_dir():
-        raise InputError(f"{named}: no such folder (current folder: {Path.cwd()})")
-    return path if path.is_dir() else None
-
-
 def _joined(parts: dict[str, datasets.Dataset], data: Data) -> datasets.Dataset:
     """One table; predefined splits become the column `split`, otherwise all parts are pooled."""
     if data.split.by == "predefined":
-        for name in parts:
-            if name.lower() not in pictures.SPLIT_NAMES:
-                raise InputError(
-                    f"{shown(data)}: data.split.by is predefined, but there is a split {name!r}; "
-                    "expected data_files: {train: FILE, validation: FILE, test: FILE}"
-                )
         parts = {
             name: _with_column(part, "split", [pictures.SPLIT_NAMES[name.lower()]] * len(part))
             for name, part in parts.items()
@@ -246,7 +178,12 @@ def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.
     """
     inputs = rows.select_columns([name for name in modality.ROLES if name in rows.column_names])
     seen = inputs.map(
-        modality.inspect, remove_columns=inputs.column_names, batched=True, keep_in_memory=True, **NOT_CACHED
+        modality.inspect,
+        remove_columns=inputs.column_names,
+        batched=True,
+        keep_in_memory=True,
+        features=FOUND,  # else the first thousand rows decide, and a problem after none is a type error
+        **NOT_CACHED,
     )
     labels, problems = rows["label"][:], seen["problem"][:]
     bad = {i: p or "the label is missing" for i, p in enumerate(problems) if p or labels[i] is None}
@@ -265,26 +202,29 @@ def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datase
     return rows.add_column(name, values, feature=datasets.Value("string"))
 
 
-def _sentence_of_bad(bad: dict[int, str], what: str) -> str:
-    """The first few unusable rows, by number."""
-    first = "; ".join(f"row {index + 1}: {why}" for index, why in list(bad.items())[:5])
+def _sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
+    """The first few unusable rows, by number, and by split where there are several."""
+    first = "; ".join(f"{_place(index, sizes)}: {why}" for index, why in list(bad.items())[:5])
     more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
     return f"{what}: {len(bad):,} row{'s' * (len(bad) != 1)} cannot be used ({first}{more})"
 
 
-def _load_sentence(error: Exception, data: Data, builder: str) -> str:
-    """The root cause of a loading failure in one line, with what to type where that is known."""
-    cause: BaseException = error
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
-    text = " ".join(str(cause).split())[:300] or type(cause).__name__
-    if isinstance(cause, UnicodeDecodeError):
-        return f"{shown(data)}: not UTF-8 (at byte {cause.start:,}); type data.options.encoding=latin-1, or what it is"
-    if "corresponds to no data" in text:
-        return f"{shown(data)}: there are no rows in it"
-    if builder in FILES:
-        return f"{shown(data)}: not readable as {builder}: {text}"
-    words = f"{type(error).__name__} {type(cause).__name__} {text}"
-    if any(word in words for word in ("Offline", "Connect", "resolution")):
-        return f"{builder!r} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
-    return f"{builder!r}: the data set cannot be loaded: {text}"
+def _place(index: int, sizes: dict[str, int]) -> str:
+    """A row as a person finds it: "row 3", or "test row 3" where there are several splits.
+
+    >>> _place(12, {"train": 10, "test": 5})
+    'test row 3'
+    """
+    if len(sizes) < 2:
+        return f"row {index + 1}"
+    for name, size in sizes.items():
+        if index < size:
+            return f"{name} row {index + 1}"
+        index -= size
+    raise IndexError(index)
+
+
+def _several(data: Data) -> str:
+    files = data.data_files.values() if isinstance(data.data_files, dict) else [data.data_files]
+    many = any(isinstance(names, list) and len(names) > 1 for names in files)
+    return " on through the files in their order" if many else ""

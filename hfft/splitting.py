@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfft.errors import InputError, listed
-from hfft.loading import Table, class_names, shown
+from hfft.loading import Table, class_names
 from hfft.recipe import Data, Split
 from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.sources import shown
 
 Keys = dict[str, str]  # key → class
 

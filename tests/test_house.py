@@ -22,7 +22,7 @@ LAYERS = [
     {"errors"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
     {"recipe", "intervals"},
-    {"backbones", *ROOMS},
+    {"backbones", "sources", *ROOMS},
     {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
     | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},
     {"verbs"},

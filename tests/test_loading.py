@@ -112,6 +112,79 @@ def test_a_folder_of_files_reads_like_the_files(tiny_csv, tmp_path):
     assert pairs(texts(str(tmp_path / "folder"))) == rows
 
 
+def test_a_pattern_that_nothing_matches(tiny_csv, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = tiny_csv(*TEXTS, name="one.csv")
+    for files in ("none*.csv", [one, "none*.csv"], {"train": one, "test": "none*.csv"}):
+        message = refused(texts, "csv", data_files=files)
+        assert message == f"none*.csv: no file matches this pattern (current folder: {tmp_path})"
+
+
+def table_file(path, **columns) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def test_a_folder_of_parquet_files_with_a_stray_csv(tiny_csv, tmp_path):
+    for name, text in (("a", "x"), ("b", "y")):
+        table_file(tmp_path / f"folder/{name}.parquet", text=[text], label=[name])
+    tiny_csv(("other", "c"), name="folder/notes.csv")
+    assert pairs(texts(str(tmp_path / "folder"))) == [("x", "a"), ("y", "b")]
+
+
+def test_a_folder_of_csv_files_with_a_stray_parquet(tiny_csv, tmp_path):
+    tiny_csv(("x", "NA"), name="folder/a.csv")
+    tiny_csv(("y", "01"), name="folder/b.csv")
+    table_file(tmp_path / "folder/c.parquet", text=["z"], label=["c"])
+    assert pairs(texts(str(tmp_path / "folder"))) == [("x", "NA"), ("y", "01")]
+
+
+def test_tables_without_a_header_keep_their_text(write_text):
+    path = write_text("plain.csv", "07,01\nNA,1\n")
+    columns = {"text": "0", "label": "1"}
+    assert pairs(texts(path, columns=columns, options={"header": None})) == [("07", "01"), ("NA", "1")]
+    columns = {"text": "words", "label": "mood"}
+    options = {"header": None, "names": ["words", "mood"]}
+    assert pairs(texts(path, columns=columns, options=options)) == [("07", "01"), ("NA", "1")]
+
+
+# --- parts of a data set
+
+
+def test_what_is_no_table_is_refused(tiny_csv):
+    path = tiny_csv(*TEXTS)
+    for options in ({"streaming": True}, {"streaming": True, "split": "train"}):
+        told = refused(texts, path, options=options)
+        assert told == "data.options.streaming: streaming is not part of this version; leave it out"
+    told = refused(texts, path, options={"split": ["train", "train"]})
+    assert told == "data.options.split: expected one text, such as train or train+test, got several"
+    assert pairs(texts(path, options={"split": "train[:2]"})) == TEXTS[:2]
+
+
+def test_predefined_splits_among_others(tmp_path, tiny_csv):
+    """As in IMDB, whose third split is `unsupervised`."""
+    tiny_csv(*TEXTS, name="set/train.csv")
+    tiny_csv(*TEXTS[:2], name="set/test.csv")
+    tiny_csv(("x", ""), ("y", ""), ("z", ""), name="set/extra.csv")
+    cards = "".join(
+        f"  - {{split: {s}, path: {f}.csv}}\n" for s, f in (("train",) * 2, ("test",) * 2, ("more", "extra"))
+    )
+    (tmp_path / "set" / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{cards}---\n")
+    folder, predefined = str(tmp_path / "set"), Split(by="predefined")
+    table = texts(folder, split=predefined)
+    assert table.rows["split"][:] == ["train"] * 3 + ["test"] * 2
+    why = "data.split.by is predefined, which takes train, validation and test"
+    assert table.dropped == (f"the split 'more' (3 rows) is not used: {why}",)
+    assert pairs(texts(folder, options={"split": "train+test"})) == TEXTS + TEXTS[:2], "any of them can be pooled"
+    assert "more row 1: the label is missing" in refused(texts, folder)
+    both = refused(texts, folder, split=predefined, options={"split": "train"})
+    assert both.startswith("data.options.split picks parts, but data.split.by is predefined")
+    (tmp_path / "set" / "README.md").write_text(
+        "---\nconfigs:\n- {config_name: default, data_files: [{split: test, path: test.csv}]}\n---\n"
+    )
+    assert refused(texts, folder, split=predefined).endswith("expected a train split, got test")
+
+
 def test_tabs_whatever_the_ending(write_text):
     path = write_text("data.txt", "text\tlabel\na, b\tx\nc\ty\n")
     assert pairs(texts("tsv", data_files=path)) == [("a, b", "x"), ("c", "y")]
@@ -214,6 +287,24 @@ def test_bad_rows_are_told_by_number_or_dropped(tiny_csv):
     assert pairs(table) == [("good", "a"), ("bad", "b")] and table.dropped == (told,)
     many = refused(texts, tiny_csv(("x", "a"), *[("", "b")] * 9, name="many.csv"))
     assert "9 rows cannot be used" in many and "row 6: the text is empty; and 4 more)" in many
+
+
+def test_a_bad_row_far_down(tiny_csv):
+    """The first thousand rows do not decide what a row may hold."""
+    rows = [(f"text {i}", "ab"[i % 2]) for i in range(1300)]
+    rows[1200] = ("", "a")
+    message = refused(texts, tiny_csv(*rows))
+    assert "1 row cannot be used (row 1201: the text is empty). Rows count from 1, a header not counted" in message
+
+
+def test_bad_rows_are_counted_within_their_split(tiny_csv):
+    files = {
+        "train": [tiny_csv(*TEXTS, name="1.csv"), tiny_csv(*TEXTS, ("", "a"), name="2.csv")],
+        "test": tiny_csv(("x", "a"), ("", "b"), name="3.csv"),
+    }
+    message = refused(texts, "csv", data_files=files)
+    assert "2 rows cannot be used (train row 7: the text is empty; test row 2: the text is empty)" in message
+    assert "Rows count from 1 on through the files in their order, a header not counted." in message
 
 
 def test_nothing_to_learn_from(tiny_csv, write_text):
@@ -336,6 +427,14 @@ def test_a_folder_without_pictures(tmp_path):
     assert "pets: no images found; expected pets/CLASS/picture.jpg (.bmp, " in refused(images, str(tmp_path / "pets"))
 
 
+def test_a_folder_of_tables_that_hold_the_pictures(tmp_path):
+    for name, colour in (("train", "red"), ("test", "blue")):
+        table_file(tmp_path / f"set/data/{name}.parquet", image=[png(colour), png("green")], label=["a", "b"])
+    table = images(str(tmp_path / "set"), split=Split(by="predefined"))
+    assert table.rows["split"][:] == ["train", "train", "test", "test"]
+    assert table.rows["image"][0]["bytes"] == png("red")
+
+
 @pytest.mark.parametrize("form", ["path", "string", "list", "dictionary"])
 def test_paths_in_a_table_are_counted_from_the_table(form, picture, tiny_csv):
     picture("set/pics/r.png", "red")
@@ -439,8 +538,26 @@ def test_rows_of_pixels(tiny_csv):
 
 
 @pytest.mark.parametrize(
+    ("pixels", "values", "seen"),
+    [
+        ([1, 2, 1], (0, 200), [(0, 0, 0), (200, 200, 200)]),
+        ([1, 2, 3], (1, 2, 3, 4, 5, 6), [(1, 2, 3), (4, 5, 6)]),
+        ([1, 2, 4], (1, 2, 3, 255, 4, 5, 6, 0), [(1, 2, 3), (255, 255, 255)]),
+    ],
+)
+def test_channels_of_pixels(pixels, values, seen, tiny_csv):
+    from hfft import pictures
+
+    header = (*(f"p{i}" for i in range(len(values))), "label")
+    table = images(tiny_csv((*values, "a"), (*values[::-1], "b"), header=header), pixels=pixels)
+    decoded = pictures.rgb(table.rows["image"][0])
+    assert [decoded.getpixel((x, 0)) for x in (0, 1)] == seen
+
+
+@pytest.mark.parametrize(
     ("row", "pixels", "expected"),
     [
+        ((1, 2, 3, 4, "a"), [2, 1, 2], "data.pixels [2, 1, 2]: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got 2"),
         ((1, 2, 3, 4, "a"), [2, 3], "data.pixels [2, 3] needs 6 columns beside 'digit', it has 4"),
         ((1, 2, 3, 256, "a"), [2, 2], "expected numbers from 0 to 255 in the 4 pixel columns"),
         ((1, 2, 3, -1, "a"), [2, 2], "expected numbers from 0 to 255 in the 4 pixel columns"),
