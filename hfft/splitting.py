@@ -7,7 +7,6 @@ It must not know about models.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfft.errors import InputError, listed
+from hfft.limiting import draw, limited
 from hfft.loading import Table, class_names
 from hfft.recipe import Data, Split
 from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
@@ -36,18 +36,20 @@ class Splits:
 def split(table: Table, data: Data, seed: int) -> Splits:
     """Deal the rows as `data.split` says. Raises InputError when a split would be empty or a class is unknown."""
     rows, findings = table.rows, list(table.dropped)
-    given = rows["split"][:] if data.split.by == "predefined" else [""] * len(rows)
-    chosen = _limited(rows["id"][:], rows["key"][:], rows["label"][:], given, data.limit, seed)
-    if len(chosen) < len(rows):
-        findings.append(f"data.limit: {len(chosen):,} of {len(rows):,} rows are used, class proportions kept")
-    picked = rows.select(chosen)
-    keys, labels = picked["key"][:], picked["label"][:]
+    keys, labels = rows["key"][:], rows["label"][:]
     if data.split.by == "predefined":
-        places, found = _predefined(picked["split"][:], keys, labels, data.split, seed)
+        have = set(rows["split"][:])
+        places, found = _giving_way(rows["split"][:], keys)
+        findings += found
     else:
-        shares = {name: getattr(data.split, name) for name in SPLITS}
-        dealt, found = deal(_classes(keys, labels), shares, seed, data.split.stratify)
-        places = [dealt[key] for key in keys]
+        have = {"train"}  # until they are dealt
+        places = ["train"] * len(rows)
+    chosen, found = limited(rows["id"][:], keys, labels, places, data.limit, seed)
+    picked = rows.select(chosen)
+    keys, labels, places = ([column[i] for i in chosen] for column in (keys, labels, places))
+    if missing := [name for name in ("validation", "test") if name not in have]:
+        places, more = _cut_from_train(keys, labels, places, missing, data.split, seed)
+        found += more
     findings += found + _repeats(keys, labels)
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
@@ -68,7 +70,7 @@ def deal(classes: Keys, shares: dict[str, float], seed: int, stratify: bool) -> 
     out: Keys = {}
     alone = []
     for name in sorted(rare):
-        keys = sorted((key for key in classes if classes[key] == name), key=lambda key: _draw(key, seed))
+        keys = sorted((key for key in classes if classes[key] == name), key=lambda key: draw(key, seed))
         for left, other in zip(range(len(others), 0, -1), others, strict=True) if len(keys) > len(others) else []:
             # One key stays for each split still to come, and one for train.
             taken = min(max(1, round(sizes[name] * shares[other])), len(keys) - left)
@@ -131,14 +133,11 @@ def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> Keys:
     return {key: classes[key] for key in held["key"][:]}
 
 
-def _predefined(
-    places: list[str], keys: list[str], labels: list[str], spec: Split, seed: int
-) -> tuple[list[str], list[str]]:
-    """The data's own splits; a missing one is cut from train. Train gives way where inputs occur twice."""
+def _giving_way(places: list[str], keys: list[str]) -> tuple[list[str], list[str]]:
+    """(split of each row, "" where it is left out; findings): train gives way where an input is held back, too."""
+    if "train" not in places:
+        raise InputError(f"data.split.by is predefined: expected a train split, got {listed(sorted(set(places)))}")
     findings = []
-    have = set(places)
-    if "train" not in have:
-        raise InputError(f"data.split.by is predefined: expected a train split, got {listed(sorted(have))}")
     owner: Keys = {}
     for name in ("train", "validation", "test"):  # the later wins: the official test split stays whole
         owner |= {key: name for key, place in zip(keys, places, strict=True) if place == name}
@@ -148,38 +147,24 @@ def _predefined(
         if gone:
             rows = f"{gone:,} row{'s' * (gone != 1)} of {name}"
             findings.append(f"{rows} left out: the same input is in a split held back from training")
-    missing = [name for name in ("validation", "test") if name not in have]
-    if missing:
-        spare = [i for i, place in enumerate(out) if place == "train"]
-        shares = {name: getattr(spec, name) for name in ("train", *missing)}
-        total = sum(shares.values())
-        classes = _classes([keys[i] for i in spare], [labels[i] for i in spare])
-        dealt, found = deal(classes, {name: share / total for name, share in shares.items()}, seed, spec.stratify)
-        for i in spare:
-            out[i] = dealt[keys[i]]
-        findings += [f"there is no {name} split: cut from train ({shares[name] / total:.0%})" for name in missing]
-        findings += found
     return out, findings
 
 
-def _limited(
-    ids: list[str], keys: list[str], labels: list[str], places: list[str], limit: int | None, seed: int
-) -> list[int]:
-    """Row indices: all, or `limit` of them with the proportions of class (and split) kept to within one row."""
-    if limit is None or limit >= len(keys):
-        return list(range(len(keys)))
-    strata = defaultdict(list)
-    for index, label in enumerate(labels):
-        strata[label, places[index]].append(index)
-    ideal = {stratum: len(index) * limit / len(keys) for stratum, index in strata.items()}
-    quota = {stratum: int(share) for stratum, share in ideal.items()}
-    by_remainder = sorted(strata, key=lambda s: (quota[s] - ideal[s], s))
-    for stratum in by_remainder[: limit - sum(quota.values())]:
-        quota[stratum] += 1
-    chosen: list[int] = []
-    for stratum, indices in strata.items():
-        chosen += sorted(indices, key=lambda i: (_draw(keys[i], seed), ids[i]))[: quota[stratum]]
-    return sorted(chosen)
+def _cut_from_train(
+    keys: list[str], labels: list[str], places: list[str], missing: list[str], spec: Split, seed: int
+) -> tuple[list[str], list[str]]:
+    """(split of each row, findings): the missing splits, one or both, dealt from the rows of train."""
+    spare = [i for i, place in enumerate(places) if place == "train"]
+    shares = {name: getattr(spec, name) for name in ("train", *missing)}
+    total = sum(shares.values())
+    classes = _classes([keys[i] for i in spare], [labels[i] for i in spare])
+    dealt, found = deal(classes, {name: share / total for name, share in shares.items()}, seed, spec.stratify)
+    out = list(places)
+    for i in spare:
+        out[i] = dealt[keys[i]]
+    if spec.by == "random":
+        return out, found
+    return out, [f"there is no {name} split: cut from train ({shares[name] / total:.0%})" for name in missing] + found
 
 
 def _classes(keys: list[str], labels: list[str]) -> Keys:
@@ -221,6 +206,11 @@ def _checked(
                 f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
                 f"{name} has {listed(sorted(set(made[name]['label'][:])))}"
             )
+    inputs = len(set(made["test"]["key"][:]))
+    if inputs < 0.95 * len(made["test"]):
+        findings.append(
+            f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
+        )
     counts = {}
     for name, part in made.items():
         count = Counter(part["label"][:])
@@ -240,8 +230,3 @@ def _checked(
     }
     prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
     return Splits(made, labels, SplitReport(method, counts, prints, findings))
-
-
-def _draw(key: str, seed: int) -> bytes:
-    """A pseudo-random rank that depends on content and seed only."""
-    return hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()

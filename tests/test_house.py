@@ -21,7 +21,7 @@ ROOMS = {"modalities", "metrics", "losses"}
 LAYERS = [
     {"errors"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
-    {"recipe", "intervals"},
+    {"recipe", "intervals", "limiting"},
     {"backbones", "sources", *ROOMS},
     {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
     | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},

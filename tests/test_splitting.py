@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hfft.errors import InputError
+from hfft.limiting import quotas
 from hfft.loading import Table
 from hfft.recipe import Data, Split
 from hfft.records import SPLITS, RunFolder, fingerprint, read_json
@@ -162,12 +163,111 @@ def test_limit_keeps_proportions_to_within_one_row(rows, seed, limit, random):
     where = placed(made)
     assert len(where) == min(limit, len(rows))
     kept, whole = Counter(i.rpartition("-")[2] for i in where), Counter(label for _, label, _ in rows)
-    for label, n in whole.items():
-        assert abs(kept[label] - n * len(where) / len(rows)) < 1
+    enough = {label: min(n, 3) for label, n in whole.items()}
+    assert all(kept[label] >= n for label, n in enough.items())
+    common = {label: n for label, n in whole.items() if n * len(where) >= enough[label] * len(rows)}
+    if common == whole:
+        assert all(abs(kept[label] - n * len(where) / len(rows)) < 1 for label, n in whole.items())
     note = f"data.limit: {limit:,} of {len(rows):,} rows are used, class proportions kept"
-    assert (note in made.report.findings) == (limit < len(rows))
+    assert any(finding.startswith(note) for finding in made.report.findings) == (limit < len(rows))
+    if limit < len(rows):
+        assert (note in made.report.findings) == (common == whole), "a class above its share is named"
     random.shuffle(rows)
     assert placed(split(table(rows), spec, seed)) == where
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(SPLITS), st.sampled_from("abcdefghijkl")), st.integers(1, 500), min_size=1
+    ),
+    st.integers(10, 600),
+)
+def test_quotas_are_whole_and_leave_no_class_without_rows(sizes, limit):
+    assume(limit < sum(sizes.values()))
+    sizes = dict(sorted(sizes.items()))
+    try:
+        found, _ = quotas(sizes, limit)
+    except InputError as error:
+        trained = sum(place == "train" for place, _ in sizes)
+        assert trained > limit and f"type data.limit={trained} or more" in str(error)
+        return
+    assert sum(found.values()) == limit and found.keys() == sizes.keys()
+    assert all(found[stratum] <= n for stratum, n in sizes.items())
+    assert all(found[stratum] for stratum in sizes if stratum[0] == "train")
+    floor = {stratum: min(n, 3 if stratum[0] == "train" else 1) for stratum, n in sizes.items()}
+    if sum(floor.values()) <= limit:
+        assert all(found[stratum] >= n for stratum, n in floor.items())
+        above = {stratum: n for stratum, n in sizes.items() if found[stratum] > floor[stratum]}
+        if above:  # these keep their proportions among each other: one share fits them all to within a row
+            lowest, highest = ([(found[s] + one) / n for s, n in above.items()] for one in (-1, 1))
+            assert max(lowest) < min(highest)
+
+
+def test_a_limit_keeps_a_rare_class_that_can_be_split():
+    made = split(table(plain({"a": 600, "b": 400, "rare": 3})), data(limit=100), 1)
+    assert [made.report.counts[name]["rare"] for name in SPLITS] == [1, 1, 1]
+    assert sum(made.report.size(name) for name in SPLITS) == 100
+    note = "data.limit: 100 of 1,003 rows are used, class proportions kept but for small classes: rare"
+    assert made.report.findings == [note]
+
+
+def test_a_limit_prefers_distinct_inputs_of_a_rare_class():
+    """Three copies of one input would all have to stay in train."""
+    rows = [*plain({"a": 500, "b": 500}), *[("r0", "rare", "")] * 30, ("r1", "rare", ""), ("r2", "rare", "")]
+    for seed in range(5):
+        made = split(table(rows), data(limit=60), seed)
+        assert [made.report.counts[name]["rare"] for name in SPLITS] == [1, 1, 1]
+
+
+def test_a_limit_names_the_classes_it_thins():
+    many = {f"c{i}": 10 for i in range(8)}
+    made = split(table(plain({"a": 100} | many)), data(limit=20), 1)
+    assert set(made.labels) == {"a", *many}
+    thinned = next(finding for finding in made.report.findings if finding.startswith("data.limit leaves fewer"))
+    assert thinned.startswith("data.limit leaves fewer than 3 rows of c0 (1 of 10), c1 (1 of 10)")
+    message = refused(table(plain({f"c{i}": 10 for i in range(11)})), data(limit=10), 1)
+    assert message == "data.limit: 10 rows cannot hold 11 classes; type data.limit=11 or more"
+
+
+def test_a_limit_on_predefined_splits_leaves_train_every_class():
+    """A class that train has is never said to be missing from it."""
+    sizes = {
+        ("train", "a"): 500,
+        ("train", "b"): 500,
+        ("train", "c"): 2,
+        ("validation", "a"): 40,
+        ("validation", "b"): 40,
+    }
+    sizes |= {("test", "a"): 100, ("test", "b"): 100, ("test", "c"): 200}
+    rows = [(f"{place}{label}{i}", label, place) for (place, label), n in sizes.items() for i in range(n)]
+    rows += [(f"testc{i}", "c", "train") for i in range(100)]  # train loses these to test: they cannot count as kept
+    spec = Split(by="predefined")
+    for seed in range(5):
+        made = split(table(rows), data(split=spec, limit=30), seed)
+        assert made.report.counts["train"]["c"] == 2
+        assert sum(made.report.size(name) for name in SPLITS) == 30
+        assert (
+            "100 rows of train left out: the same input is in a split held back from training" in made.report.findings
+        )
+    many = {("train", f"c{i}"): 10 for i in range(10)} | {
+        ("test", "c0"): 10,
+        ("validation", "c0"): 10,
+        ("test", "c1"): 5,
+    }
+    rows = [(f"{place}{label}{i}", label, place) for (place, label), n in many.items() for i in range(n)]
+    made = split(table(rows), data(split=spec, limit=12), 1)
+    assert "data.limit leaves no row in test of c1 (5)" in made.report.findings
+    assert len(made.labels) == 10
+
+
+def test_repeated_test_inputs_are_no_independent_rows():
+    rows = [(f"{place}{label}{i % 6}", label, place) for place in SPLITS for label in "ab" for i in range(12)]
+    made = split(table(rows), data(split=Split(by="predefined")), 1)
+    sentence = "test has 24 rows but only 12 distinct inputs: its intervals are too narrow"
+    assert sentence in made.report.findings
+    few = [*official(train=50, validation=20, test=50), ("testa0", "a", "test"), ("testa1", "a", "test")]
+    made = split(table(few), data(split=Split(by="predefined")), 1)
+    assert not any("distinct inputs" in finding for finding in made.report.findings), "98 % are distinct"
 
 
 def test_limit_does_not_look_at_the_order_of_rows_that_differ_in_case_only():
