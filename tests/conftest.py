@@ -30,6 +30,12 @@ os.environ |= {
 for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
     os.environ.pop(name, None)
 
+# Parallel test processes get a core each: two of them with two threads each would wait for one another.
+worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+if worker and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 

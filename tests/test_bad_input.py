@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from hfft import references
-from hfft.cli import main
+from tests.command import hfft
 
 ROWS = [(f"{word} number {i}", word) for i in range(20) for word in ("good", "bad")]
 TREE = {
@@ -53,10 +53,9 @@ def refused(here: Path, capsys, *words: str, tree=TREE) -> str:
     """The one message of `hfft run` on a recipe that must be refused."""
     (here / "mine.yaml").write_text(yaml.safe_dump(tree))
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    with pytest.raises(SystemExit) as end:
-        main(["run", *(words or ("mine.yaml",))])
+    code = hfft("run", *(words or ("mine.yaml",)))
     said = capsys.readouterr().err
-    assert end.value.code == 2, said
+    assert code == 2, said
     assert "Traceback" not in said and "hfft" in said
     after = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert after == before, "a refused run wrote something"
@@ -180,21 +179,21 @@ def test_pictures_of_every_mode_train(here, capsys):
         Image.new(mode, (30, 50)).save(folder / f"odd_{mode.replace(';', '')}.png")
     Image.new("CMYK", (30, 50)).save(folder / "odd.jpg")
     (here / "mine.yaml").write_text(yaml.safe_dump(PICTURES))
-    main(["run", "mine.yaml"])
+    assert hfft("run", "mine.yaml") == 0
     assert (here / "runs" / "mine" / "model" / "model.safetensors").is_file()
 
 
 def test_a_head_with_other_classes_is_replaced_with_a_notice(here, capsys):
     (here / "mine.yaml").write_text(yaml.safe_dump(TREE))
-    main(["run", "mine.yaml"])
+    assert hfft("run", "mine.yaml") == 0
     write(here / "rows.csv", [(text, {"good": "fine", "bad": "poor"}[label]) for text, label in ROWS])
     tree = {**TREE, "model": {"name": "runs/mine/model"}}
     (here / "other.yaml").write_text(yaml.safe_dump(tree))
     capsys.readouterr()
-    main(["run", "other.yaml"])
+    assert hfft("run", "other.yaml") == 0
     assert "the head is new" in (said := capsys.readouterr().out) and "the checkpoint's had bad, good" in said
     tree["data"] = {"path": "same.csv"}
     write(here / "same.csv", ROWS)
     (here / "same.yaml").write_text(yaml.safe_dump(tree))
-    main(["run", "same.yaml"])
+    assert hfft("run", "same.yaml") == 0
     assert "the head is the checkpoint's own" in capsys.readouterr().out

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hfft.cli import main
 from hfft.records import Predictions, RunFolder
+from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent
 FILES = {
@@ -20,15 +20,6 @@ FILES = {
     "baselines.json", "model/config.json", "model/model.safetensors", "model/README.md",
     "predictions/validation.parquet", "predictions/test.parquet", "figures/confusion_matrix.png",
 }  # fmt: skip
-
-
-def hfft(*words: str) -> int:
-    """Exit code of the command line, run in this process."""
-    try:
-        main(list(words))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module", params=["tiny_textcls", "tiny_imgcls"])

@@ -76,7 +76,7 @@ def test_one_mistake_is_one_line():
     ("changes", "expected"),
     [
         ({"data": []}, "data: input should be a dictionary"),
-        ({"data": None}, "data: input should be a dictionary"),
+        ({"data": None}, "data: is missing"),
         ({"train": 5}, "train: input should be a valid dictionary, got 5"),
         ({"train": {5: 1}}, "train.5: "),
         ({"metrics": []}, "metrics: list should have at least 1 item"),
@@ -102,7 +102,7 @@ def test_wrong_values(changes, expected):
         ({"on_bad_rows": "skip"}, "data.on_bad_rows: input should be 'fail' or 'drop', got 'skip'"),
         ({"pixels": [28]}, "data.pixels: list should have at least 2 items"),
         ({"pixels": [28, 0]}, "data.pixels.1: input should be greater than 0, got 0"),
-        ({"columns": {"label": 784}}, "data.columns.label: input should be a valid string, got 784"),
+        ({"columns": {"label": 7.84}}, "data.columns.label: input should be a valid string, got 7.84"),
         ({"split": {"train": 0.9}}, "data.split: train + validation + test must be 1, not 1.2"),
         ({"split": {"train": 1, "validation": 0, "test": 0}}, "data.split.train: input should be less than 1, got 1"),
         ({"split": {"by": "hash"}}, "data.split.by: input should be 'random' or 'predefined', got 'hash'"),
