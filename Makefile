@@ -6,6 +6,9 @@ RUN ?= runs/$(RECIPE)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
+# The same as plain `accelerate launch`, which would first list the defaults it was not given. Several processes:
+# make run LAUNCH='.venv/bin/accelerate launch --multi_gpu --num_processes 8'
+LAUNCH ?= $(BIN)/accelerate launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no
 
 .DEFAULT_GOAL := help
 
@@ -24,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## Install everything into .venv
 
 run: $(READY) ## Fine-tune RECIPE (default bert_textcls), then score it on the held-out split
-	@$(BIN)/accelerate launch --quiet hfft/run.py --recipe $(RECIPE) --output-dir $(RUN) $(ARGS)
+	@$(LAUNCH) hfft/run.py --recipe $(RECIPE) --output-dir $(RUN) $(ARGS)
 	@$(BIN)/hfft eval $(RUN)
 
 eval: $(READY) ## Score the run RUN on its held-out test split; one more line in its ledger
