@@ -109,6 +109,17 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Augment:
+    """Random changes of training pictures; nothing of it touches rows that are held back."""
+
+    __pydantic_config__ = STRICT
+    flip: Annotated[bool, Field(description="mirror left and right, half of the time; not for digits or signs")] = False
+    crop: Annotated[
+        float | None, Field(gt=0, le=1, description="train on random crops of at least this share of the area")
+    ] = None
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One fine-tuning job, complete: what `hfft run` needs to know."""
 
@@ -119,6 +130,7 @@ class Recipe:
     train: Annotated[dict[str, Any], Field(description="any transformers.TrainingArguments field")] = field(
         default_factory=dict
     )
+    augment: Augment = field(default_factory=Augment)
     loss: Annotated[str, Field(description="a name from hfft/losses/")] = "cross_entropy"
     metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
         default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
@@ -129,6 +141,9 @@ class Recipe:
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
     ] = 42
+
+
+SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment}
 
 
 def shipped() -> dict[str, Path]:
@@ -219,13 +234,13 @@ def dump(recipe: Recipe) -> str:
 def describe() -> list[tuple[str, str, str]]:
     """(key, default as YAML or "required", sentence) of every key of a recipe, in the order of the schema."""
     rows = []
-    for prefix, section in (("", Recipe), ("data.", Data), ("data.split.", Split), ("model.", Model)):
+    for prefix, section in SECTIONS.items():
         hints = get_type_hints(section, include_extras=True)
         for entry in dataclasses.fields(section):
             sentences = [
                 note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description
             ]
-            if entry.name in ("data", "model", "split"):
+            if prefix + entry.name + "." in SECTIONS:
                 continue
             default = "required"
             if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
@@ -258,7 +273,7 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
-            section = {"data": Data, "model": Model, "split": Split}.get(part, section)
+            section = {"data": Data, "model": Model, "split": Split, "augment": Augment}.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):

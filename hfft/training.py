@@ -143,17 +143,18 @@ def fit(
     args.greater_is_better = args.metric_for_best_model != "loss"
     line = ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
+    prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
     trainer = Trainer(
         model=model,
         args=args,
-        train_dataset=modality.prepare(train, backbone.processor, recipe.model),
+        train_dataset=prepared,
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
         data_collator=modality.collator(backbone.processor),
         compute_loss_func=loss_function(recipe.loss, args.label_smoothing_factor),
         compute_metrics=metric_function(recipe.metrics, names),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
-        callbacks=[line, StopOnNaN(), Seal()],
+        callbacks=[line, StopOnNaN(), Seal(), Epochs(prepared)],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     start = time.perf_counter()
@@ -265,3 +266,14 @@ class Seal(TrainerCallback):
             torch.distributed.barrier()
         if args.should_save:
             checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class Epochs(TrainerCallback):
+    """Tells rows that are changed at random which epoch it is, also after a resume."""
+
+    def __init__(self, rows: datasets.Dataset) -> None:
+        self.change = (rows.format["format_kwargs"] or {}).get("transform")
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if hasattr(self.change, "epoch"):
+            self.change.epoch = int((state.epoch or 0) + 1e-6)

@@ -46,19 +46,26 @@ def text_rows(folder: Path) -> datasets.Dataset:
 
 
 def image_rows() -> datasets.Dataset:
-    """64 plain pictures."""
+    """64 pictures of one colour each with a dark corner, so that crops and mirror images differ."""
     pictures = [Image.new("RGB", (32, 32), (i * 3, 255 - i * 3, (i % 3) * 100)) for i in range(64)]
+    for i, picture in enumerate(pictures):
+        picture.paste((0, 0, 0), (0, 0, 8 + i % 7, 12))
     encoded = [datasets.Image().encode_example(picture) for picture in pictures]
     features = datasets.Features({"image": datasets.Image(decode=False), "labels": datasets.Value("int64")})
     return datasets.Dataset.from_dict({"image": encoded, "labels": [i % 3 for i in range(64)]}, features=features)
 
 
 def fit(
-    kind: str, root: Path, train: dict[str, Any], dropout: float = 0.0, resume: Path | None = None
+    kind: str,
+    root: Path,
+    train: dict[str, Any],
+    dropout: float = 0.0,
+    resume: Path | None = None,
+    augment: dict[str, Any] | None = None,
 ) -> list[dict[str, float]]:
     """Train on 64 rows; loss and gradient norm of each step."""
     base = BERT if kind == "bert" else VIT
-    tree = {**base, "train": {**TRAIN, **train}}
+    tree = {**base, "train": {**TRAIN, **train}, "augment": augment or {}}
     if dropout:
         tree["model"] = {**base["model"], "config": SMALL | dict.fromkeys(STILL, dropout)}
     wanted, run = recipe.build(tree), RunFolder(root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from hfft import pictures
+from hfft import augmenting, pictures
 from hfft.errors import InputError
-from hfft.recipe import Model
+from hfft.recipe import Augment, Model
 
 ROLES = {"image": True}
 AUTO_CLASS = "AutoModelForImageClassification"
@@ -54,23 +55,45 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {"content": [d for d, _ in found], "key": [d for d, _ in found], "problem": [p for _, p in found]}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Decoding:
-    """A batch of pictures as pixels. A class, because workers that are spawned get it pickled."""
+    """A batch of pictures as pixels. A class, because workers that are spawned get it pickled.
+
+    augment: pictures are changed at random, otherwise in each `epoch`, by a draw that depends on the picture and the
+    seed alone.
+    """
 
     processor: Any
+    augment: Augment | None = None
+    seed: int = 0
+    epoch: int = 0
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
         """Raises InputError that names the picture: its file may have gone since it was inspected, or never been."""
         images = [_decoded(source) for source in batch["image"]]
-        out = {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])}
+        if self.augment:
+            out = {"pixel_values": self._augmented(self.augment, images, batch["image"])}
+        else:
+            out = {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])}
         return out | ({"labels": batch["labels"]} if "labels" in batch else {})
 
+    def _augmented(self, augment: Augment, images: list[Image.Image], sources: list[dict[str, Any]]) -> list[Any]:
+        change = augmenting.pixels_of(augment, self.processor)
+        out = []
+        for image, source in zip(images, sources, strict=True):
+            own = zlib.crc32(source["bytes"] or str(source["path"]).encode())
+            with augmenting.seeded(hash((self.seed, self.epoch, own))):
+                out.append(change(image))
+        return out
 
-def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
+
+def prepare(
+    rows: datasets.Dataset, processor: Any, model: Model, augment: Augment | None = None, seed: int = 0
+) -> datasets.Dataset:
     """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
     kept = [name for name in ("image", "labels") if name in rows.column_names]
-    return rows.select_columns(kept).with_transform(Decoding(processor))
+    wanted = augment if augment != Augment() else None
+    return rows.select_columns(kept).with_transform(Decoding(processor, wanted, seed))
 
 
 def lengths(prepared: datasets.Dataset) -> None:

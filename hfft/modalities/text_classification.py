@@ -14,7 +14,7 @@ from typing import Any
 import datasets
 
 from hfft.errors import InputError
-from hfft.recipe import Model
+from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
 AUTO_CLASS = "AutoModelForSequenceClassification"
@@ -51,8 +51,12 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return out
 
 
-def prepare(rows: datasets.Dataset, processor: Any, model: Model) -> datasets.Dataset:
+def prepare(
+    rows: datasets.Dataset, processor: Any, model: Model, augment: Augment | None = None, seed: int = 0
+) -> datasets.Dataset:
     """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only."""
+    if augment not in (None, Augment()):
+        raise InputError("augment: flip and crop are for pictures; leave the section out for texts")
     longest = model.max_length or min(processor.model_max_length, 512)
 
     def tokenise(batch: dict[str, list[Any]]) -> dict[str, Any]:

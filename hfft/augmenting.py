@@ -1,0 +1,57 @@
+"""Random changes of training pictures that keep their class: timm's own transforms, drawn the same way every time.
+
+In: the recipe's `augment:` section and the checkpoint's processor. Out: a function from a picture to pixels. It must
+not know which rows it sees; it is never handed rows that are held back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from PIL import Image
+
+from hfft.recipe import Augment
+
+
+def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
+    """picture → float tensor (3, side, side), normalised as the checkpoint expects, with random crop and flip."""
+    from timm.data import create_transform
+
+    return create_transform(
+        **_geometry(processor),
+        is_training=True,
+        scale=(augment.crop or 1.0, 1.0),
+        ratio=(3 / 4, 4 / 3) if augment.crop else (1.0, 1.0),
+        hflip=0.5 if augment.flip else 0.0,
+        color_jitter=None,
+    )
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Python's and torch's random numbers start from `seed` inside, and go on undisturbed outside.
+
+    A picture's changes then depend on its own seed alone: not on the batch, the number of workers, or a resume.
+    """
+    import torch
+
+    before = random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+
+
+def _geometry(processor: Any) -> dict[str, Any]:
+    """Size, mean, standard deviation and interpolation of either kind of image processor."""
+    if hasattr(processor, "data_config"):
+        return {key: processor.data_config[key] for key in ("input_size", "mean", "std", "interpolation")}
+    size = dict(getattr(processor, "crop_size", None) or processor.size)
+    side = size.get("height") or size["shortest_edge"]
+    return {"input_size": (3, side, side), "mean": tuple(processor.image_mean), "std": tuple(processor.image_std)}
