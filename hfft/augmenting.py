@@ -20,14 +20,9 @@ def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
     """picture → float tensor (3, side, side), normalised as the checkpoint expects, with random crop and flip."""
     from timm.data import create_transform
 
-    return create_transform(
-        **_geometry(processor),
-        is_training=True,
-        scale=(augment.crop or 1.0, 1.0),
-        ratio=(3 / 4, 4 / 3) if augment.crop else (1.0, 1.0),
-        hflip=0.5 if augment.flip else 0.0,
-        color_jitter=None,
-    )
+    options = _geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": None}
+    options |= {"ratio": (3 / 4, 4 / 3) if augment.crop else (1.0, 1.0), "hflip": 0.5 if augment.flip else 0.0}
+    return create_transform(**options, is_training=True)
 
 
 @contextlib.contextmanager

@@ -272,7 +272,7 @@ class Epochs(TrainerCallback):
     """Tells rows that are changed at random which epoch it is, also after a resume."""
 
     def __init__(self, rows: datasets.Dataset) -> None:
-        self.change = (rows.format["format_kwargs"] or {}).get("transform")
+        self.change: Any = (rows.format["format_kwargs"] or {}).get("transform")
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if hasattr(self.change, "epoch"):
