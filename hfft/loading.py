@@ -1,8 +1,8 @@
 """From a recipe's `data:` section to one checked table.
 
 In: `Data`, and the modality. Out: a `Table` of rows with the modality's inputs, `label` (a class name), `id`, `key`
-(equal for rows whose inputs are equal) and, for predefined splits, `split`. It must not know about models, and it
-changes no file.
+(equal for rows whose inputs are equal) and, where asked for, `split`, `group` and `time` (float). It must not know
+about models, and it changes no file.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any
 
 import datasets
 
-from hfft import pictures, sources
+from hfft import moments, naming, pictures, sources
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 from hfft.sources import shown
 
 # A cache key sees paths, not what has become of the files they name.
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
+DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
 FOUND = datasets.Features(dict.fromkeys(("content", "key", "problem"), datasets.Value("string")))
 
 
@@ -48,6 +49,7 @@ def read(data: Data, modality: ModuleType) -> Table:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
+    table = _named(table, data)
     rows, bad = _identified(table.rows, modality)
     dropped = _sentence_of_bad(bad, sizes, shown(data))
     if bad and data.on_bad_rows == "fail":
@@ -72,6 +74,20 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
     if names <= set(declared):
         return tuple(name for name in declared if name in names)
     return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
+
+
+def _named(table: Table, data: Data) -> Table:
+    """Labels as `data.labels` names them; InputError where a slip has doubled a class."""
+    labels = table.rows["label"][:]
+    names = naming.renamed(labels, data.labels, shown(data))
+    naming.check(names, data.labels.values(), shown(data))
+    if not data.labels:
+        return table
+    kept = [i for i, (old, new) in enumerate(zip(labels, names, strict=True)) if new is not None or old is None]
+    rows = _with_column(table.rows.remove_columns("label"), "label", names).select(kept)
+    gone = len(labels) - len(kept)
+    note = (f"{gone:,} rows left out: data.labels gives their class no name",) if gone else ()
+    return Table(rows, table.declared, table.dropped + note)
 
 
 def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:
@@ -104,14 +120,15 @@ def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str,
 
 def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
-    roles = modality.ROLES | {"label": True}
+    roles = modality.ROLES | {"label": True} | {role: data.split.by == role for role in DEALING}
     for role in data.columns:
         if role not in roles:
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
     if data.pixels:
         part = _with_pictures(part, data)
     given = data.columns.values()  # an optional role gives way where its column is given to another
-    source = {r: data.columns.get(r, r) for r in roles if roles[r] or r in data.columns or r not in given}
+    asked = {r for r in roles if roles[r] or r in data.columns}
+    source = {r: data.columns.get(r, r) for r in roles if r in asked or (r not in given and r not in DEALING)}
     if data.pixels:
         source["image"] = "image"
     for role, column in list(source.items()):
@@ -131,9 +148,16 @@ def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Pat
     feature, values = part.features[source["label"]], part[source["label"]][:]
     declared = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
     names = _names_of(values, declared, source["label"])
-    rows = part.select_columns([source[role] for role in roles if role != "label" and role in source])
-    rows = rows.rename_columns({column: role for role, column in source.items() if role not in ("label", column)})
-    return Table(_with_column(modality.check_types(rows, base), "label", names), declared)
+    rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
+    rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
+    rows = _with_column(modality.check_types(rows, base), "label", names)
+    if "group" in source:
+        rows = _with_column(rows, "group", _names_of(part[source["group"]][:], (), source["group"]))
+    if "time" in source:
+        times, dates = moments.seconds(part[source["time"]][:], data.split.time_format)
+        unit = _with_column(rows, "unit", ["seconds" if dates else "number"] * len(rows))
+        rows = unit.add_column("time", times.tolist(), feature=datasets.Value("float64"))
+    return Table(rows, declared)
 
 
 def _with_pictures(part: datasets.Dataset, data: Data) -> datasets.Dataset:
@@ -187,6 +211,9 @@ def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.
     )
     labels, problems = rows["label"][:], seen["problem"][:]
     bad = {i: p or "the label is missing" for i, p in enumerate(problems) if p or labels[i] is None}
+    for role in DEALING:
+        if role in rows.column_names:
+            bad |= {i: f"the {role} is {why}" for i, why in _unknown(role, rows[role][:]) if i not in bad}
     count: Counter[str] = Counter()
     ids = []
     for content, label in zip(seen["content"][:], labels, strict=True):
@@ -196,6 +223,11 @@ def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.
         count[stem] += label is not None
     rows = _with_column(_with_column(rows, "id", ids), "key", seen["key"][:])
     return (rows.select([i for i in range(len(rows)) if i not in bad]) if bad else rows), bad
+
+
+def _unknown(role: str, values: list[Any]) -> list[tuple[int, str]]:
+    why = "missing" if role == "group" else "missing or no date or number (see data.split.time_format)"
+    return [(i, why) for i, value in enumerate(values) if value is None or (role == "time" and math.isnan(value))]
 
 
 def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datasets.Dataset:

@@ -20,11 +20,23 @@ ROOMS = {"modalities", "metrics", "losses"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"errors"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
-    {"recipe", "intervals", "limiting"},
+    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"},
+    {"recipe", "intervals", "limiting", "moments"},
     {"augmenting", "backbones", "sources"},
     ROOMS,
-    {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
+    {
+        "claiming",
+        "loading",
+        "splitting",
+        "dealing",
+        "grouping",
+        "guarding",
+        "training",
+        "checkpoints",
+        "progress",
+        "evaluate_modules",
+        "predicting",
+    }
     | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},
     {"verbs"},
     {"display", "cli"},
@@ -34,6 +46,10 @@ LAYERS = [
 HELPERS = {
     ("claiming", "checkpoints"),
     ("splitting", "loading"),
+    ("splitting", "dealing"),
+    ("splitting", "grouping"),
+    ("splitting", "guarding"),
+    ("grouping", "dealing"),
     ("training", "checkpoints"),
     ("training", "progress"),
     ("training", "evaluate_modules"),
@@ -44,7 +60,18 @@ HELPERS = {
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
-NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
+NO_ML = [
+    "errors",
+    "rooms",
+    "references",
+    "counts",
+    "records",
+    "trainer_options",
+    "schema",
+    "naming",
+    "recipe",
+    "intervals",
+]
 NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
