@@ -84,7 +84,8 @@ class Guarded:
             met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
             count: dict[str, Any] = {kind: sum(leak.kind == kind for leak in met) for kind in KINDS}
             count |= {"conflicting": sum(leak.conflicting for leak in met)}
-            overlaps.append({"split": split, "with": other, **count, "groups": self.straddling.get((split, other), 0)})
+            groups = self.straddling.get((split, other), 0)
+            overlaps.append({"split": split, "with": other, "rows": len(met), **count, "groups": groups})
         return {"policy": policy, "overlaps": overlaps, "left_out": self.left_out, "note": self.note}
 
     def after(self, earlier: Guarded) -> Guarded:

@@ -45,6 +45,10 @@ class Predictions:
     def n(self) -> int:
         return len(self.labels)
 
+    def where(self, mask: np.ndarray) -> Predictions:
+        """The rows that `mask`, bool (n,), picks."""
+        return Predictions(self.ids[mask], self.labels[mask], self.predicted[mask], self.scores[mask], self.names)
+
     def write(self, path: Path) -> None:
         """Columns: id, label and prediction (names), then score_<class>."""
         names = np.asarray(self.names, dtype=object)

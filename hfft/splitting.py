@@ -106,6 +106,14 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
     return rows
 
 
+def copies(run: RunFolder) -> set[str]:
+    """Ids of the held-back rows that have a copy in an earlier split of this run."""
+    saved = pq.read_table(run.root / "split.parquet")
+    if "leak" not in saved.column_names:
+        return set()
+    return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
+
+
 def _guarded(rows: datasets.Dataset, places: list[str], data: Data, near: Search | None) -> Guarded:
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
     groups = rows["group"][:] if "group" in rows.column_names else None

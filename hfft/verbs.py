@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 import transformers
 
@@ -109,6 +110,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     predictions.write(folder.predictions("test"))
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
+    clean = _without_copies(folder, wanted, predictions)
     beside = _baselines(folder, wanted, splitting.reopen(table, folder, "train"), rows, predictions)
     notes, verdicts = scoring.notes(predictions), gating.judge(wanted.gates, scores)
     gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
@@ -116,6 +118,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
+    facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending
 
@@ -188,6 +191,17 @@ def _baselines(
         found.write(folder.predictions(f"test_{name}"))
         scores[name] = _facts(scoring.score(found, wanted.metrics))
     write_json(folder.baselines, scores)
+    return scores
+
+
+def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+    """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
+    copies = splitting.copies(folder)
+    clean = predictions.where(np.array([row not in copies for row in predictions.ids]))
+    if clean.n in (0, predictions.n):
+        return {}
+    scores = scoring.score(clean, wanted.metrics)
+    folder.write_scores("test_without_copies", scores)
     return scores
 
 

@@ -37,7 +37,7 @@ LAYERS = [
         "evaluate_modules",
         "predicting",
     }
-    | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},
+    | {"scoring", "gating", "baselines", "environment", "reporting", "summarising", "figures"},
     {"verbs"},
     {"display", "cli"},
     {"__init__", "__main__", "run"},
@@ -56,6 +56,8 @@ HELPERS = {
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
     ("reporting", "figures"),
+    ("reporting", "summarising"),
+    ("summarising", "figures"),
     ("cli", "display"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
@@ -72,7 +74,7 @@ NO_ML = [
     "recipe",
     "intervals",
 ]
-NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
+NO_ML += ["scoring", "gating", "baselines", "figures", "summarising", "reporting"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
