@@ -41,6 +41,8 @@ def read(data: Data, modality: ModuleType) -> Table:
 
     Raises InputError for missing files and columns, empty data, one class only and unusable rows.
     """
+    if data.streaming:
+        raise InputError("data.streaming is true, and this needs all rows at once; type data.streaming=false")
     folder = sources.image_folder(data) if "image" in modality.ROLES else None
     sizes: dict[str, int] = {}
     if folder:
@@ -49,9 +51,10 @@ def read(data: Data, modality: ModuleType) -> Table:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
-    table = _named(table, data)
-    rows, bad = _identified(table.rows, modality)
-    dropped = _sentence_of_bad(bad, sizes, shown(data))
+    naming.check(table.rows["label"][:], data.labels, shown(data))
+    table = named(table, data)
+    rows, bad = identified(table.rows, modality)
+    dropped = sentence_of_bad(bad, sizes, shown(data))
     if bad and data.on_bad_rows == "fail":
         raise InputError(
             f"{dropped}. Rows count from 1{_several(data)}, a header not counted. "
@@ -76,11 +79,10 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
     return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
 
 
-def _named(table: Table, data: Data) -> Table:
-    """Labels as `data.labels` names them; InputError where a slip has doubled a class."""
+def named(table: Table, data: Data) -> Table:
+    """Labels as `data.labels` names them; rows whose class gets no name are left out."""
     labels = table.rows["label"][:]
-    names = naming.renamed(labels, data.labels, shown(data))
-    naming.check(names, data.labels.values(), shown(data))
+    names = [data.labels.get(label, label) for label in labels]
     if not data.labels:
         return table
     kept = [i for i, (old, new) in enumerate(zip(labels, names, strict=True)) if new is not None or old is None]
@@ -95,14 +97,16 @@ def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:
     parts = sources.load(data)
     left_out: tuple[str, ...] = ()
     if data.split.by == "predefined":
-        parts, left_out = _official(parts, data)
-    made = {name: _by_role(part, data, modality, sources.beside(data, name)) for name, part in parts.items()}
+        parts, left_out = official_parts(parts, data)
+    made = {name: by_role(part, data, modality, sources.beside(data, name)) for name, part in parts.items()}
     order = tuple(dict.fromkeys(name for table in made.values() for name in table.declared))
     sizes = {name: len(table.rows) for name, table in made.items()}
     return Table(_joined({name: table.rows for name, table in made.items()}, data), order, left_out), sizes
 
 
-def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str, datasets.Dataset], tuple[str, ...]]:
+def official_parts(
+    parts: dict[str, datasets.Dataset], data: Data
+) -> tuple[dict[str, datasets.Dataset], tuple[str, ...]]:
     """(the parts that are train, validation or test; sentences about the others, such as "unsupervised")."""
     places = {name: pictures.SPLIT_NAMES[name.lower()] for name in parts if name.lower() in pictures.SPLIT_NAMES}
     others = [name for name in parts if name not in places]
@@ -114,11 +118,12 @@ def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str,
     if "train" not in places.values():
         raise InputError(f"{shown(data)}: data.split.by is predefined: expected a train split, got {listed(parts)}")
     why = "data.split.by is predefined, which takes train, validation and test"
-    left_out = tuple(f"the split {name!r} ({len(parts[name]):,} rows) is not used: {why}" for name in others)
+    sizes = {name: f" ({len(parts[name]):,} rows)" if hasattr(parts[name], "__len__") else "" for name in others}
+    left_out = tuple(f"the split {name!r}{size} is not used: {why}" for name, size in sizes.items())
     return {name: parts[name] for name in places}, left_out
 
 
-def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
+def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
     roles = modality.ROLES | {"label": True} | {role: data.split.by == role for role in DEALING}
     for role in data.columns:
@@ -195,7 +200,7 @@ def _joined(parts: dict[str, datasets.Dataset], data: Data) -> datasets.Dataset:
     return datasets.concatenate_datasets(list(parts.values()))
 
 
-def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.Dataset, dict[int, str]]:
+def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.Dataset, dict[int, str]]:
     """(usable rows with `id` and `key`, row index → why it cannot be used).
 
     An id is the digest of input, a number for repeats, and the label. So it survives shuffling the rows.
@@ -234,7 +239,7 @@ def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datase
     return rows.add_column(name, values, feature=datasets.Value("string"))
 
 
-def _sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
+def sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
     """The first few unusable rows, by number, and by split where there are several."""
     first = "; ".join(f"{_place(index, sizes)}: {why}" for index, why in list(bad.items())[:5])
     more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""

@@ -1,7 +1,7 @@
 """Labels have one identity, their name: names that a slip has doubled are found, and renamed where the recipe says so.
 
-In: class names as read, and the recipe's `data.labels`. Out: class names, None for rows that are left out. It must not
-know of splits or models.
+In: class names as read, and the recipe's `data.labels`. Out: nothing, or a refusal. It must not know of splits or
+models.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from hfft.errors import InputError, counted, listed, meant
 
@@ -28,27 +28,24 @@ def folded(name: str) -> str:
     return WHOLE.sub(r"\1", plain)
 
 
-def renamed(labels: Sequence[str | None], mapping: Mapping[str, str | None], shown: str) -> list[str | None]:
-    """Labels with the recipe's new names. Raises InputError for an old name that no row has."""
-    have = {label for label in labels if label is not None}
-    for old in mapping:
-        if old not in have:
-            raise InputError(
-                f"data.labels: {shown} has no class {old!r}{meant(old, have)}; it has {listed(sorted(have))}"
-            )
-    return [mapping.get(label, label) if label is not None else None for label in labels]
-
-
-def check(labels: Iterable[str | None], meant_apart: Iterable[str | None], shown: str) -> None:
-    """Raise InputError when two classes differ by case, white space or the form of a number only.
-
-    meant_apart: names the recipe itself writes; those are no slips.
+def check(labels: Iterable[str | None], mapping: Mapping[str, str | None], shown: str) -> None:
+    """Raise InputError when the mapping renames a class that no row has, or when, after renaming, two classes differ
+    by case, white space or the form of a number only. Names that the mapping writes are no slips.
     """
-    count = Counter(label for label in labels if label is not None)
+    before = Counter(label for label in labels if label is not None)
+    for old in mapping:
+        if old not in before:
+            raise InputError(
+                f"data.labels: {shown} has no class {old!r}{meant(old, before)}; it has {listed(sorted(before))}"
+            )
+    count: Counter[str] = Counter()
+    for label, n in before.items():
+        if (name := mapping.get(label, label)) is not None:
+            count[name] += n
     alike: dict[str, list[str]] = defaultdict(list)
     for name in sorted(count):
         alike[folded(name)].append(name)
-    written = set(meant_apart)
+    written = set(mapping.values())
     doubled = [names for names in alike.values() if len(names) > 1 and not set(names) <= written]
     if not doubled:
         return

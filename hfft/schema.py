@@ -75,6 +75,12 @@ class Data:
     limit: Annotated[
         int | None, Field(strict=True, ge=10, description="use only this many rows, class proportions kept")
     ] = None
+    streaming: Annotated[
+        bool, Field(description="read rows as they come, never all at once; goes with split.by hash or predefined")
+    ] = False
+    shuffle_buffer: Annotated[
+        int, Field(strict=True, ge=1, description="streaming: rows held in memory to shuffle among")
+    ] = 10_000
     on_bad_rows: Annotated[
         Literal["fail", "drop"], Field(description="what to do with empty texts, missing labels, broken images")
     ] = "fail"

@@ -77,6 +77,8 @@ def split(table: Table, data: Data, seed: int, near: Search | None = None) -> Sp
 def write(splits: Splits, run: RunFolder) -> None:
     """split.json (sizes, fingerprints, findings), split.parquet (row id → split, leak) and, if any, leaks.csv."""
     write_json(run.split, vars(splits.report))
+    if splits.report.method.get("streaming"):
+        return  # a list of all rows is what a stream has not: their places follow from their content
     ids = {name: part["id"][:] for name, part in splits.parts.items()}
     kinds = {leak.id: leak.kind for leak in splits.leaks} if splits.report.leaks["policy"] == "warn" else {}
     columns = {
@@ -108,6 +110,8 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
 
 def copies(run: RunFolder) -> set[str]:
     """Ids of the held-back rows that have a copy in an earlier split of this run."""
+    if not (run.root / "split.parquet").is_file():
+        return set()
     saved = pq.read_table(run.root / "split.parquet")
     if "leak" not in saved.column_names:
         return set()
@@ -194,37 +198,44 @@ def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guar
 
 def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
     """The same splits with class names, counts and fingerprints; InputError where nothing can be learnt or measured."""
-    made, report = splits.parts, splits.report
+    made = splits.parts
+    labels, report = settled({n: Counter(part["label"][:]) for n, part in made.items()}, splits.report, declared, data)
+    inputs = len(set(made["test"]["key"][:]))
+    if inputs < 0.95 * len(made["test"]):
+        report.findings.append(
+            f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
+        )
+    prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
+    return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks)
+
+
+def settled(
+    counts: dict[str, Counter[str]], report: SplitReport, declared: tuple[str, ...], data: Data
+) -> tuple[tuple[str, ...], SplitReport]:
+    """(class names, the report with counts per class); InputError where nothing can be learnt or measured.
+
+    counts: split → class → rows, every split there.
+    """
     left = report.leaks["left_out"]
     why = f" ({counted(sum(left.values()), 'row')} left out as copies, see data.on_leak)" if any(left.values()) else ""
-    for name, part in made.items():
-        if not len(part):
+    for name, count in counts.items():
+        if not count.total():
             read = report.method["rows_read"]
             raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty{why}")
-    labels = class_names(made["train"]["label"][:], declared)
+    labels = class_names(list(counts["train"]), declared)
     if len(labels) < 2:
         raise InputError(
             f"{shown(data)}: the train split has one class only, {labels[0]!r}; expected at least two{why}"
         )
+    findings = list(report.findings)
     for name in ("validation", "test"):
-        if unknown := sorted(set(made[name]["label"][:]) - set(labels)):
+        if unknown := sorted(set(counts[name]) - set(labels)):
             raise InputError(
                 f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
-                f"{name} has {listed(sorted(set(made[name]['label'][:])))}{why}. "
+                f"{name} has {listed(sorted(counts[name]))}{why}. "
                 f"To leave these rows out: data.labels: {{{unknown[0]!r}: null}}"
             )
-    findings = list(report.findings)
-    inputs = len(set(made["test"]["key"][:]))
-    if inputs < 0.95 * len(made["test"]):
-        findings.append(
-            f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
-        )
-    counts = {}
-    for name, part in made.items():
-        count = Counter(part["label"][:])
-        counts[name] = {label: count[label] for label in labels}
-        if absent := [label for label in labels if not count[label]]:
+        if absent := [label for label in labels if not counts[name][label]]:
             findings.append(f"no row of {listed(map(repr, absent))} in {name}")
-    prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
-    full = dataclasses.replace(report, counts=counts, fingerprints=prints, findings=findings)
-    return Splits(made, labels, full, splits.leaks)
+    full = {name: {label: count[label] for label in labels} for name, count in counts.items()}
+    return labels, dataclasses.replace(report, counts=full, findings=findings)

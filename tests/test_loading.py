@@ -155,7 +155,7 @@ def test_what_is_no_table_is_refused(tiny_csv):
     path = tiny_csv(*TEXTS)
     for options in ({"streaming": True}, {"streaming": True, "split": "train"}):
         told = refused(texts, path, options=options)
-        assert told == "data.options.streaming: streaming is not part of this version; leave it out"
+        assert told == "data.options.streaming: write data.streaming: true instead"
     told = refused(texts, path, options={"split": ["train", "train"]})
     assert told == "data.options.split: expected one text, such as train or train+test, got several"
     assert pairs(texts(path, options={"split": "train[:2]"})) == TEXTS[:2]

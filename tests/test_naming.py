@@ -6,9 +6,9 @@ from hfft import naming
 from hfft.errors import InputError
 
 
-def refusal(labels, written=()) -> str:
+def refusal(labels, **mapping) -> str:
     with pytest.raises(InputError) as caught:
-        naming.check(labels, written, "d.csv")
+        naming.check(labels, mapping, "d.csv")
     return str(caught.value)
 
 
@@ -20,17 +20,20 @@ def test_slips_are_found_and_the_frequent_name_is_offered(one, other):
     said = refusal([one, one, other, "ham"])
     assert f"{one!r} (2 rows)" in said and f"{other!r} (1 row)" in said
     assert f"data.labels: {{{other!r}: {one!r}}}" in said
-    naming.check([one, "ham"], [], "d.csv")
+    naming.check([one, "ham"], {}, "d.csv")
 
 
 @pytest.mark.parametrize("names", [["01", "1"], ["a", "b"], ["1", "-1"], ["1.5", "1"], ["ham", None, None]])
 def test_other_names_are_different_names(names):
-    naming.check(names, [], "d.csv")
+    naming.check(names, {}, "d.csv")
 
 
 def test_names_that_the_recipe_writes_are_no_slip():
-    naming.check(["Spam", "spam"], ["Spam", "spam"], "d.csv")
-    assert "'Spam'" in refusal(["Spam", "spam"], ["spam"])
+    naming.check(["Spam", "spam"], {"Spam": "Spam", "spam": "spam"}, "d.csv")
+    naming.check(["Spam", "spam"], {"Spam": "spam"}, "d.csv")
+    naming.check(["Spam", "spam"], {"Spam": None}, "d.csv")
+    assert "'Ham'" in refusal(["Spam", "spam", "ham", "Ham"], Spam="spam")
+    assert "'Spam' (1 row) and 'spam' (1 row)" in refusal(["junk", "Spam"], junk="spam"), "after renaming"
 
 
 def test_many_collisions_are_counted():
@@ -38,9 +41,6 @@ def test_many_collisions_are_counted():
     assert "; and 3 more" in refusal(labels)
 
 
-def test_renaming_merges_and_leaves_out():
-    assert naming.renamed(["a", "b", None, "c"], {"a": "b", "c": None}, "d") == ["b", "b", None, None]
-    with pytest.raises(
-        InputError, match=r"data.labels: d has no class 'spm' \(did you mean 'spam'\?\); it has ham, spam"
-    ):
-        naming.renamed(["spam", "ham"], {"spm": "ham"}, "d")
+def test_renaming_what_is_not_there_names_the_nearest():
+    said = refusal(["spam", "ham", None], spm="ham")
+    assert said == "data.labels: d.csv has no class 'spm' (did you mean 'spam'?); it has ham, spam"
