@@ -25,7 +25,8 @@ LAYERS = [
     {"augmenting", "backbones", "sources"},
     ROOMS,
     {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
-    | {"scoring", "gating", "baselines", "environment", "reporting", "figures"},
+    | {"scoring", "gating", "baselines", "environment", "reporting", "figures"}
+    | {"sizing", "profiling"},
     {"verbs"},
     {"display", "cli"},
     {"__init__", "__main__", "run"},
@@ -45,7 +46,7 @@ HELPERS = {
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
-NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
+NO_ML += ["scoring", "gating", "baselines", "figures", "reporting", "sizing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
