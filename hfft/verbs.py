@@ -1,4 +1,4 @@
-"""The verbs as functions: the one place where stages meet. The command line and notebooks call the same ones.
+"""The verbs as functions: where stages meet. The command line and notebooks call the same ones.
 
 Each verb returns plain facts and says what it is doing through `say`; none of them exits or formats.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from hfft import (
     gating,
     loading,
     predicting,
+    reading,
     recipe,
     reporting,
     rooms,
@@ -31,19 +31,11 @@ from hfft import (
     splitting,
     training,
 )
-from hfft.errors import InputError, listed
+from hfft.errors import InputError
+from hfft.reading import Say
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
 from hfft.references import sha256
-
-Say = Callable[[str], None]
-
-
-def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
-    """Read a recipe and its data as training would, and report what is there. Opens no model, writes nothing."""
-    wanted = recipe.load(name, overrides)
-    splits = _splits(wanted, say)
-    return {"recipe": name, "task": wanted.task, **dataclasses.asdict(splits.report)}
 
 
 def run(
@@ -61,7 +53,7 @@ def run(
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
-    splits = _splits(wanted, say)
+    splits = reading.splits(wanted, say)
     if resume and read_json(folder.split)["fingerprints"] != splits.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = rooms.find("modalities", wanted.task)
@@ -95,7 +87,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     wanted = recipe.load(str(folder.root))
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
-    _quiet()
+    reading.quiet()
     modality = rooms.find("modalities", wanted.task)
     table = loading.read(wanted.data, modality)
     rows = splitting.reopen(table, folder, "test")
@@ -127,7 +119,7 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     modality = rooms.find("modalities", wanted.task)
     if not inputs:
         return []
-    _quiet()
+    reading.quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
     scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
@@ -140,21 +132,6 @@ def report(name: str) -> Path:
     folder = RunFolder.existing(name)
     _publish(folder)
     return folder.report
-
-
-def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
-    """Read and split, and say what was found; metric and gate names are checked as soon as the classes are known."""
-    _quiet()
-    modality = rooms.find("modalities", wanted.task)
-    splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
-    sizes = ", ".join(f"{name} {splits.report.size(name):,}" for name in splits.parts)
-    say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(splits.labels)} classes: {listed(splits.labels)}")
-    for finding in splits.report.findings:
-        say(f"  note: {finding}")
-    known = scoring.keys(wanted.metrics, splits.labels)
-    gating.check(wanted.gates, known)
-    training.best_metric(wanted, known)
-    return splits
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
@@ -262,12 +239,6 @@ def _hardware_sentence(args: Any) -> str:
 def _only_first(say: Say, args: Any) -> Say:
     """Processes other than the first say nothing."""
     return say if args.process_index == 0 else lambda _: None
-
-
-def _quiet() -> None:
-    """`datasets` draws a bar per step and logs what it also raises; hfft says the same once."""
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
 
 
 def _now() -> str:
