@@ -22,9 +22,8 @@ MODES = {"RGB": "colour", "L": "grey", "P": "palette", "RGBA": "with transparenc
 USUAL = {"RGB", "L", "P", "RGBA"}  # the others can look wrong, as CMYK without its profile does, so they are named
 
 
-def measure(headers: Sequence[Header | None], names: Sequence[str], side: int | None) -> Measured:
-    """headers: one per picture, None if it cannot be read. names: what to call each. side: pixels the model takes."""
-    read = [header or Header(0, 0, "unreadable", False) for header in headers]
+def measure(read: Sequence[Header], names: Sequence[str], side: int | None) -> Measured:
+    """read: one header per picture. names: what to call each. side: pixels the model takes."""
     width, height = (np.array([getattr(h, axis) for h in read]) for axis in ("width", "height"))
     modes = Counter(header.mode for header in read)
     grey = np.array([header.mode in ("1", "L", "LA") or header.mode.startswith("I") for header in read])

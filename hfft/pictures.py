@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,6 @@ SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fro
 )
 CHANNELS = (1, 3, 4)
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that turn a picture by 90 degrees
-UNREADABLE = (OSError, ValueError, SyntaxError, struct.error)  # what damaged headers make Pillow raise
 FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
 
 
@@ -67,18 +65,15 @@ def rgb(source: dict[str, Any]) -> Image.Image:
         raise ValueError(f"the image is broken ({' '.join(str(error).split())[:80]})") from error
 
 
-def header(source: dict[str, Any]) -> Header | None:
-    """What the first bytes of {"bytes": …, "path": …} say, the pixels not decoded; None where that cannot be read."""
+def header(source: dict[str, Any]) -> Header:
+    """What the first bytes of {"bytes": …, "path": …} say, the pixels not decoded. Raises OSError as Pillow does."""
     held = io.BytesIO(source["bytes"]) if source["bytes"] is not None else source["path"]
-    try:
-        with Image.open(held) as opened:
-            width, height = opened.size
-            # Formats that keep EXIF at the end would have to be decoded for it; cameras write JPEG.
-            if "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
-                width, height = height, width
-            return Header(width, height, opened.mode, bool(getattr(opened, "is_animated", False)))
-    except (*UNREADABLE, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
+    with Image.open(held) as opened:
+        width, height = opened.size
+        # Formats that keep EXIF at the end would have to be decoded for it; cameras write JPEG.
+        if "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
+            width, height = height, width
+        return Header(width, height, opened.mode, bool(getattr(opened, "is_animated", False)))
 
 
 def flatten(image: Image.Image) -> Image.Image:

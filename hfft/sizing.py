@@ -88,7 +88,7 @@ def half_width(rows: int, share: float, confidence: float = 0.95) -> float:
     Wilson's interval is not symmetric: for few rows it reaches further towards 0.5 than this.
 
     >>> round(half_width(1000, 0.9), 3), round(half_width(30, 0.8), 3)
-    (0.019, 0.138)
+    (0.019, 0.139)
     """
     low, high = wilson(share * rows, rows, confidence)
     return (high - low) / 2

@@ -116,10 +116,8 @@ def preview(row: dict[str, Any]) -> dict[str, Any]:
 
 def line(row: dict[str, Any]) -> str:
     """The file and its size as one line; nothing for a picture within a table, which has no name to look it up by."""
-    found = pictures.header(row["image"])
-    return (
-        f"{row['image']['path']}  {found.width} x {found.height} {found.mode}" if found and row["image"]["path"] else ""
-    )
+    found, path = _header(row["image"]), row["image"]["path"]
+    return f"{path}  {found.width} x {found.height} {found.mode}" if path else ""
 
 
 def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: int) -> Measured:
@@ -127,12 +125,12 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
 
     batch: of no account, since all pictures become one size.
     """
-    headers: list[pictures.Header | None] = []
+    headers: list[pictures.Header] = []
     names: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(rows), CHUNK):
             part = list(rows.select(range(start, min(start + CHUNK, len(rows)))))
-            headers += pool.map(pictures.header, (row["image"] for row in part))
+            headers += pool.map(_header, (row["image"] for row in part))
             names += map(_name, part)
     side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.image_size
     return picture_sizes.measure(headers, names, side)
@@ -157,6 +155,13 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
 def _name(row: dict[str, Any]) -> str:
     """The file, or for a picture within a table the beginning of the row's id."""
     return row["image"]["path"] or f"row {row['id'][:12]}"
+
+
+def _header(source: dict[str, Any]) -> pictures.Header:
+    try:
+        return pictures.header(source)
+    except OSError as error:
+        raise InputError(f"{source['path']}: the picture cannot be read any more; it could a moment ago") from error
 
 
 def _decoded(source: dict[str, Any]) -> Image.Image:
