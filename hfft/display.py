@@ -11,6 +11,7 @@ from rich.table import Table
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
+BORDERS = 5  # columns of space beside and between the two columns of examples
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
@@ -55,11 +56,11 @@ def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
     """Rows of train, one line each; a single row of the largest and smallest of many classes."""
     console = _console()
     first, last, left_out = _ends(sizes, FEW)
-    widest = max(map(len, (*first, *last, "class")))
+    names = min(max(map(len, (*first, *last, "class"))), console.width // 4)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("class", no_wrap=True, min_width=min(widest, console.width // 4))
+    table.add_column("class", no_wrap=True, width=names)
     of_many = f", {len(first) + len(last)} of {len(sizes)} classes" if left_out else ""
-    table.add_column(f"rows of train{of_many}", no_wrap=True)
+    table.add_column(f"rows of train{of_many}", no_wrap=True, max_width=console.width - names - BORDERS)
     for name in (*first, *last):
         for place, line in enumerate(found.get(name, [])[: 1 if left_out else None]):
             table.add_row("" if place else name, line)

@@ -88,9 +88,9 @@ def _cut(lengths: np.ndarray, setting: int, batch: int) -> dict[str, Any]:
 def _cut_sentence(settings: list[dict[str, Any]], most: int, batch: int, longest: int) -> str:
     now, *longer = settings
     if not now["texts_cut"]:
-        return f"max_length {now['max_length']} cuts no text: the longest has {longest:,} tokens."
+        return f"model.max_length {now['max_length']} cuts no text: the longest has {longest:,} tokens."
     lost = f"{percent(now['tokens_lost'])} of all tokens are lost"
-    said = f"max_length {now['max_length']} cuts {percent(now['texts_cut'])} of the texts; {lost}."
+    said = f"model.max_length {now['max_length']} cuts {percent(now['texts_cut'])} of the texts; {lost}."
     if not longer:
         return f"{said} This model takes no more than {most:,}."
     others = " and ".join(

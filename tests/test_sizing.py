@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,15 @@ def test_the_width_is_the_expected_one(rows, share):
     hits = np.arange(rows + 1)
     widths = np.array([np.subtract(*wilson(int(k), rows)[::-1]) / 2 for k in hits])
     assert sizing.half_width(rows, share) == pytest.approx(widths @ binom.pmf(hits, rows, share), rel=0.03)
+
+
+def test_the_page_shows_these_numbers():
+    page = (Path(__file__).parent.parent / "docs" / "check.md").read_text(encoding="utf-8")
+    for rows, (width, *differences) in TABLE.items():
+        cells = ["none shows" if found is None else f"{found:.1f}" for found in differences]
+        assert f"| {rows:,} | ±{width:.1f} | {' | '.join(cells)} |" in page
+    for sentence in sizing.assess(counts({"negative": 755, "neutral": 687, "positive": 331})).sentences:
+        assert f"- {sentence}\n" in page
 
 
 def test_a_small_test_split_in_words():
