@@ -47,6 +47,7 @@ def test_tokens_are_counted_as_the_model_gets_them(tokenizer):
     lengths, _ = text_lengths.tokens(rows["text"][:], None, tokenizer)
     prepared = text_classification.prepare(rows.select_columns(["text"]), tokenizer, Model(MINILM, max_length=8))
     assert text_classification.lengths(prepared) == np.minimum(lengths, 8).tolist()
+    assert text_lengths.tokens(["word " * 700], None, tokenizer)[0].tolist() == [702], "beyond what the model takes"
     pairs = datasets.Dataset.from_dict({"text": ["one", "two"], "text_pair": ["more words", None]})
     found = text_classification.profile(pairs, tokenizer, Model(MINILM), 16).rows["tokens"]
     prepared = text_classification.prepare(pairs, tokenizer, Model(MINILM))
@@ -183,6 +184,12 @@ def test_sizes_that_tell_classes_apart_are_found():
     labels = rng.choice(np.array(["bug", "praise"], dtype=object), 800)
     found = given_away(rng.poisson(np.where(labels == "bug", 40, 15)), labels)
     assert found is not None and "median words 15 in 'praise', 41 in 'bug'" in found
+
+
+def test_sizes_are_learnt_on_train_and_scored_on_validation():
+    labels, places = np.array(list("ab" * 100), dtype=object), np.repeat(["train", "validation"], 100)
+    turned = np.where((labels == "a") == (places == "train"), 40, 10)
+    assert profiling.shortcut({"words": turned}, labels, places)["accuracy"] == 0
 
 
 @pytest.mark.parametrize("seed", range(10))
