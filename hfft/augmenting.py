@@ -20,7 +20,7 @@ def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
     """picture → float tensor (3, side, side), normalised as the checkpoint expects, with random crop and flip."""
     from timm.data import create_transform
 
-    options = _geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": None}
+    options = geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": None}
     options |= {"ratio": (3 / 4, 4 / 3) if augment.crop else (1.0, 1.0), "hflip": 0.5 if augment.flip else 0.0}
     return create_transform(**options, is_training=True)
 
@@ -43,7 +43,7 @@ def seeded(seed: int) -> Iterator[None]:
             random.setstate(before)
 
 
-def _geometry(processor: Any) -> dict[str, Any]:
+def geometry(processor: Any) -> dict[str, Any]:
     """Size, mean, standard deviation and interpolation of either kind of image processor."""
     if hasattr(processor, "data_config"):
         return {key: processor.data_config[key] for key in ("input_size", "mean", "std", "interpolation")}

@@ -7,7 +7,9 @@ It must not know about data or training.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +20,12 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import lite0, naming, references
+from hfft import lite0, naming, processors, references
 from hfft.errors import InputError, listed
+from hfft.processors import SAFE
 from hfft.recipe import Model
 
 TIMM = "timm/"
-SAFE = {"trust_remote_code": False}
 # What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
 DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
 DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
@@ -44,25 +46,27 @@ class Backbone:
 
 def load(spec: Model, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    path = references.resolve(spec.name)
+    path, bare = _located(spec, modality)
     _check_digest(spec, path)
-    bare = Path(path).suffix in (".pth", ".pt", ".bin")
-    if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
-        raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
-    try:
+    with _explained(spec, path):
         if bare:
             return _from_state(spec, Path(path), labels)
         if path.startswith(TIMM) and not spec.pretrained:
             return _from_timm_name(spec, path.removeprefix(TIMM), labels)
         return _from_pretrained(spec, path, modality, labels)
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise InputError(_unreachable(spec, path, error)) from error
-    except DAMAGED as error:
-        raise InputError(
-            f"model.name {spec.name!r}: the weights are damaged or of another kind: {_short(error)}"
-        ) from error
+
+
+def processor(spec: Model, modality: ModuleType) -> Any:
+    """The tokenizer or image processor that `load` would give, without reading weights. Raises InputError likewise."""
+    path, bare = _located(spec, modality)
+    source = {"revision": spec.revision} if spec.revision else {}
+    with _explained(spec, path), _fitting(spec):
+        if bare or (path.startswith(TIMM) and not spec.pretrained):
+            own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else _timm_preset(path.removeprefix(TIMM))
+            return transformers.TimmWrapperImageProcessor(processors.sized(own[1], spec.image_size), own[0])
+        config = transformers.AutoConfig.from_pretrained(path, **source, **SAFE, **spec.config)
+        processors.size_timm(config, spec.image_size)
+        return processors.make(spec, path, modality, config, source)
 
 
 def reload(folder: Path, modality: ModuleType) -> Backbone:
@@ -84,7 +88,7 @@ def class_order(model: Any) -> tuple[str, ...]:
 
 def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     source = {"revision": spec.revision} if spec.revision else {}
-    try:
+    with _fitting(spec):
         known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
         ours = _in_order_of(known, labels) if known else None
         matched, order = ours is not None, ours or labels
@@ -93,16 +97,14 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
             path, num_labels=len(order), **names, **source, **SAFE, **spec.config
         )
         _check_config(spec, config)
-        _size_timm(config, spec.image_size)
-        processor = _processor(spec, path, modality, config, source)
+        processors.size_timm(config, spec.image_size)
+        processor = processors.make(spec, path, modality, config, source)
         if not spec.pretrained:
             return Backbone(_auto(modality).from_config(config, **SAFE), processor, ("random weights",))
         model, info = _auto(modality).from_pretrained(
             path, config=config, ignore_mismatched_sizes=True, output_loading_info=True, use_safetensors=True,
             dtype=torch.float32, **source, **SAFE,
         )  # fmt: skip
-    except DOES_NOT_FIT as error:
-        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {_short(error)}") from error
     _check_image_size(spec, model)
     return Backbone(model, processor, _head(model, info, known, matched, modality))
 
@@ -138,6 +140,11 @@ def _restart_head(model: Any, modality: ModuleType) -> list[str]:
 
 def _from_timm_name(spec: Model, name: str, labels: tuple[str, ...]) -> Backbone:
     """A timm architecture with random weights: needs no network."""
+    return _timm(spec, *_timm_preset(name), labels, ("random weights",))
+
+
+def _timm_preset(name: str) -> tuple[str, dict[str, Any]]:
+    """(architecture, preprocessing) of a timm name such as resnet50.a1_in1k."""
     import timm
 
     if not timm.is_model(name):
@@ -146,8 +153,7 @@ def _from_timm_name(spec: Model, name: str, labels: tuple[str, ...]) -> Backbone
             f"model.name: timm has no architecture {name!r}; it has {listed(close or timm.list_modules())}"
         )
     found = timm.get_pretrained_cfg(name)
-    cfg = found.to_dict() if found else {}
-    return _timm(spec, name.split(".", maxsplit=1)[0], cfg, labels, ("random weights",))
+    return name.split(".", maxsplit=1)[0], found.to_dict() if found else {}
 
 
 def _from_state(spec: Model, path: Path, labels: tuple[str, ...]) -> Backbone:
@@ -176,44 +182,9 @@ def _timm(
     config = transformers.TimmWrapperConfig.from_dict(
         {"architecture": architecture, "pretrained_cfg": dict(cfg), **spec.config}, num_labels=len(labels), **names
     )
-    _size_timm(config, spec.image_size)
+    processors.size_timm(config, spec.image_size)
     model = transformers.TimmWrapperForImageClassification(config)
     return Backbone(model, transformers.TimmWrapperImageProcessor(config.pretrained_cfg, architecture), notes)
-
-
-def _size_timm(config: Any, side: int | None) -> None:
-    """Ask a timm model for whole pictures of `side` pixels: cutting the border off is for ImageNet's benchmark."""
-    if side and getattr(config, "pretrained_cfg", None):
-        config.pretrained_cfg = {**config.pretrained_cfg, "input_size": [3, side, side], "crop_pct": 1.0}
-
-
-def _processor(spec: Model, path: str, modality: ModuleType, config: Any, source: dict[str, Any]) -> Any:
-    if config.model_type == "timm_wrapper" and modality.PROCESSOR == "AutoImageProcessor":
-        return transformers.TimmWrapperImageProcessor(config.pretrained_cfg, config.architecture)
-    processor = getattr(transformers, modality.PROCESSOR).from_pretrained(path, **source, **SAFE)
-    if modality.PROCESSOR == "AutoTokenizer":
-        _fit_tokenizer(spec, processor, config)
-    side = spec.image_size
-    if side and hasattr(processor, "size"):
-        shortest = "shortest_edge" in dict(processor.size)
-        processor.size = {"shortest_edge": side} if shortest else {"height": side, "width": side}
-        if getattr(processor, "crop_size", None):
-            processor.crop_size = {"height": side, "width": side}
-    return processor
-
-
-def _fit_tokenizer(spec: Model, tokenizer: Any, config: Any) -> None:
-    """Texts no longer than the model's positions, and a token to pad with: decoders often have none."""
-    longest = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or 10**9)
-    tokenizer.model_max_length = longest
-    if spec.max_length and spec.max_length > longest:
-        raise InputError(f"model.max_length is {spec.max_length}, but {spec.name} takes at most {longest} tokens")
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise InputError(f"model.name {spec.name!r}: its tokenizer has no token to pad with; choose another model")
-        tokenizer.pad_token = tokenizer.eos_token
-    if getattr(config, "pad_token_id", None) is None:
-        config.pad_token_id = tokenizer.pad_token_id
 
 
 def _check_image_size(spec: Model, model: Any) -> None:
@@ -260,6 +231,39 @@ def _check_digest(spec: Model, path: str) -> None:
         raise InputError(f"model.sha256 is set, but {spec.name} is not a local file or folder with model.safetensors")
     if (found := references.sha256(file)) != spec.sha256:
         raise InputError(f"{file.name} of {spec.name}: sha256 is {found}, but the recipe expects {spec.sha256}")
+
+
+def _located(spec: Model, modality: ModuleType) -> tuple[str, bool]:
+    """(where the model is, whether that is a bare state dict); InputError for an image model in a text task."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    path = references.resolve(spec.name)
+    bare = Path(path).suffix in (".pth", ".pt", ".bin")
+    if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
+        raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
+    return path, bare
+
+
+@contextlib.contextmanager
+def _explained(spec: Model, path: str) -> Iterator[None]:
+    """What cannot be had or read becomes one sentence."""
+    try:
+        yield
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        raise InputError(_unreachable(spec, path, error)) from error
+    except DAMAGED as error:
+        raise InputError(
+            f"model.name {spec.name!r}: the weights are damaged or of another kind: {_short(error)}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _fitting(spec: Model) -> Iterator[None]:
+    """What does not fit the task becomes one sentence."""
+    try:
+        yield
+    except DOES_NOT_FIT as error:
+        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {_short(error)}") from error
 
 
 def _unreachable(spec: Model, path: str, error: Exception) -> str:

@@ -81,12 +81,12 @@ def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")]
 
 @app.command("check")
 def check(name: Name = None, words: Words = None, recipe_: Option = None, as_json: Json = False) -> None:
-    """Read a recipe and its data as training would, and print what is there."""
-    from hfft import display, verbs
+    """Read a recipe and its data as training would, and print what is there and what its test split can tell."""
+    from hfft import checking, display
 
     chosen, overrides = _chosen(name, recipe_, words)
-    facts = verbs.check(chosen, overrides, _say(as_json))
-    _print_json(facts) if as_json else display.classes(facts["counts"])
+    facts = checking.check(chosen, overrides, _say(as_json))
+    _print_json(facts) if as_json else display.checked(facts)
 
 
 @app.command("run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -9,16 +10,78 @@ from rich.console import Console
 from rich.table import Table
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
+MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
+BORDERS = 5  # columns of space beside and between the two columns of examples
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
-def classes(counts: dict[str, dict[str, int]]) -> None:
-    """Rows per class and split."""
-    table = _table("class", *counts)
-    for name in counts["train"]:
-        table.add_row(name, *(f"{part[name]:,}" for part in counts.values()))
+def checked(facts: dict[str, Any]) -> None:
+    """What `hfft check` found: classes, sizes of the inputs, examples, and what the test split can tell."""
+    found, sizing = facts["profile"], facts["sizing"]
+    classes(facts["counts"], sizing["recall"])
+    measures(found)
+    sentences(found["sentences"])
+    examples(facts["examples"], facts["counts"]["train"])
+    sentences(sizing["sentences"])
+    if not Path(facts["recipe"]).is_dir():  # a run, which is not run again
+        _console().print(f"\nNext:   hfft run {facts['recipe']}")
+
+
+def classes(counts: dict[str, dict[str, int]], recall: dict[str, float | None]) -> None:
+    """Rows per class and split, and the half-width of each class's recall; the largest and smallest of many classes."""
+    table = _table("class", *counts, "recall to ±")
+    first, last, left_out = _ends(counts["train"], MANY)
+    for name in (*first, None, *last) if left_out else first:
+        if name is None:
+            table.add_row(f"… {left_out:,} more")
+            continue
+        width = recall[name]
+        known = "not measured" if width is None else f"{100 * width:.0f} points"
+        table.add_row(name, *(f"{part[name]:,}" for part in counts.values()), known)
     table.add_row("all", *(f"{sum(part.values()):,}" for part in counts.values()))
     _console().print(table)
+
+
+def measures(found: dict[str, Any]) -> None:
+    """Quantiles of the inputs' sizes, where they differ at all."""
+    table = _table("inputs, all splits", "min", "5 %", "median", "95 %", "max")
+    for name, spread in found["measures"].items():
+        if spread["min"] < spread["max"]:
+            table.add_row(name, *(f"{value:,.0f}" for value in spread.values()))
+    if table.row_count:
+        _console().print(table)
+
+
+def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
+    """Rows of train, one line each; a single row of the largest and smallest of many classes."""
+    console = _console()
+    first, last, left_out = _ends(sizes, FEW)
+    names = min(max(map(len, (*first, *last, "class"))), console.width // 4)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class", no_wrap=True, width=names)
+    of_many = f", {len(first) + len(last)} of {len(sizes)} classes" if left_out else ""
+    table.add_column(f"rows of train{of_many}", no_wrap=True, max_width=console.width - names - BORDERS)
+    for name in (*first, *last):
+        for place, line in enumerate(found.get(name, [])[: 1 if left_out else None]):
+            table.add_row("" if place else name, line)
+    if table.row_count:
+        console.print(table)
+
+
+def sentences(lines: list[str]) -> None:
+    """One point each, with a hanging indent."""
+    grid = Table.grid(padding=(0, 1))
+    for line in lines:
+        grid.add_row("-", line)
+    _console().print(grid)
+
+
+def _ends(sizes: dict[str, int], limit: int) -> tuple[list[str], list[str], int]:
+    """(all classes, none, 0) or, of more than `limit`, (the largest, the smallest, how many are left out)."""
+    if len(sizes) <= limit:
+        return list(sizes), [], 0
+    ordered = sorted(sizes, key=lambda name: -sizes[name])
+    return ordered[: limit // 2], ordered[-(limit // 2) :], len(sizes) - limit
 
 
 def scores(split: str, found: dict[str, Any]) -> None:

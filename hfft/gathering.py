@@ -13,13 +13,15 @@ from typing import Any
 
 import datasets
 
-from hfft import loading, predicting, rooms, splitting, streaming
+from hfft import gating, loading, predicting, rooms, scoring, splitting, streaming, training
 from hfft.backbones import Backbone, class_order
 from hfft.errors import listed
 from hfft.recipe import Recipe
 from hfft.records import RunFolder, SplitReport, read_json
 
+Say = Callable[[str], None]
 SAMPLE = 20_000  # training rows of a stream that the baselines see
+SHOWN = 5_000  # and that `hfft check` describes
 SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")
 
 
@@ -36,8 +38,11 @@ class Inputs:
         return self.splits.report
 
 
-def read(wanted: Recipe, say: Callable[[str], None]) -> Inputs:
-    """Read the data, deal it into splits, and say what was found."""
+def read(wanted: Recipe, say: Say) -> Inputs:
+    """Read the data, deal it into splits, and say what was found.
+
+    Metric and gate names are checked as soon as the classes are known: before any model is opened.
+    """
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
@@ -51,7 +56,18 @@ def read(wanted: Recipe, say: Callable[[str], None]) -> Inputs:
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
     for finding in found.report.findings:
         say(f"  note: {finding}")
+    known = scoring.keys(wanted.metrics, labels)
+    gating.check(wanted.gates, known)
+    training.best_metric(wanted, known)
     return found
+
+
+def shown_parts(found: Inputs, wanted: Recipe) -> dict[str, datasets.Dataset]:
+    """Rows to describe the data by: the splits, or what is kept of a stream and its first training rows."""
+    parts = found.splits.parts
+    if found.survey is None:
+        return parts
+    return {"train": streaming.sample(wanted.data, found.modality, found.survey, SHOWN), **parts}
 
 
 def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:

@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -22,7 +22,17 @@ SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fro
     ("validation", "val", "valid", "dev", "eval"), "validation"
 )
 CHANNELS = (1, 3, 4)
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that turn a picture by 90 degrees
 FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
+
+
+class Header(NamedTuple):
+    """Upright size in pixels, Pillow's mode, and whether there is more than one frame."""
+
+    width: int
+    height: int
+    mode: str
+    moving: bool
 
 
 def rgb(source: dict[str, Any]) -> Image.Image:
@@ -53,6 +63,17 @@ def rgb(source: dict[str, Any]) -> Image.Image:
         raise ValueError("the file is not an image") from error
     except Exception as error:  # damaged bytes make decoders raise nearly anything, such as struct.error
         raise ValueError(f"the image is broken ({' '.join(str(error).split())[:80]})") from error
+
+
+def header(source: dict[str, Any]) -> Header:
+    """What the first bytes of {"bytes": …, "path": …} say, the pixels not decoded. Raises OSError as Pillow does."""
+    held = io.BytesIO(source["bytes"]) if source["bytes"] is not None else source["path"]
+    with Image.open(held) as opened:
+        width, height = opened.size
+        # Formats that keep EXIF at the end would have to be decoded for it; cameras write JPEG.
+        if "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
+            width, height = height, width
+        return Header(width, height, opened.mode, bool(getattr(opened, "is_animated", False)))
 
 
 def flatten(image: Image.Image) -> Image.Image:

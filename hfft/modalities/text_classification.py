@@ -14,7 +14,9 @@ from typing import Any
 
 import datasets
 
+from hfft import text_lengths
 from hfft.errors import InputError
+from hfft.measures import Measured
 from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
@@ -69,7 +71,7 @@ def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: 
     """What turns a batch of inputs into what the model takes."""
     if augment not in (None, Augment()):
         raise InputError("augment: flip and crop are for pictures; leave the section out for texts")
-    longest = model.max_length or min(processor.model_max_length, 512)
+    longest = _longest(processor, model)
     # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
     processor("", truncation=True, max_length=longest)
     return Tokenising(processor, longest)
@@ -100,6 +102,27 @@ def preview(row: dict[str, Any]) -> dict[str, Any]:
     return {"text": row["text"], "text_pair": row.get("text_pair"), "image": None}
 
 
+def line(row: dict[str, Any]) -> str:
+    """A row as one line of text."""
+    parts = [" ".join(row[role].split()) for role in ROLES if row.get(role)]
+    return " | ".join(parts)
+
+
+def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: int) -> Measured:
+    """Lengths in words and characters and, with a tokenizer, in tokens; what `model.max_length` cuts.
+
+    batch: rows of a training batch, which are padded to one length.
+    """
+    texts = [part or "" for part in rows["text"][:]]
+    pairs = [part or "" for part in rows["text_pair"][:]] if "text_pair" in rows.column_names else None
+    plain = text_lengths.measure(texts, pairs)
+    if processor is None:
+        return plain
+    lengths, unknown = text_lengths.tokens(texts, pairs, processor)
+    limit, most = _longest(processor, model), processor.model_max_length
+    return Measured(plain.rows | {"tokens": lengths}, *text_lengths.described(lengths, unknown, limit, most, batch))
+
+
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Texts, or (text, text_pair) tuples, as rows."""
     if inputs and isinstance(inputs[0], (tuple, list)):
@@ -108,6 +131,11 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
     if not all(isinstance(text, str) for text in inputs):
         raise InputError("expected a list of texts, or of (text, text_pair) tuples")
     return datasets.Dataset.from_dict({"text": list(inputs)})
+
+
+def _longest(processor: Any, model: Model) -> int:
+    """Tokens per text."""
+    return int(model.max_length or min(processor.model_max_length, 512))
 
 
 def _digest(parts: list[str]) -> str:

@@ -1,0 +1,50 @@
+"""The verb `check`: everything that can be said before training, in small steps.
+
+In: a recipe's name and overrides. Out: plain facts. It trains nothing, reads no weights and writes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+
+from hfft import backbones, gathering, profiling, recipe, sizing, training
+from hfft.errors import InputError
+from hfft.gathering import Say
+from hfft.recipe import Recipe
+from hfft.records import RunFolder
+
+
+def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
+    """Read a recipe and its data as training would, and report what is there, and what its test split can tell."""
+    wanted = recipe.load(name, overrides)
+    found = gathering.read(wanted, say)
+    parts = gathering.shown_parts(found, wanted)
+    facts = {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
+    return facts | {
+        "profile": _profile(wanted, parts, found.modality, say),
+        "examples": profiling.examples(parts["train"], found.modality, wanted.seed),
+        "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name))),
+    }
+
+
+def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], modality: ModuleType, say: Say) -> dict[str, Any]:
+    batch = wanted.train.get("per_device_train_batch_size", training.DEFAULTS["per_device_train_batch_size"])
+    processor = None
+    try:
+        processor = backbones.processor(wanted.model, modality)
+    except InputError as error:  # the data can be looked at all the same, and the sentence tells what a run would say
+        say(f"  note: inputs are not measured as the model gets them: {error}")
+    return profiling.profile(parts, modality, processor, wanted.model, batch, wanted.seed)
+
+
+def _validated(name: str) -> float | None:
+    """The validation accuracy, where `name` is a finished run."""
+    if not Path(name).is_dir():
+        return None
+    score = RunFolder(Path(name)).read_scores().get("validation", {}).get("accuracy")
+    return score.value if score else None
