@@ -88,9 +88,9 @@ def doubts(facts: dict[str, Any], limit: int = 10) -> None:
             table.add_row(row["split"], label, f"{other} {confidence[1]:.3f}", f"{confidence[0]:.3f}", _excerpt(shown))
         console.print(table)
     for part in facts["splits"].values():
-        console.print(part["sentence"])
+        console.print(part["sentence"], soft_wrap=True)
     _sensitivity({split: part for split, part in facts["splits"].items() if "as_labelled" in part})
-    console.print(f"\nrows    {facts['csv']}")
+    console.print(f"\nrows    {facts['csv']}", soft_wrap=True)
 
 
 def _sensitivity(splits: dict[str, Any]) -> None:
@@ -105,7 +105,8 @@ def _sensitivity(splits: dict[str, Any]) -> None:
     _console().print(table)
     _console().print(
         "Flagged rows are rows this model got wrong, so leaving them out raises its score whether they are mislabelled "
-        "or not: report the first column."
+        "or not: report the first column.",
+        soft_wrap=True,
     )
 
 
