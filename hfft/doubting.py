@@ -23,10 +23,9 @@ from hfft.records import Predictions, write_whole
 # With fewer flags the ends of the interval of their share are more than a factor of five apart.
 FEW_FLAGS = 5
 FOLDS = 5
-# Share of labels a model disagrees with beyond which about half of its flags were right in simulations with 5 % of
-# labels wrong (docs/labels.md).
+# A model that disagrees with a larger share of the labels is too weak a judge: in simulations the share it flags then
+# leaves the share of wrong labels by more than 2.5 points, up to 50 (docs/labels.md).
 WEAK = 0.10
-CAUTION = "; a model that disagrees with {} of the labels, like this one, flags many right ones"
 # What spreadsheets take for the beginning of a formula, the wide forms included, which some of them narrow.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
@@ -96,7 +95,8 @@ def without(predictions: Predictions, doubts: Iterable[Doubt]) -> Predictions:
 def ceiling(split: str, found: Share) -> str:
     """What the flags mean for a score on this split, and what they do not prove.
 
-    Conditional, because neither the share of right flags nor the share of wrong labels found is known.
+    Conditional, because neither the share of right flags nor the share of wrong labels found is known; and silent
+    about a ceiling where there are fewer than five flags or the model is too weak a judge.
 
     >>> ceiling("test", Share(1773, 0, 90, 0.0, 0.0022))
     'test: no label of 1,773 looks wrong to this model. That is no proof that all are right: no ceiling can be told.'
@@ -106,14 +106,18 @@ def ceiling(split: str, found: Share) -> str:
         return f"{what}. That is no proof that all are right: no ceiling can be told."
     many = f"{found.flagged:,} label{'s' * (found.flagged > 1)} of {found.n:,}"
     what = f"{split}: {many} look{'s' * (found.flagged == 1)} wrong to this model"
+    if found.disagreed > WEAK * found.n:
+        return (
+            f"{what}; but it disagrees with {_percent(found.disagreed / found.n)} of all labels, so many of these will "
+            "be its own mistakes. Read the rows from the top; no ceiling can be told."
+        )
     if found.flagged < FEW_FLAGS:
         return f"{what}. These are too few to tell a ceiling."
-    caution = CAUTION.format(_share(found.disagreed / found.n)) if found.disagreed > WEAK * found.n else ""
+    reach = _range(1 - found.high, 1 - found.low)
     return (
-        f"{what}, {_percent(found.low, found.high)} (95 % interval of the share flagged). Flagged is not proven wrong, "
-        f"and wrong labels may be missed{caution}. If exactly the flagged ones were wrong, a model without a mistake "
-        f"would reach {_percent(1 - found.high, 1 - found.low)} accuracy on rows like these, and a score above that "
-        "would mean nothing."
+        f"{what}, {_range(found.low, found.high)} (95 % interval of the share flagged). Flagged is not proven wrong, "
+        "and wrong labels may be missed. If exactly the flagged ones were wrong, a model without a mistake would reach "
+        f"{reach} accuracy on rows like these, and a score above that would mean nothing."
     )
 
 
@@ -144,7 +148,8 @@ def out_of_fold(
         known = np.unique(labels[fit])
         if len(known) < 2:
             continue
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+        # Strong shrinkage: hundreds of features would otherwise make it sure of its mistakes.
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
         model.fit(features[fit], labels[fit])
         scores[np.ix_(held, known)] = model.predict_proba(features[held])
         judged[held] = np.isin(labels[held], known)
@@ -206,9 +211,9 @@ def _flagged(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.asarray(found, dtype=np.int64)
 
 
-def _percent(low: float, high: float) -> str:
-    return f"{100 * low:.1f} to {_share(high)}"
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {_percent(high)}"
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"

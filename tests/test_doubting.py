@@ -112,10 +112,22 @@ def test_the_ceiling_is_a_wilson_interval_and_conditional():
     )
 
 
-def test_a_weak_model_is_warned_about():
-    sentence = doubting.ceiling("test", Share(1000, 60, 220, 0.047, 0.077))
-    assert "disagrees with 22.0 % of the labels, like this one, flags many right ones" in sentence
-    assert "like this one" not in doubting.ceiling("test", Share(1000, 60, 100, 0.047, 0.077))
+def test_a_weak_judge_tells_no_ceiling():
+    sentence = doubting.ceiling("test", Share(1000, 60, 101, 0.047, 0.077))
+    assert "60 labels of 1,000" in sentence and "disagrees with 10.1 % of all labels" in sentence
+    assert "no ceiling can be told" in sentence and "would reach" not in sentence
+    assert "would reach" in doubting.ceiling("test", Share(1000, 60, 100, 0.047, 0.077))
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05])
+@pytest.mark.parametrize("separation", [1.5, 2.5, 3.5, 5.0])
+def test_where_a_ceiling_is_told_the_share_is_near_the_truth(noise, separation):
+    predictions, wrong = planted(3000, 3, noise, 0, separation)
+    found = doubting.share(predictions, doubting.suspicious(predictions, "test"))
+    told = "would reach" in doubting.ceiling("test", found)
+    assert told == (found.disagreed <= 300)
+    assert told or separation < 3
+    assert not told or abs(found.flagged / found.n - wrong.mean()) < 0.025
 
 
 @pytest.mark.parametrize(("flagged", "word"), [(0, "no label"), (1, "1 label of"), (4, "4 labels of")])
