@@ -28,7 +28,7 @@ def extract(
     Texts: the mean of the last hidden state over the tokens that are not padding. Pictures: the pooled features that
     the classification head would get. Raises InputError when they are not finite numbers.
     """
-    pooled = Pooled(backbone.model).eval()
+    pooled = Pooled(backbone.model)  # Trainer turns dropout off
     found = predicting.outputs(pooled, backbone.processor, modality, rows, spec, args).astype(np.float32)
     if not np.isfinite(found).all():
         raise InputError("the model's features are not numbers (NaN or infinite): its weights are damaged")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from hfft import doubting
 from hfft.doubting import Doubt, Share
@@ -102,7 +103,9 @@ def test_the_ceiling_is_a_wilson_interval_and_conditional():
     predictions, _ = planted(2000, 3, 0.03, 0)
     doubts = doubting.suspicious(predictions, "test")
     found = doubting.share(predictions, doubts)
-    assert found.low < len(doubts) / 2000 < found.high and found.flagged == len(doubts) <= found.disagreed
+    oracle = binomtest(len(doubts), 2000).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert found.flagged == len(doubts) <= found.disagreed
     sentence = doubting.ceiling("test", Share(2000, 60, 90, 0.0234, 0.0385))
     assert sentence == (
         "test: 60 labels of 2,000 look wrong to this model, 2.3 to 3.9 % (95 % interval of the share flagged). "
