@@ -14,7 +14,19 @@ import datasets
 import numpy as np
 import transformers
 
-from hfft import backbones, doubting, features, loading, predicting, recipe, rooms, scoring, splitting, training
+from hfft import (
+    backbones,
+    doubting,
+    features,
+    gathering,
+    loading,
+    predicting,
+    recipe,
+    rooms,
+    scoring,
+    splitting,
+    training,
+)
 from hfft.doubting import Doubt
 from hfft.errors import InputError
 from hfft.recipe import Recipe
@@ -36,8 +48,9 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     args = training.arguments(wanted, folder, fitting=False)
     if args.process_index:
         say = _silent
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    gathering.quiet()
+    if train and wanted.data.streaming:
+        raise InputError(f"--train needs all training rows at once, and {name} streamed them; leave --train out")
     modality = rooms.find("modalities", wanted.task)
     judged = {split: Predictions.read(folder.predictions(split)) for split in HELD_OUT if _made(folder, split)}
     table, notes = _data(wanted, modality, needed=train)
@@ -70,7 +83,7 @@ def _data(wanted: Recipe, modality: ModuleType, needed: bool) -> tuple[loading.T
     except InputError as error:
         if needed:
             raise
-        return None, [f"the data cannot be read any more, so the rows are listed without their inputs ({error})"]
+        return None, [f"the data cannot be read, so the rows are listed without their inputs ({error})"]
 
 
 def _out_of_fold(
@@ -92,7 +105,8 @@ def _out_of_fold(
         )
     seen = features.extract(backbone, modality, rows, wanted.model, args)
     given = predicting.label_ids(rows["label"][:], names)
-    scores, known = doubting.out_of_fold(seen, given, rows["key"][:], len(names), wanted.seed)
+    together = doubting.together(rows["key"][:], rows["group"][:] if "group" in rows.column_names else None)
+    scores, known = doubting.out_of_fold(seen, given, together, len(names), wanted.seed)
     if left := int((~known).sum()):
         notes.append(
             f"train: {left:,} rows are not judged: the rest of their class is in the same fold, or there is none"

@@ -18,7 +18,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import lite0, references
+from hfft import lite0, naming, references
 from hfft.errors import InputError, listed
 from hfft.recipe import Model
 
@@ -86,8 +86,8 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
     source = {"revision": spec.revision} if spec.revision else {}
     try:
         known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
-        matched = known is not None and set(known) == set(labels)
-        order = known if matched and known is not None else labels
+        ours = _in_order_of(known, labels) if known else None
+        matched, order = ours is not None, ours or labels
         names = {"id2label": dict(enumerate(order)), "label2id": {name: i for i, name in enumerate(order)}}
         config = transformers.AutoConfig.from_pretrained(
             path, num_labels=len(order), **names, **source, **SAFE, **spec.config
@@ -119,7 +119,8 @@ def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, m
         kind = type(model).__name__
         raise InputError(f"the checkpoint has no weights for {kind} ({len(fresh)} of {total} tensors missing)")
     if not fresh:
-        return ("the head is the checkpoint's own: it knows exactly these classes",)
+        spelt = "" if known == class_order(model) else f"; it spells them {listed(known or (), 5)}"
+        return (f"the head is the checkpoint's own: it knows exactly these classes{spelt}",)
     had = f"; the checkpoint's had {listed(known, 5)}" if known and not info["missing_keys"] else ""
     return (f"the head is new ({listed(fresh, 4)}{had})",)
 
@@ -231,6 +232,15 @@ def _names_of(config: Any) -> tuple[str, ...] | None:
     """The classes a checkpoint was trained for, or None when it only has placeholders."""
     names = tuple(str(config.id2label[index]) for index in sorted(config.id2label)) if config.id2label else ()
     return None if all(name == f"LABEL_{index}" for index, name in enumerate(names)) else names
+
+
+def _in_order_of(known: tuple[str, ...], labels: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Our names in the order of the checkpoint's, which may spell them "POSITIVE"; None when they are others."""
+    if set(known) == set(labels):
+        return known
+    spelt = {naming.folded(label): label for label in labels}
+    theirs = [naming.folded(name) for name in known]
+    return tuple(spelt[name] for name in theirs) if sorted(theirs) == sorted(spelt) else None
 
 
 def _check_config(spec: Model, config: Any) -> None:

@@ -5,7 +5,7 @@ In: training texts and labels, test rows. Out: `Predictions` like any model's. s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,12 @@ from hfft.records import Predictions
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
 
 
-def majority(train: list[str], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]) -> Predictions:
+def majority(train: Mapping[str, int], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]) -> Predictions:
     """Always the most frequent training class; its scores are the training shares.
 
-    train: class names of the training rows. labels: test class indices (n,). ids: (n,).
+    train: class name → training rows. labels: test class indices (n,). ids: (n,).
     """
-    count = Counter(train)
-    shares = np.array([count[name] for name in names], dtype=np.float32) / len(train)
+    shares = np.array([train.get(name, 0) for name in names], dtype=np.float32) / sum(train.values())
     scores = np.tile(shares, (len(labels), 1))
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
 

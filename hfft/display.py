@@ -47,6 +47,8 @@ def verdict(facts: dict[str, Any]) -> None:
     """What `hfft eval` found: scores, each class, baselines, notes, gates, and where to read on."""
     console = _console()
     scores("test", facts["test"])
+    if "test_without_copies" in facts:
+        scores("test without copies", facts["test_without_copies"])
     per_class(facts["test"])
     beside(facts["test"], facts["baselines"])
     for note in facts["notes"]:

@@ -1,7 +1,7 @@
 """Which labels look wrong, and how far that limits what a score can mean.
 
-In: `Predictions` by a model that was not fitted to these rows. Out: doubts, a table of them, sentences. numpy; cleanlab
-in one function, scikit-learn in another. It must not know models, data or run folders.
+In: `Predictions` by a model that was not fitted to these rows. Out: doubts, a table of them, sentences. numpy and
+scipy; cleanlab in one function, scikit-learn in another. It must not know models, data or run folders.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from hfft.errors import InputError
 from hfft.intervals import wilson
@@ -121,12 +123,25 @@ def ceiling(split: str, found: Share) -> str:
     )
 
 
+def together(keys: Sequence[str], groups: Sequence[str] | None) -> np.ndarray:
+    """A number per row, int (n,), equal for rows that share a key or a group, directly or through other rows.
+
+    >>> together(["a", "a", "b", "c"], ["x", "y", "y", "z"]).tolist()
+    [0, 0, 0, 1]
+    """
+    kinds = [np.unique(np.asarray(kind, dtype=str), return_inverse=True)[1] for kind in (keys, groups or keys)]
+    size = int(kinds[0].max()) + 1
+    ends = (kinds[0], kinds[1] + size)
+    links = coo_array((np.ones(len(keys)), ends), shape=(size + int(kinds[1].max()) + 1,) * 2)
+    return connected_components(links, directed=False)[1][kinds[0]]
+
+
 def out_of_fold(
-    features: np.ndarray, labels: np.ndarray, keys: Sequence[str], classes: int, seed: int
+    features: np.ndarray, labels: np.ndarray, units: np.ndarray | Sequence[str], classes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(probabilities float32 (n, classes), judged bool (n,)): logistic regression fitted to the other four fifths.
 
-    features: (n, d). labels: (n,) class ids. keys: rows of one key stay in one fold, so that no input is judged by a
+    features: (n, d). labels: (n,) class ids. units: rows of one unit stay in one fold, so that no input is judged by a
     model that has seen it. judged is False, and the row zero, where the class has no rows in the other folds: nothing
     can be said about it. Raises InputError when no class has rows for five folds.
     """
@@ -135,7 +150,7 @@ def out_of_fold(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if np.bincount(labels).max() < FOLDS or len(set(keys)) < FOLDS:
+    if np.bincount(labels).max() < FOLDS or len(set(units)) < FOLDS:
         raise InputError(f"the {len(labels):,} training rows are too few to judge their labels in {FOLDS} folds")
     scores = np.zeros((len(labels), classes), dtype=np.float32)
     judged = np.zeros(len(labels), dtype=bool)
@@ -143,7 +158,7 @@ def out_of_fold(
     with warnings.catch_warnings():
         # Classes with fewer rows than folds are what `judged` is for.
         warnings.filterwarnings("ignore", message="The least populated class")
-        parts = list(folds.split(features, labels, keys))
+        parts = list(folds.split(features, labels, units))
     for fit, held in parts:
         known = np.unique(labels[fit])
         if len(known) < 2:

@@ -30,6 +30,15 @@ def meant(word: object, known: Iterable[object]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun in the right form.
+
+    >>> counted(1, "row"), counted(1200, "class")
+    ('1 row', '1,200 classes')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 'es' if noun.endswith('s') else 's'}"
+
+
 def listed(names: Iterable[object], limit: int = 12) -> str:
     """Names joined for a sentence, cut after `limit` with the number left out.
 

@@ -1,8 +1,8 @@
 """From a recipe's `data:` section to one checked table.
 
 In: `Data`, and the modality. Out: a `Table` of rows with the modality's inputs, `label` (a class name), `id`, `key`
-(equal for rows whose inputs are equal) and, for predefined splits, `split`. It must not know about models, and it
-changes no file.
+(equal for rows whose inputs are equal) and, where asked for, `split`, `group` and `time` (float). It must not know
+about models, and it changes no file.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any
 
 import datasets
 
-from hfft import pictures, sources
+from hfft import moments, naming, pictures, sources
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 from hfft.sources import shown
 
 # A cache key sees paths, not what has become of the files they name.
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
+DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
 FOUND = datasets.Features(dict.fromkeys(("content", "key", "problem"), datasets.Value("string")))
 
 
@@ -40,6 +41,8 @@ def read(data: Data, modality: ModuleType) -> Table:
 
     Raises InputError for missing files and columns, empty data, one class only and unusable rows.
     """
+    if data.streaming:
+        raise InputError("data.streaming is true, and this needs all rows at once; type data.streaming=false")
     folder = sources.image_folder(data) if "image" in modality.ROLES else None
     sizes: dict[str, int] = {}
     if folder:
@@ -48,8 +51,10 @@ def read(data: Data, modality: ModuleType) -> Table:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
-    rows, bad = _identified(table.rows, modality)
-    dropped = _sentence_of_bad(bad, sizes, shown(data))
+    naming.check(table.rows["label"][:], data.labels, shown(data))
+    table = named(table, data)
+    rows, bad = identified(table.rows, modality)
+    dropped = sentence_of_bad(bad, sizes, shown(data))
     if bad and data.on_bad_rows == "fail":
         raise InputError(
             f"{dropped}. Rows count from 1{_several(data)}, a header not counted. "
@@ -74,19 +79,34 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
     return tuple(sorted(names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)))
 
 
+def named(table: Table, data: Data) -> Table:
+    """Labels as `data.labels` names them; rows whose class gets no name are left out."""
+    labels = table.rows["label"][:]
+    names = [data.labels.get(label, label) for label in labels]
+    if not data.labels:
+        return table
+    kept = [i for i, (old, new) in enumerate(zip(labels, names, strict=True)) if new is not None or old is None]
+    rows = _with_column(table.rows.remove_columns("label"), "label", names).select(kept)
+    gone = len(labels) - len(kept)
+    note = (f"{gone:,} rows left out: data.labels gives their class no name",) if gone else ()
+    return Table(rows, table.declared, table.dropped + note)
+
+
 def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:
     """(every part by role, split → its rows), in one table in the order of the parts."""
     parts = sources.load(data)
     left_out: tuple[str, ...] = ()
     if data.split.by == "predefined":
-        parts, left_out = _official(parts, data)
-    made = {name: _by_role(part, data, modality, sources.beside(data, name)) for name, part in parts.items()}
+        parts, left_out = official_parts(parts, data)
+    made = {name: by_role(part, data, modality, sources.beside(data, name)) for name, part in parts.items()}
     order = tuple(dict.fromkeys(name for table in made.values() for name in table.declared))
     sizes = {name: len(table.rows) for name, table in made.items()}
     return Table(_joined({name: table.rows for name, table in made.items()}, data), order, left_out), sizes
 
 
-def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str, datasets.Dataset], tuple[str, ...]]:
+def official_parts(
+    parts: dict[str, datasets.Dataset], data: Data
+) -> tuple[dict[str, datasets.Dataset], tuple[str, ...]]:
     """(the parts that are train, validation or test; sentences about the others, such as "unsupervised")."""
     places = {name: pictures.SPLIT_NAMES[name.lower()] for name in parts if name.lower() in pictures.SPLIT_NAMES}
     others = [name for name in parts if name not in places]
@@ -98,20 +118,22 @@ def _official(parts: dict[str, datasets.Dataset], data: Data) -> tuple[dict[str,
     if "train" not in places.values():
         raise InputError(f"{shown(data)}: data.split.by is predefined: expected a train split, got {listed(parts)}")
     why = "data.split.by is predefined, which takes train, validation and test"
-    left_out = tuple(f"the split {name!r} ({len(parts[name]):,} rows) is not used: {why}" for name in others)
+    sizes = {name: f" ({len(parts[name]):,} rows)" if hasattr(parts[name], "__len__") else "" for name in others}
+    left_out = tuple(f"the split {name!r}{size} is not used: {why}" for name, size in sizes.items())
     return {name: parts[name] for name in places}, left_out
 
 
-def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
+def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
-    roles = modality.ROLES | {"label": True}
+    roles = modality.ROLES | {"label": True} | {role: data.split.by == role for role in DEALING}
     for role in data.columns:
         if role not in roles:
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
     if data.pixels:
         part = _with_pictures(part, data)
     given = data.columns.values()  # an optional role gives way where its column is given to another
-    source = {r: data.columns.get(r, r) for r in roles if roles[r] or r in data.columns or r not in given}
+    asked = {r for r in roles if roles[r] or r in data.columns}
+    source = {r: data.columns.get(r, r) for r in roles if r in asked or (r not in given and r not in DEALING)}
     if data.pixels:
         source["image"] = "image"
     for role, column in list(source.items()):
@@ -131,9 +153,16 @@ def _by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Pat
     feature, values = part.features[source["label"]], part[source["label"]][:]
     declared = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
     names = _names_of(values, declared, source["label"])
-    rows = part.select_columns([source[role] for role in roles if role != "label" and role in source])
-    rows = rows.rename_columns({column: role for role, column in source.items() if role not in ("label", column)})
-    return Table(_with_column(modality.check_types(rows, base), "label", names), declared)
+    rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
+    rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
+    rows = _with_column(modality.check_types(rows, base), "label", names)
+    if "group" in source:
+        rows = _with_column(rows, "group", _names_of(part[source["group"]][:], (), source["group"]))
+    if "time" in source:
+        times, dates = moments.seconds(part[source["time"]][:], data.split.time_format)
+        unit = _with_column(rows, "unit", ["seconds" if dates else "number"] * len(rows))
+        rows = unit.add_column("time", times.tolist(), feature=datasets.Value("float64"))
+    return Table(rows, declared)
 
 
 def _with_pictures(part: datasets.Dataset, data: Data) -> datasets.Dataset:
@@ -171,7 +200,7 @@ def _joined(parts: dict[str, datasets.Dataset], data: Data) -> datasets.Dataset:
     return datasets.concatenate_datasets(list(parts.values()))
 
 
-def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.Dataset, dict[int, str]]:
+def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.Dataset, dict[int, str]]:
     """(usable rows with `id` and `key`, row index → why it cannot be used).
 
     An id is the digest of input, a number for repeats, and the label. So it survives shuffling the rows.
@@ -187,6 +216,9 @@ def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.
     )
     labels, problems = rows["label"][:], seen["problem"][:]
     bad = {i: p or "the label is missing" for i, p in enumerate(problems) if p or labels[i] is None}
+    for role in DEALING:
+        if role in rows.column_names:
+            bad |= {i: f"the {role} is {why}" for i, why in _unknown(role, rows[role][:]) if i not in bad}
     count: Counter[str] = Counter()
     ids = []
     for content, label in zip(seen["content"][:], labels, strict=True):
@@ -198,11 +230,16 @@ def _identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.
     return (rows.select([i for i in range(len(rows)) if i not in bad]) if bad else rows), bad
 
 
+def _unknown(role: str, values: list[Any]) -> list[tuple[int, str]]:
+    why = "missing" if role == "group" else "missing or no date or number (see data.split.time_format)"
+    return [(i, why) for i, value in enumerate(values) if value is None or (role == "time" and math.isnan(value))]
+
+
 def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datasets.Dataset:
     return rows.add_column(name, values, feature=datasets.Value("string"))
 
 
-def _sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
+def sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
     """The first few unusable rows, by number, and by split where there are several."""
     first = "; ".join(f"{_place(index, sizes)}: {why}" for index, why in list(bad.items())[:5])
     more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""

@@ -6,6 +6,7 @@ file of a run lives; every file is readable without hfft.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
@@ -23,6 +24,7 @@ from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 SCORE = "score_"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class Predictions:
     @property
     def n(self) -> int:
         return len(self.labels)
+
+    def where(self, mask: np.ndarray) -> Predictions:
+        """The rows that `mask`, bool (n,), picks."""
+        return Predictions(self.ids[mask], self.labels[mask], self.predicted[mask], self.scores[mask], self.names)
 
     def write(self, path: Path) -> None:
         """Columns: id, label and prediction (names), then score_<class>."""
@@ -78,12 +84,16 @@ class Score:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What was dealt where. counts: split → class → rows; fingerprints: split → digest of its row ids."""
+    """What was dealt where. counts: split → class → rows; fingerprints: split → digest of its row ids.
+
+    leaks: what the leak guard found and did: policy, overlaps of each pair of splits, rows left out.
+    """
 
     method: dict[str, Any]
     counts: dict[str, dict[str, int]]
     fingerprints: dict[str, str]
     findings: list[str] = field(default_factory=list)
+    leaks: dict[str, Any] = field(default_factory=dict)
 
     def size(self, split: str) -> int:
         return sum(self.counts[split].values())
@@ -173,6 +183,15 @@ class RunFolder:
             os.fsync(file.fileno())
 
 
+def content_of(identity: str) -> str:
+    """The part of a row's id that stands for its exact input.
+
+    >>> content_of("9f3c.2-spam")
+    '9f3c'
+    """
+    return identity.partition("-")[0].partition(".")[0]
+
+
 def fingerprint(ids: Sequence[str]) -> str:
     """Digest of a set of row ids, independent of their order."""
     digest = hashlib.sha256()
@@ -191,6 +210,22 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, tree: Any) -> None:
     text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
     write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A table for people. A cell that a spreadsheet would run as a formula gets an apostrophe in front of it."""
+
+    def safe(cell: Any) -> Any:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+    def write(target: Path) -> None:
+        # Lone surrogates have no UTF-8 form; the cell must be written all the same.
+        with target.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows({name: safe(cell) for name, cell in row.items()} for row in rows)
+
+    write_whole(path, write)
 
 
 def write_whole(path: Path, write: Any) -> None:

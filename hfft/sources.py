@@ -19,7 +19,7 @@ from hfft.recipe import Data
 BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
 FILES = (*BUILDERS.values(), "imagefolder", "text")
 TABLES = {f".{ending}" for ending in (*BUILDERS, "arrow", "tar")}
-ROLES = ("text", "text_pair", "label", "image")  # of any task: the columns whose text a CSV file keeps
+ROLES = ("text", "text_pair", "label", "image", "group", "time")  # the columns whose text a CSV file keeps
 FINDERS = ("name", "data_dir", "revision")  # the options that decide which files of a folder are read
 
 
@@ -31,27 +31,30 @@ def shown(data: Data) -> str:
     return str(files or data.path)
 
 
-def load(data: Data) -> dict[str, datasets.Dataset]:
-    """Split name → rows. Raises InputError for whatever keeps `datasets.load_dataset` from making tables of it."""
+def load(data: Data) -> dict[str, Any]:
+    """Split name → rows, `IterableDataset` with `data.streaming`, else `Dataset`.
+
+    Raises InputError for whatever keeps `datasets.load_dataset` from making tables of it.
+    """
     if data.split.by == "predefined" and data.options.get("split") is not None:
         raise InputError(
             "data.options.split picks parts, but data.split.by is predefined and takes the data's own; leave one out"
         )
     builder, files = _source(data)
     options = dict(data.options)
+    if "streaming" in options:
+        raise InputError("data.options.streaming: write data.streaming: true instead")
     try:
         if _is_csv(builder, files, options):
             options = _csv_options(data, files) | options
-        loaded = datasets.load_dataset(builder, data_files=files, **options)
+        loaded = datasets.load_dataset(builder, data_files=files, streaming=data.streaming, **options)
     except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
         raise InputError(_load_sentence(error, data, builder)) from error
-    if isinstance(loaded, datasets.Dataset):
-        return {str(options.get("split") or "train"): loaded}
-    if isinstance(loaded, datasets.DatasetDict):
-        return {str(name): part for name, part in loaded.items()}
     if isinstance(loaded, list):
         raise InputError("data.options.split: expected one text, such as train or train+test, got several")
-    raise InputError("data.options.streaming: streaming is not part of this version; leave it out")
+    if isinstance(loaded, dict):  # DatasetDict or IterableDatasetDict
+        return {str(name): part for name, part in loaded.items()}
+    return {str(options.get("split") or "train"): loaded}
 
 
 def beside(data: Data, split: str) -> Path:

@@ -1,106 +1,94 @@
 """One table into train, validation and test.
 
-In: rows with `id`, `key`, `label` (and `split` when predefined). Out: `Splits`. Rows whose inputs are equal share a
-key and always stay together. The result depends on the rows' content and the seed, never on their order.
-It must not know about models.
+In: rows with `id`, `key`, `label` (and `split`, `group` or `time` where the recipe asks for them). Out: `Splits`, in
+which no row of train is a copy of a held-back one unless the recipe says so. The result depends on the rows' content
+and the seed, never on their order. It must not know about models.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft.errors import InputError, listed
-from hfft.limiting import draw, limited
+from hfft import moments
+from hfft.dealing import Keys, at_random, by_hash, by_time
+from hfft.errors import InputError, counted, listed
+from hfft.grouping import by_group
+from hfft.guarding import Guarded, Leak, guard
+from hfft.limiting import limited
 from hfft.loading import Table, class_names
-from hfft.recipe import Data, Split
-from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.recipe import Data
+from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_csv, write_json, write_whole
 from hfft.sources import shown
 
-Keys = dict[str, str]  # key → class
+EXCERPT = 200  # characters of a text in leaks.csv
+Search = Callable[[datasets.Dataset, np.ndarray], Any]  # rows, part of each → neighbours.Matches
 
 
 @dataclass(frozen=True)
 class Splits:
-    """parts: split → rows. labels: class names, from the train split. report: what was dealt where."""
+    """parts: split → rows. labels: class names, from train. report: what was dealt where. leaks: copies found."""
 
     parts: dict[str, datasets.Dataset]
     labels: tuple[str, ...]
     report: SplitReport
+    leaks: list[Leak] = field(default_factory=list)
 
 
-def split(table: Table, data: Data, seed: int) -> Splits:
-    """Deal the rows as `data.split` says. Raises InputError when a split would be empty or a class is unknown."""
-    rows, findings = table.rows, list(table.dropped)
-    keys, labels = rows["key"][:], rows["label"][:]
-    if data.split.by == "predefined":
-        have = set(rows["split"][:])
-        places, found = _giving_way(rows["split"][:], keys)
-        findings += found
-    else:
-        have = {"train"}  # until they are dealt
-        places = ["train"] * len(rows)
-    chosen, found = limited(rows["id"][:], keys, labels, places, data.limit, seed)
-    picked = rows.select(chosen)
-    keys, labels, places = ([column[i] for i in chosen] for column in (keys, labels, places))
+def split(table: Table, data: Data, seed: int, near: Search | None = None) -> Splits:
+    """Deal the rows as `data.split` says, and take copies of held-back rows out of train as `data.on_leak` says.
+
+    near: search for look-alikes between parts, None to look for equal inputs only. Raises InputError when a split
+    would be empty, a class is unknown, or there are leaks and `data.on_leak` is fail.
+    """
+    rows, official = table.rows, data.split.by == "predefined"
+    have = set(rows["split"][:]) if official else {"train"}
+    if "train" not in have:
+        raise InputError(f"data.split.by is predefined: expected a train split, got {listed(sorted(have))}")
+    before = Guarded(rows["split"][:] if official else ["train"] * len(rows))
+    if official and data.on_leak == "drop":  # rows that leave cannot count as kept by data.limit
+        before = _guarded(rows, before.places, data, None)
+    ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
+    chosen, found = limited(ids, keys, labels, before.places, data.limit, seed)
+    picked, places = rows.select(chosen), [before.places[i] for i in chosen]
     if missing := [name for name in ("validation", "test") if name not in have]:
-        places, more = _cut_from_train(keys, labels, places, missing, data.split, seed)
+        places, more = _dealt(picked, places, missing, data, seed)
         found += more
-    findings += found + _repeats(keys, labels)
+    guarded = _guarded(picked, places, data, near).after(before)
+    found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak)
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
     order = sorted(range(len(ids)), key=lambda i: ids[i])
-    made = {name: picked.select([i for i in order if places[i] == name]) for name in SPLITS}
-    return _checked(made, table.declared, data, seed, len(rows), findings)
-
-
-def deal(classes: Keys, shares: dict[str, float], seed: int, stratify: bool) -> tuple[Keys, list[str]]:
-    """(key → split, findings): `datasets.train_test_split` once or twice, and rare classes by hand.
-
-    shares: split → share; "train" and one or two more, summing to 1. A class with too few keys for a stratified
-    split gives each of the other splits one key if it has enough, and stays in train otherwise.
-    """
-    others = [name for name in shares if name != "train"]
-    sizes = Counter(classes.values())
-    rare = {name for name, n in sizes.items() if stratify and n * min(shares.values()) < 2}
-    out: Keys = {}
-    alone = []
-    for name in sorted(rare):
-        keys = sorted((key for key in classes if classes[key] == name), key=lambda key: draw(key, seed))
-        for left, other in zip(range(len(others), 0, -1), others, strict=True) if len(keys) > len(others) else []:
-            # One key stays for each split still to come, and one for train.
-            taken = min(max(1, round(sizes[name] * shares[other])), len(keys) - left)
-            out |= dict.fromkeys(keys[:taken], other)
-            keys = keys[taken:]
-        out |= dict.fromkeys(keys, "train")
-        if sizes[name] <= len(others):
-            alone.append(f"{name} ({sizes[name]})")
-    common = {key: classes[key] for key in sorted(classes) if classes[key] not in rare}
-    rest = _cut(common, sum(shares[name] for name in others), seed, stratify)
-    out |= {key: "train" for key in common if key not in rest}
-    if len(others) == 2:
-        held = _cut(rest, shares[others[1]] / (shares[others[0]] + shares[others[1]]), seed, stratify)
-        out |= {key: others[1] if key in held else others[0] for key in rest}
-    else:
-        out |= dict.fromkeys(rest, others[0])
-    if not alone:
-        return out, []
-    what = "one class has" if len(alone) == 1 else f"{len(alone)} classes have"
-    return out, [f"{what} too few distinct rows to be split, all in train and not measured: {listed(alone)}"]
+    made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in SPLITS}
+    findings = [*table.dropped, *found]
+    return _checked(
+        Splits(made, (), _report(data, seed, len(rows), findings, guarded), guarded.leaks), table.declared, data
+    )
 
 
 def write(splits: Splits, run: RunFolder) -> None:
-    """split.json (sizes, fingerprints, findings) and split.parquet (row id → split)."""
+    """split.json (sizes, fingerprints, findings), split.parquet (row id → split, leak) and, if any, leaks.csv."""
     write_json(run.split, vars(splits.report))
+    if splits.report.method.get("streaming"):
+        return  # a list of all rows is what a stream has not: their places follow from their content
     ids = {name: part["id"][:] for name, part in splits.parts.items()}
-    table = pa.table(
-        {"id": [i for part in ids.values() for i in part], "split": [n for n, part in ids.items() for _ in part]}
-    )
-    write_whole(run.root / "split.parquet", lambda target: pq.write_table(table, target))
+    kinds = {leak.id: leak.kind for leak in splits.leaks} if splits.report.leaks["policy"] == "warn" else {}
+    columns = {
+        "id": [i for part in ids.values() for i in part],
+        "split": [n for n, part in ids.items() for _ in part],
+        "leak": pa.array([kinds.get(i) for part in ids.values() for i in part], pa.string()),
+    }
+    write_whole(run.root / "split.parquet", lambda target: pq.write_table(pa.table(columns), target))
+    if splits.leaks:
+        write_csv(run.root / "leaks.csv", [dataclasses.asdict(leak) for leak in splits.leaks])
 
 
 def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
@@ -120,51 +108,64 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
     return rows
 
 
-def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> Keys:
-    """The keys of a random part of about `share`, by `datasets.train_test_split`."""
-    size = round(len(classes) * share)
-    if not classes or size in (0, len(classes)):
-        return {} if not size else dict(classes)
-    names = sorted(set(classes.values()))
-    features = datasets.Features({"key": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
-    rows = datasets.Dataset.from_dict({"key": list(classes), "label": list(classes.values())}, features=features)
-    column = "label" if stratify and len(names) > 1 else None
-    held = rows.train_test_split(test_size=size, stratify_by_column=column, seed=seed)["test"]
-    return {key: classes[key] for key in held["key"][:]}
+def copies(run: RunFolder) -> set[str]:
+    """Ids of the held-back rows that have a copy in an earlier split of this run."""
+    if not (run.root / "split.parquet").is_file():
+        return set()
+    saved = pq.read_table(run.root / "split.parquet")
+    if "leak" not in saved.column_names:
+        return set()
+    return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
 
 
-def _giving_way(places: list[str], keys: list[str]) -> tuple[list[str], list[str]]:
-    """(split of each row, "" where it is left out; findings): train gives way where an input is held back, too."""
-    if "train" not in places:
-        raise InputError(f"data.split.by is predefined: expected a train split, got {listed(sorted(set(places)))}")
-    findings = []
-    owner: Keys = {}
-    for name in ("train", "validation", "test"):  # the later wins: the official test split stays whole
-        owner |= {key: name for key, place in zip(keys, places, strict=True) if place == name}
-    out = [place if place == owner[key] else "" for key, place in zip(keys, places, strict=True)]
-    for name in ("train", "validation"):
-        gone = sum(1 for place, kept in zip(places, out, strict=True) if place == name and not kept)
-        if gone:
-            rows = f"{gone:,} row{'s' * (gone != 1)} of {name}"
-            findings.append(f"{rows} left out: the same input is in a split held back from training")
-    return out, findings
+def _guarded(rows: datasets.Dataset, places: list[str], data: Data, near: Search | None) -> Guarded:
+    ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
+    groups = rows["group"][:] if "group" in rows.column_names else None
+    search = (lambda part: near(rows, part)) if near else None
+    return guard(places, ids, keys, labels, groups, search, data.on_leak, lambda i: _excerpt(rows[i]), shown(data))
 
 
-def _cut_from_train(
-    keys: list[str], labels: list[str], places: list[str], missing: list[str], spec: Split, seed: int
+def _dealt(
+    rows: datasets.Dataset, places: list[str], missing: list[str], data: Data, seed: int
 ) -> tuple[list[str], list[str]]:
     """(split of each row, findings): the missing splits, one or both, dealt from the rows of train."""
+    spec, columns = data.split, rows.column_names
+    if spec.by == "random" and "group" in columns and data.on_leak != "warn":
+        raise InputError(
+            "data.columns.group is given, but data.split.by is random: groups would straddle. Type "
+            "data.split.by=group to keep each in one split, or data.on_leak=warn to see how many do"
+        )
     spare = [i for i, place in enumerate(places) if place == "train"]
+    mine = rows.select(spare)
     shares = {name: getattr(spec, name) for name in ("train", *missing)}
     total = sum(shares.values())
-    classes = _classes([keys[i] for i in spare], [labels[i] for i in spare])
-    dealt, found = deal(classes, {name: share / total for name, share in shares.items()}, seed, spec.stratify)
+    shares = {name: share / total for name, share in shares.items()}
+    keys, labels = mine["key"][:], mine["label"][:]
+    groups = mine["group"][:] if "group" in columns else None
+    found: list[str] = []
+    if spec.by == "time":
+        times = np.asarray(mine["time"][:])
+        dealt, found = by_time(times, shares, moments.gap(spec.gap, mine["unit"][0] == "seconds"))
+    elif spec.by == "hash":
+        dealt = by_hash(groups or keys, shares, spec.salt)
+    elif groups and spec.by != "random":
+        dealt, found = by_group(groups, labels, shares, seed, spec.stratify)
+    else:
+        by_key, found = at_random(_classes(keys, labels), shares, seed, spec.stratify)
+        dealt = [by_key[key] for key in keys]
     out = list(places)
-    for i in spare:
-        out[i] = dealt[keys[i]]
-    if spec.by == "random":
+    for i, place in zip(spare, dealt, strict=True):
+        out[i] = place
+    if spec.by != "predefined":
         return out, found
-    return out, [f"there is no {name} split: cut from train ({shares[name] / total:.0%})" for name in missing] + found
+    return out, [f"there is no {name} split: cut from train ({shares[name]:.0%})" for name in missing] + found
+
+
+def _excerpt(row: dict[str, Any]) -> str:
+    """What a person needs to find a row again: its text, or the path of its picture."""
+    if "text" in row:
+        return " | ".join(part for part in (row["text"], row.get("text_pair")) if part)[:EXCERPT]
+    return str((row.get("image") or {}).get("path") or "")
 
 
 def _classes(keys: list[str], labels: list[str]) -> Keys:
@@ -190,43 +191,51 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
     return findings
 
 
-def _checked(
-    made: dict[str, datasets.Dataset], declared: tuple[str, ...], data: Data, seed: int, read: int, findings: list[str]
-) -> Splits:
-    for name, part in made.items():
-        if not len(part):
-            raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty")
-    labels = class_names(made["train"]["label"][:], declared)
-    if len(labels) < 2:
-        raise InputError(f"{shown(data)}: the train split has one class only, {labels[0]!r}; expected at least two")
-    for name in ("validation", "test"):
-        unknown = sorted(set(made[name]["label"][:]) - set(labels))
-        if unknown:
-            raise InputError(
-                f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
-                f"{name} has {listed(sorted(set(made[name]['label'][:])))}"
-            )
+def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guarded) -> SplitReport:
+    method = {**dataclasses.asdict(data.split), "seed": seed, "rows_read": read, "limit": data.limit}
+    return SplitReport(method, {}, {}, findings, guarded.facts(data.on_leak))
+
+
+def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
+    """The same splits with class names, counts and fingerprints; InputError where nothing can be learnt or measured."""
+    made = splits.parts
+    labels, report = settled({n: Counter(part["label"][:]) for n, part in made.items()}, splits.report, declared, data)
     inputs = len(set(made["test"]["key"][:]))
     if inputs < 0.95 * len(made["test"]):
-        findings.append(
+        report.findings.append(
             f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
         )
-    counts = {}
-    for name, part in made.items():
-        count = Counter(part["label"][:])
-        counts[name] = {label: count[label] for label in labels}
-        absent = [label for label in labels if not count[label]]
-        if absent:
-            findings.append(f"no row of {listed(map(repr, absent))} in {name}")
-    method = {
-        "by": data.split.by,
-        "train": data.split.train,
-        "validation": data.split.validation,
-        "test": data.split.test,
-        "stratify": data.split.stratify,
-        "seed": seed,
-        "rows_read": read,
-        "limit": data.limit,
-    }
     prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
-    return Splits(made, labels, SplitReport(method, counts, prints, findings))
+    return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks)
+
+
+def settled(
+    counts: dict[str, Counter[str]], report: SplitReport, declared: tuple[str, ...], data: Data
+) -> tuple[tuple[str, ...], SplitReport]:
+    """(class names, the report with counts per class); InputError where nothing can be learnt or measured.
+
+    counts: split → class → rows, every split there.
+    """
+    left = report.leaks["left_out"]
+    why = f" ({counted(sum(left.values()), 'row')} left out as copies, see data.on_leak)" if any(left.values()) else ""
+    for name, count in counts.items():
+        if not count.total():
+            read = report.method["rows_read"]
+            raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty{why}")
+    labels = class_names(list(counts["train"]), declared)
+    if len(labels) < 2:
+        raise InputError(
+            f"{shown(data)}: the train split has one class only, {labels[0]!r}; expected at least two{why}"
+        )
+    findings = list(report.findings)
+    for name in ("validation", "test"):
+        if unknown := sorted(set(counts[name]) - set(labels)):
+            raise InputError(
+                f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
+                f"{name} has {listed(sorted(counts[name]))}{why}. "
+                f"To leave these rows out: data.labels: {{{unknown[0]!r}: null}}"
+            )
+        if absent := [label for label in labels if not counts[name][label]]:
+            findings.append(f"no row of {listed(map(repr, absent))} in {name}")
+    full = {name: {label: count[label] for label in labels} for name, count in counts.items()}
+    return labels, dataclasses.replace(report, counts=full, findings=findings)

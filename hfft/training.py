@@ -129,21 +129,24 @@ def fit(
     args: TrainingArguments,
     backbone: Backbone,
     modality: ModuleType,
-    train: datasets.Dataset,
+    train: datasets.Dataset | torch.utils.data.IterableDataset[Any],
     validation: datasets.Dataset,
     run: RunFolder,
     resume: Path | None = None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
-    train, validation: rows with inputs and `labels` (class ids of the model). Raises InputError when the loss diverges.
+    train, validation: rows with inputs and `labels` (class ids of the model); train may be an iterable of known length
+    that gives what the model takes. Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
     args.greater_is_better = args.metric_for_best_model != "loss"
     line = ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
-    prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+    prepared = train
+    if isinstance(train, datasets.Dataset):
+        prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
     trainer = Trainer(
         model=model,
         args=args,
@@ -269,10 +272,11 @@ class Seal(TrainerCallback):
 
 
 class Epochs(TrainerCallback):
-    """Tells rows that are changed at random which epoch it is, also after a resume."""
+    """Tells rows that are changed at random which epoch it is, also after a resume. An iterable is told by Trainer."""
 
-    def __init__(self, rows: datasets.Dataset) -> None:
-        self.change: Any = (rows.format["format_kwargs"] or {}).get("transform")
+    def __init__(self, rows: Any) -> None:
+        kwargs = rows.format["format_kwargs"] if isinstance(rows, datasets.Dataset) else None
+        self.change: Any = (kwargs or {}).get("transform")
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if hasattr(self.change, "epoch"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 import transformers
 
@@ -21,8 +22,8 @@ from hfft import (
     baselines,
     claiming,
     environment,
+    gathering,
     gating,
-    loading,
     predicting,
     recipe,
     reporting,
@@ -31,7 +32,7 @@ from hfft import (
     splitting,
     training,
 )
-from hfft.errors import InputError, listed
+from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
 from hfft.references import sha256
@@ -42,8 +43,8 @@ Say = Callable[[str], None]
 def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
     """Read a recipe and its data as training would, and report what is there. Opens no model, writes nothing."""
     wanted = recipe.load(name, overrides)
-    splits = _splits(wanted, say)
-    return {"recipe": name, "task": wanted.task, **dataclasses.asdict(splits.report)}
+    found = _read(wanted, say)
+    return {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
 
 
 def run(
@@ -61,20 +62,21 @@ def run(
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
-    splits = _splits(wanted, say)
-    if resume and read_json(folder.split)["fingerprints"] != splits.report.fingerprints:
+    found = _read(wanted, say)
+    if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
-    modality = rooms.find("modalities", wanted.task)
+    modality = found.modality
     transformers.set_seed(wanted.seed)
-    backbone = backbones.load(wanted.model, modality, splits.labels)
+    backbone = backbones.load(wanted.model, modality, found.splits.labels)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
-    train, validation = (_with_ids(splits.parts[part], backbone) for part in ("train", "validation"))
-    _begin(folder, wanted, splits, args)
+    train = gathering.training_rows(found, wanted, backbone)
+    validation = gathering.with_ids(found.splits.parts["validation"], backbone)
+    _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
     plain = training.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
-    predictions = predicting.predict(saved, modality, splits.parts["validation"], wanted.model, plain)
+    predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
     scores = scoring.score(predictions, wanted.metrics)
@@ -95,10 +97,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     wanted = recipe.load(str(folder.root))
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
-    _quiet()
     modality = rooms.find("modalities", wanted.task)
-    table = loading.read(wanted.data, modality)
-    rows = splitting.reopen(table, folder, "test")
+    rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
     predictions = predicting.predict(backbone, modality, rows, wanted.model, args)
@@ -109,13 +109,15 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     predictions.write(folder.predictions("test"))
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
-    beside = _baselines(folder, wanted, splitting.reopen(table, folder, "train"), rows, predictions)
-    notes, verdicts = scoring.notes(predictions), gating.judge(wanted.gates, scores)
+    clean = _without_copies(folder, wanted, predictions)
+    beside = _baselines(folder, wanted, train, rows, predictions)
+    notes, verdicts = scoring.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
     gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
     write_json(folder.root / "notes.json", notes)
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
+    facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending
 
@@ -127,7 +129,7 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     modality = rooms.find("modalities", wanted.task)
     if not inputs:
         return []
-    _quiet()
+    gathering.quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
     scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
@@ -142,19 +144,13 @@ def report(name: str) -> Path:
     return folder.report
 
 
-def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
-    """Read and split, and say what was found; metric and gate names are checked as soon as the classes are known."""
-    _quiet()
-    modality = rooms.find("modalities", wanted.task)
-    splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
-    sizes = ", ".join(f"{name} {splits.report.size(name):,}" for name in splits.parts)
-    say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(splits.labels)} classes: {listed(splits.labels)}")
-    for finding in splits.report.findings:
-        say(f"  note: {finding}")
-    known = scoring.keys(wanted.metrics, splits.labels)
+def _read(wanted: Recipe, say: Say) -> gathering.Inputs:
+    """Data in splits; metric and gate names are checked as soon as the classes are known."""
+    found = gathering.read(wanted, say)
+    known = scoring.keys(wanted.metrics, found.splits.labels)
     gating.check(wanted.gates, known)
     training.best_metric(wanted, known)
-    return splits
+    return found
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
@@ -167,19 +163,12 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         splitting.write(splits, folder)
 
 
-def _with_ids(rows: datasets.Dataset, backbone: backbones.Backbone) -> datasets.Dataset:
-    """Inputs and `labels`: class ids in the order of the model's outputs."""
-    ids = predicting.label_ids(rows["label"][:], backbones.class_order(backbone.model))
-    spare = [column for column in ("label", "id", "key", "split") if column in rows.column_names]
-    return rows.remove_columns(spare).add_column("labels", ids.tolist())
-
-
 def _baselines(
     folder: RunFolder, wanted: Recipe, train: datasets.Dataset, rows: datasets.Dataset, predictions: Predictions
 ) -> dict[str, dict[str, Any]]:
     """Majority class and, for texts, TF-IDF + linear: trained on the same rows, scored on the same rows."""
     fixed = (predictions.labels, predictions.ids, predictions.names)
-    made = {"majority": baselines.majority(train["label"][:], *fixed)}
+    made = {"majority": baselines.majority(read_json(folder.split)["counts"]["train"], *fixed)}
     if "text" in rows.column_names:
         texts, tests = baselines.joined(train), baselines.joined(rows)
         made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
@@ -188,6 +177,25 @@ def _baselines(
         found.write(folder.predictions(f"test_{name}"))
         scores[name] = _facts(scoring.score(found, wanted.metrics))
     write_json(folder.baselines, scores)
+    return scores
+
+
+def _thinned(folder: RunFolder, train: datasets.Dataset) -> list[str]:
+    """A sentence where the baselines saw fewer training rows than the model."""
+    whole = sum(read_json(folder.split)["counts"]["train"].values())
+    if len(train) == whole:
+        return []
+    return [f"The TF-IDF baseline was fitted on the first {len(train):,} of {whole:,} training rows of the stream."]
+
+
+def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+    """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
+    copies = splitting.copies(folder)
+    clean = predictions.where(np.array([row not in copies for row in predictions.ids]))
+    if clean.n in (0, predictions.n):
+        return {}
+    scores = scoring.score(clean, wanted.metrics)
+    folder.write_scores("test_without_copies", scores)
     return scores
 
 
@@ -262,12 +270,6 @@ def _hardware_sentence(args: Any) -> str:
 def _only_first(say: Say, args: Any) -> Say:
     """Processes other than the first say nothing."""
     return say if args.process_index == 0 else lambda _: None
-
-
-def _quiet() -> None:
-    """`datasets` draws a bar per step and logs what it also raises; hfft says the same once."""
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
 
 
 def _now() -> str:

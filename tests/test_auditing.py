@@ -133,3 +133,11 @@ def test_without_cleanlab_it_says_what_to_type(run, capsys, monkeypatch):
     assert hfft("labels", str(run.root)) == 2
     assert "pip install 'hfft[labels]'" in capsys.readouterr().err
     assert not (run.root / "suspicious_labels.csv").exists()
+
+
+def test_a_streamed_run_is_told_what_works(run, capsys):
+    text = (run.root / "recipe.yaml").read_text()
+    assert "streaming: false" in text
+    (run.root / "recipe.yaml").write_text(text.replace("streaming: false", "streaming: true"))
+    assert hfft("labels", str(run.root), "--train") == 2
+    assert "leave --train out" in capsys.readouterr().err

@@ -108,4 +108,4 @@ def test_texts_are_refused():
     texts = rooms.find("modalities", "text_classification")
     wanted = recipe.build({**BERT, "augment": {"flip": True}})
     with pytest.raises(InputError, match=r"augment: .*pictures"):
-        texts.prepare(None, None, wanted.model, wanted.augment)
+        texts.encoder(None, wanted.model, wanted.augment)

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import transformers
 import yaml
 from PIL import Image
 
-from hfft import references
+from hfft import backbones, references
 from tests.command import hfft
 
 ROWS = [(f"{word} number {i}", word) for i in range(20) for word in ("good", "bad")]
@@ -197,3 +198,12 @@ def test_a_head_with_other_classes_is_replaced_with_a_notice(here, capsys):
     (here / "same.yaml").write_text(yaml.safe_dump(tree))
     assert hfft("run", "same.yaml") == 0
     assert "the head is the checkpoint's own" in capsys.readouterr().out
+    write(here / "loud.csv", [(text, label.upper()) for text, label in ROWS])
+    assert hfft("run", "same.yaml", "data.path=loud.csv", "--output-dir", "runs/loud") == 0
+    assert "it knows exactly these classes; it spells them bad, good" in capsys.readouterr().out
+    assert backbones.class_order(
+        transformers.AutoModelForSequenceClassification.from_pretrained("runs/loud/model")
+    ) == (
+        "BAD",
+        "GOOD",
+    )

@@ -153,6 +153,19 @@ def test_out_of_fold_never_sees_a_row_of_the_same_key():
     assert (alone.argmax(axis=1) != labels).mean() > 0.6 and (scores.argmax(axis=1) != labels).mean() == 0.5
 
 
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz")), min_size=1, max_size=12))
+def test_rows_that_share_a_key_or_a_group_stay_together(rows):
+    keys, groups = zip(*rows, strict=True)
+    units = doubting.together(keys, groups)
+    reached = [{i} for i in range(len(rows))]
+    for _ in rows:  # the transitive closure, the slow way
+        for found in reached:
+            found |= {j for j in range(len(rows)) for i in set(found) if keys[i] == keys[j] or groups[i] == groups[j]}
+    assert all((units[i] == units[j]) == (j in reached[i]) for i in range(len(rows)) for j in range(len(rows)))
+    alone = doubting.together(keys, None)
+    assert all((alone[i] == alone[j]) == (keys[i] == keys[j]) for i in range(len(rows)) for j in range(len(rows)))
+
+
 def test_out_of_fold_finds_errors_and_repeats_itself():
     random = np.random.default_rng(1)
     true = random.integers(0, 3, 600)

@@ -155,7 +155,7 @@ def test_what_is_no_table_is_refused(tiny_csv):
     path = tiny_csv(*TEXTS)
     for options in ({"streaming": True}, {"streaming": True, "split": "train"}):
         told = refused(texts, path, options=options)
-        assert told == "data.options.streaming: streaming is not part of this version; leave it out"
+        assert told == "data.options.streaming: write data.streaming: true instead"
     told = refused(texts, path, options={"split": ["train", "train"]})
     assert told == "data.options.split: expected one text, such as train or train+test, got several"
     assert pairs(texts(path, options={"split": "train[:2]"})) == TEXTS[:2]
@@ -220,7 +220,9 @@ def test_wrong_columns_name_the_nearest(tiny_csv):
     )
     assert refused(texts, path) == sentence
     wrong = refused(texts, path, columns={"txt": "txet"})
-    assert wrong == "data.columns: no role 'txt' (did you mean 'text'?); this task has text, text_pair, label"
+    assert (
+        wrong == "data.columns: no role 'txt' (did you mean 'text'?); this task has text, text_pair, label, group, time"
+    )
     twice = refused(texts, path, columns={"text": "label"})
     assert twice == "data.columns: column 'label' is given to text, label"
     assert "no column 'second' for text_pair" in refused(texts, path, columns={"text": "txet", "text_pair": "second"})
@@ -577,3 +579,36 @@ def test_pixels_without_rows_or_label(tiny_csv):
     )
     path = tiny_csv((1, 2, 3, 4, "a"), header=HEADER)
     assert "no column 'label' for label; it has p0" in refused(images, path, pixels=[2, 2])
+
+
+# --- columns that say how rows are dealt, and names that the recipe gives
+
+
+def test_group_and_time_are_read_when_asked_for(write_text):
+    lines = [f"{word} {i},{word},{i // 2:02d},2024-01-{i + 1:02d}" for i in range(8) for word in ("a", "b")]
+    path = write_text("g.csv", "text,label,group,when\n" + "\n".join(lines))
+    plain = texts(path).rows
+    assert not {"group", "time"} & set(plain.column_names), "nothing is picked up unasked"
+    rows = texts(path, columns={"time": "when"}, split=Split(by="group")).rows
+    assert rows["group"][:][:3] == ["00", "00", "00"] and set(rows["unit"][:]) == {"seconds"}
+    assert rows["time"][2] - rows["time"][0] == 86_400
+    wrong = refused(texts, path, split=Split(by="time"))
+    assert "no column 'time' for time" in wrong and "type data.columns.time=NAME" in wrong
+
+
+def test_a_row_without_group_or_time_is_a_bad_row(write_text):
+    lines = [f"{word} {i},{word},g{i},{i}" for i in range(4) for word in ("a", "b")]
+    path = write_text("g.csv", "text,label,group,time\n" + "\n".join(lines) + "\nx,a,,3\ny,b,g1,later\n")
+    assert "row 9: the group is missing" in refused(texts, path, split=Split(by="group"))
+    assert "row 1: the time is missing or no date or number" in refused(texts, path, split=Split(by="time"))
+    kept = texts(path, split=Split(by="group"), on_bad_rows="drop").rows
+    assert len(kept) == 9
+
+
+def test_labels_are_renamed_merged_and_left_out(tiny_csv):
+    path = tiny_csv(*[(f"row {i}", name) for i in range(4) for name in ("Spam", "spam", "ham", "?")])
+    assert "'Spam' (4 rows) and 'spam' (4 rows)" in refused(texts, path)
+    made = texts(path, labels={"Spam": "spam", "?": None})
+    assert sorted(set(made.rows["label"][:])) == ["ham", "spam"] and len(made.rows) == 12
+    assert made.dropped == ("4 rows left out: data.labels gives their class no name",)
+    assert "has no class 'Spm' (did you mean 'Spam'?)" in refused(texts, path, labels={"Spm": "spam"})

@@ -105,7 +105,10 @@ def test_wrong_values(changes, expected):
         ({"columns": {"label": 7.84}}, "data.columns.label: input should be a valid string, got 7.84"),
         ({"split": {"train": 0.9}}, "data.split: train + validation + test must be 1, not 1.2"),
         ({"split": {"train": 1, "validation": 0, "test": 0}}, "data.split.train: input should be less than 1, got 1"),
-        ({"split": {"by": "hash"}}, "data.split.by: input should be 'random' or 'predefined', got 'hash'"),
+        (
+            {"split": {"by": "chance"}},
+            "data.split.by: input should be 'random', 'predefined', 'group', 'time' or 'hash', got 'chance'",
+        ),
     ],
 )
 def test_wrong_data(changes, expected):

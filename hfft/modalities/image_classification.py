@@ -87,13 +87,17 @@ class Decoding:
         return out
 
 
+def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Decoding:
+    """What turns a batch of inputs into what the model takes."""
+    return Decoding(processor, augment if augment != Augment() else None, seed)
+
+
 def prepare(
     rows: datasets.Dataset, processor: Any, model: Model, augment: Augment | None = None, seed: int = 0
 ) -> datasets.Dataset:
     """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
     kept = [name for name in ("image", "labels") if name in rows.column_names]
-    wanted = augment if augment != Augment() else None
-    return rows.select_columns(kept).with_transform(Decoding(processor, wanted, seed))
+    return rows.select_columns(kept).with_transform(encoder(processor, model, augment, seed))
 
 
 def lengths(prepared: datasets.Dataset) -> None:

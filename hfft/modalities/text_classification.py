@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +52,35 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return out
 
 
+@dataclass
+class Tokenising:
+    """A batch of texts as token ids, cut to `longest`, not padded. A class, because spawned workers get it pickled."""
+
+    processor: Any
+    longest: int
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
+        # An empty cell of a CSV file arrives as None, which tokenizers refuse.
+        pairs = [[part or "" for part in batch["text_pair"]]] if "text_pair" in batch else []
+        return dict(self.processor(batch["text"], *pairs, truncation=True, max_length=self.longest))
+
+
+def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Tokenising:
+    """What turns a batch of inputs into what the model takes."""
+    if augment not in (None, Augment()):
+        raise InputError("augment: flip and crop are for pictures; leave the section out for texts")
+    longest = model.max_length or min(processor.model_max_length, 512)
+    # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
+    processor("", truncation=True, max_length=longest)
+    return Tokenising(processor, longest)
+
+
 def prepare(
     rows: datasets.Dataset, processor: Any, model: Model, augment: Augment | None = None, seed: int = 0
 ) -> datasets.Dataset:
     """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only."""
-    if augment not in (None, Augment()):
-        raise InputError("augment: flip and crop are for pictures; leave the section out for texts")
-    longest = model.max_length or min(processor.model_max_length, 512)
-
-    def tokenise(batch: dict[str, list[Any]]) -> dict[str, Any]:
-        # An empty cell of a CSV file arrives as None, which tokenizers refuse.
-        pairs = [[part or "" for part in batch["text_pair"]]] if "text_pair" in batch else []
-        return dict(processor(batch["text"], *pairs, truncation=True, max_length=longest))
-
     kept = [name for name in rows.column_names if name != "labels"]
-    # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
-    processor("", truncation=True, max_length=longest)
-    return rows.map(tokenise, batched=True, remove_columns=kept, desc=None)
+    return rows.map(encoder(processor, model, augment, seed), batched=True, remove_columns=kept, desc=None)
 
 
 def lengths(prepared: datasets.Dataset) -> list[int]:

@@ -1,0 +1,91 @@
+"""Rows for the verbs: read, dealt and guarded, from memory or from a stream.
+
+In: a recipe, or the folder of a run. Out: splits before training, training rows once there is a model, test rows when
+`hfft eval` opens them. Like verbs.py, this is a place where stages meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import datasets
+
+from hfft import loading, predicting, rooms, splitting, streaming
+from hfft.backbones import Backbone, class_order
+from hfft.errors import listed
+from hfft.recipe import Recipe
+from hfft.records import RunFolder, SplitReport, read_json
+
+SAMPLE = 20_000  # training rows of a stream that the baselines see
+SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """splits: what was dealt; of a stream, train is not among its parts. survey: of a stream, else None."""
+
+    splits: splitting.Splits
+    modality: ModuleType
+    survey: streaming.Survey | None = None
+
+    @property
+    def report(self) -> SplitReport:
+        return self.splits.report
+
+
+def read(wanted: Recipe, say: Callable[[str], None]) -> Inputs:
+    """Read the data, deal it into splits, and say what was found."""
+    quiet()
+    modality = rooms.find("modalities", wanted.task)
+    if wanted.data.streaming:
+        survey = streaming.survey(wanted.data, modality, wanted.seed)
+        found = Inputs(survey.splits, modality, survey)
+    else:
+        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
+        found = Inputs(splits, modality)
+    labels = found.splits.labels
+    sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
+    say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
+    for finding in found.report.findings:
+        say(f"  note: {finding}")
+    return found
+
+
+def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
+    """Training rows with `labels` as the model counts them: a `Dataset` of inputs, or a stream of what it takes."""
+    if found.survey is None:
+        return with_ids(found.splits.parts["train"], backbone)
+    encoder = found.modality.encoder(backbone.processor, wanted.model, wanted.augment, wanted.seed)
+    names = class_order(backbone.model)
+    return streaming.train_rows(wanted.data, found.modality, found.survey, encoder, names, wanted.seed)
+
+
+def with_ids(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
+    """Inputs and `labels`: class ids in the order of the model's outputs."""
+    ids = predicting.label_ids(rows["label"][:], class_order(backbone.model))
+    spare = [column for column in SPARE if column in rows.column_names]
+    return rows.remove_columns(spare).add_column("labels", ids.tolist())
+
+
+def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """(test rows, training rows for baselines) of a run; InputError when the data has changed since.
+
+    Of a stream, the second holds the first 20,000 training rows at most.
+    """
+    quiet()
+    modality = rooms.find("modalities", wanted.task)
+    if wanted.data.streaming:
+        prints = read_json(folder.split)["fingerprints"]
+        survey = streaming.reopened(wanted.data, modality, wanted.seed, "test", prints["test"])
+        return survey.splits.parts["test"], streaming.sample(wanted.data, modality, survey, SAMPLE)
+    table = loading.read(wanted.data, modality)
+    return splitting.reopen(table, folder, "test"), splitting.reopen(table, folder, "train")
+
+
+def quiet() -> None:
+    """`datasets` draws a bar per step and logs what it also raises; hfft says the same once."""
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)

@@ -1,0 +1,207 @@
+"""The leak guard: rows of one split that are copies of rows in another, found before training.
+
+In: ids, keys, classes and splits of rows, and a search for look-alikes. Out: the same splits with copies of held-back
+rows taken out of train (or refused, or only reported), and what was found. It must not know about models.
+
+Three kinds, from sure to likely: "exact" (the same input), "normalised" (the same after folding of case, white space
+and Unicode form), "near" (look-alikes above a similarity). A held-back row counts once per split it is met in.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hfft.errors import InputError, counted
+from hfft.records import SPLITS, content_of
+
+KINDS = ("exact", "normalised", "near")
+Near = Callable[[np.ndarray], Any]  # part of each row (n,) → neighbours.Matches
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A held-back row and the row of an earlier split that it is a copy of. text, other_text: what a person is shown.
+
+    conflicting: the copy carries another label; where several equal ones do, any of them.
+    """
+
+    id: str
+    split: str
+    label: str
+    text: str
+    other_id: str
+    other_split: str
+    other_label: str
+    other_text: str
+    kind: str
+    similarity: float
+    conflicting: bool
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """places: split of each row, "" where it was taken out. leaks: one per held-back row and earlier split.
+
+    straddling: (split, earlier split) → groups in both. left_out: split → rows taken out. note: on the search.
+    """
+
+    places: list[str]
+    leaks: list[Leak] = field(default_factory=list)
+    straddling: dict[tuple[str, str], int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+
+    def findings(self, policy: str) -> list[str]:
+        """What a person is told, as sentences."""
+        ending = "" if policy == "drop" else "; kept, because data.on_leak is warn"
+        said = [sentence + ending for sentence in self.sentences()]
+        gone = [f"{counted(n, 'row')} of {name}" for name, n in self.left_out.items() if n]
+        return said + ([f"left out for that: {' and '.join(gone)}"] if gone else [])
+
+    def sentences(self) -> Iterator[str]:
+        """One for each pair of splits that share rows or groups."""
+        for split, other in PAIRS:
+            met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
+            if met:
+                kinds = ", ".join(f"{n:,} {kind}" for kind in KINDS if (n := sum(leak.kind == kind for leak in met)))
+                torn = sum(leak.conflicting for leak in met)
+                label = f", {torn:,} of them with another label" if torn else ""
+                have = "has a copy" if len(met) == 1 else "have copies"
+                yield f"{counted(len(met), 'row')} of {split} {have} in {other} ({kinds}){label}"
+            if groups := self.straddling.get((split, other)):
+                have = "has" if groups == 1 else "have"
+                yield f"{counted(groups, 'group')} of {split} {have} rows in {other}, too"
+
+    def facts(self, policy: str) -> dict[str, Any]:
+        """The same as plain data, for split.json."""
+        overlaps = []
+        for split, other in PAIRS:
+            met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
+            count: dict[str, Any] = {kind: sum(leak.kind == kind for leak in met) for kind in KINDS}
+            count |= {"conflicting": sum(leak.conflicting for leak in met)}
+            groups = self.straddling.get((split, other), 0)
+            overlaps.append({"split": split, "with": other, "rows": len(met), **count, "groups": groups})
+        return {"policy": policy, "overlaps": overlaps, "left_out": self.left_out, "note": self.note}
+
+    def after(self, earlier: Guarded) -> Guarded:
+        """This search and an `earlier` one on the same rows, as one."""
+        left_out = {name: n + earlier.left_out.get(name, 0) for name, n in self.left_out.items()}
+        return Guarded(self.places, earlier.leaks + self.leaks, self.straddling, left_out, self.note)
+
+
+PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
+
+
+def guard(
+    places: list[str],
+    ids: Sequence[str],
+    keys: Sequence[str],
+    labels: Sequence[str],
+    groups: Sequence[str] | None,
+    near: Near | None,
+    policy: str,
+    text: Callable[[int], str],
+    shown: str,
+) -> Guarded:
+    """Find copies between splits and do as `policy` says: "drop", "fail" or "warn".
+
+    places: split of each row, "" for rows that are not used. near: search for look-alikes, None to leave it out.
+    text: index of a row → what a person is shown of it. shown: the data, for the error. Raises InputError when the
+    policy is "fail" and there is a leak.
+    """
+    part = np.array([SPLITS.index(place) if place else -1 for place in places])
+    partner, similarity = _equal(part, ids, keys)
+    note = ""
+    if near is not None:
+        matches = near(part)
+        found = (partner < 0) & (matches.index >= 0)
+        partner, note = np.where(found, matches.index, partner), matches.note
+        similarity = np.where(found, matches.similarity, similarity)
+    leaks = _leaks(part, partner, similarity, ids, keys, labels, text)
+    straddling, torn = _straddling(part, groups)
+    if policy == "fail" and (leaks or straddling):
+        raise InputError(_refusal(Guarded(places, leaks, straddling), shown))
+    if policy != "drop":
+        return Guarded(places, leaks, straddling, {}, note)
+    later = np.array([(partner[:, place + 1 :] >= 0).any(axis=1) for place in range(len(SPLITS))])
+    gone = torn | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
+    left_out = {name: int((gone & (part == place)).sum()) for place, name in enumerate(SPLITS[:-1])}
+    kept = ["" if out else place for place, out in zip(places, gone, strict=True)]
+    return Guarded(kept, leaks, straddling, left_out, note)
+
+
+def _equal(part: np.ndarray, ids: Sequence[str], keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(index, similarity), both (n, splits): a row of each other split with an equal key, the same content first."""
+    contents = [content_of(identity) for identity in ids]
+    owners: list[dict[str, int]] = [{} for _ in SPLITS]
+    order = sorted((i for i in range(len(ids)) if part[i] >= 0), key=lambda i: ids[i], reverse=True)
+    for row in order:  # the lowest id is written last, and stays
+        owners[part[row]][f"key {keys[row]}"] = row
+        owners[part[row]][contents[row]] = row
+    index = np.full((len(ids), len(SPLITS)), -1)
+    for row in order:
+        for other, owner in enumerate(owners):
+            if other != part[row]:
+                index[row, other] = owner.get(contents[row], owner.get(f"key {keys[row]}", -1))
+    return index, np.where(index >= 0, 1.0, 0.0)
+
+
+def _leaks(
+    part: np.ndarray,
+    partner: np.ndarray,
+    similarity: np.ndarray,
+    ids: Sequence[str],
+    keys: Sequence[str],
+    labels: Sequence[str],
+    text: Callable[[int], str],
+) -> list[Leak]:
+    """Held-back rows with a partner in an earlier split, in the order of splits and ids."""
+    carried: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for place, key, label in zip(part.tolist(), keys, labels, strict=True):
+        carried[place, key].add(label)
+    out = []
+    for late, early in PAIRS:
+        other = SPLITS.index(early)
+        rows = np.flatnonzero((part == SPLITS.index(late)) & (partner[:, other] >= 0)).tolist()
+        for row in sorted(rows, key=lambda i: ids[i]):
+            met = int(partner[row, other])
+            same = keys[row] == keys[met]
+            kind = "near" if not same else "exact" if content_of(ids[row]) == content_of(ids[met]) else "normalised"
+            theirs = carried[other, keys[row]] if same else {labels[met]}
+            mine = (ids[row], late, labels[row], text(row))
+            its = (ids[met], early, labels[met], text(met))
+            out.append(Leak(*mine, *its, kind, round(float(similarity[row, other]), 4), theirs != {labels[row]}))
+    return out
+
+
+def _straddling(part: np.ndarray, groups: Sequence[str] | None) -> tuple[dict[tuple[str, str], int], np.ndarray]:
+    """((split, earlier split) → groups in both, mask of rows whose group is in a later split, too)."""
+    gone = np.zeros(len(part), dtype=bool)
+    if groups is None:
+        return {}, gone
+    where: dict[str, set[int]] = defaultdict(set)
+    for place, group in zip(part.tolist(), groups, strict=True):
+        if place >= 0:
+            where[group].add(place)
+    counts = {
+        (late, early): n
+        for late, early in PAIRS
+        if (n := sum({SPLITS.index(late), SPLITS.index(early)} <= places for places in where.values()))
+    }
+    last = {group: max(places) for group, places in where.items()}
+    for row, (place, group) in enumerate(zip(part.tolist(), groups, strict=True)):
+        gone[row] = place >= 0 and last[group] > place
+    return counts, gone
+
+
+def _refusal(found: Guarded, shown: str) -> str:
+    what = "; ".join(found.sentences())
+    return (
+        f"{shown}: {what}. data.on_leak is fail: mend the data, or type data.on_leak=drop to leave the copies out of "
+        "train, or data.on_leak=warn to keep them and see the score with and without them"
+    )

@@ -1,0 +1,67 @@
+"""A column of times as numbers, and a gap in the same unit.
+
+In: what a table holds under `time`: dates, numbers or texts. Out: float seconds (or the numbers as they are). A date
+that could be read in two ways is refused rather than guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hfft.errors import InputError
+
+EXAMPLE = "data.split.time_format='%d/%m/%Y'"
+
+
+def seconds(values: Sequence[Any], form: str | None) -> tuple[np.ndarray, bool]:
+    """(float (n,), NaN where a value is missing or unreadable; whether they are dates, hence in seconds).
+
+    form: strptime format of texts; without one, texts are numbers or ISO 8601 dates, UTC unless they say otherwise.
+    """
+    import pandas
+
+    column = pandas.Series(list(values), dtype="object")
+    if form is None:
+        numbers = pandas.to_numeric(column, errors="coerce")
+        if numbers.notna().sum() == column.notna().sum() and not _dates(column):
+            return numbers.to_numpy(dtype=float), False
+    texts = column.map(lambda value: value.isoformat() if hasattr(value, "isoformat") else value)
+    try:
+        read = pandas.to_datetime(texts, format=form or "ISO8601", utc=True, errors="coerce")
+    except ValueError as error:
+        raise InputError(f"data.split.time_format: {' '.join(str(error).split())}; type {EXAMPLE}") from error
+    known = read.notna().to_numpy()
+    out = np.full(len(column), np.nan)
+    out[known] = (read[known] - pandas.Timestamp(0, tz="UTC")) / pandas.Timedelta(seconds=1)
+    return out, True
+
+
+def gap(text: str | float | None, dates: bool) -> float:
+    """The gap in the unit of the times: "7 days" or "12h" for dates, a number for numbers."""
+    import pandas
+
+    if text is None:
+        return 0.0
+    try:
+        value = float(text)
+        if dates:
+            raise InputError(
+                f"data.split.gap: the times are dates, so {text!r} needs a unit, such as '7 days' or '12h'"
+            )
+    except ValueError:
+        if not dates:
+            raise InputError(f"data.split.gap: the times are numbers: expected a number, got {text!r}") from None
+        try:
+            value = pandas.Timedelta(text).total_seconds()
+        except ValueError as error:
+            raise InputError(f"data.split.gap: {text!r} is no duration; type '7 days' or '12h'") from error
+    if not 0 <= value < float("inf"):
+        raise InputError(f"data.split.gap: expected 0 or more, got {text!r}")
+    return value
+
+
+def _dates(column: Any) -> bool:
+    return any(hasattr(value, "isoformat") for value in column)

@@ -1,0 +1,157 @@
+"""The schema of a recipe, declared once: key, type, default, bounds and a sentence for people.
+
+Frozen dataclasses; pydantic reads the annotations at the door (see recipe.py), the rest of hfft never meets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+STRICT = {"extra": "forbid"}
+
+
+def _as_text(value: Any) -> Any:
+    """Columns without a header are called 0, 1, 2 …, and YAML reads those as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are dealt into train, validation and test."""
+
+    __pydantic_config__ = STRICT
+    train: Annotated[Share, Field(description="share of rows for training")] = 0.70
+    validation: Annotated[Share, Field(description="share for choosing the checkpoint")] = 0.15
+    test: Annotated[Share, Field(description="share that only `hfft eval` opens")] = 0.15
+    by: Annotated[
+        Literal["random", "predefined", "group", "time", "hash"],
+        Field(description="random; predefined: the data's own; group, time: by that column; hash: by content alone"),
+    ] = "random"
+    stratify: Annotated[bool, Field(description="keep the class proportions in every split (random, group)")] = True
+    gap: Annotated[
+        Annotated[float, Field(strict=True)] | str | None,
+        Field(description="by time: leave out rows closer than this to the next split (7 days, 12h, or a number)"),
+    ] = None
+    time_format: Annotated[
+        str | None, Field(description="by time: how dates are written, such as %d/%m/%Y (default: ISO 8601)")
+    ] = None
+    salt: Annotated[str, Field(description="by hash: another text is another split")] = ""
+
+    def __post_init__(self) -> None:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + validation + test must be 1, not {total:.4g}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows come from and which columns matter."""
+
+    __pydantic_config__ = STRICT
+    path: Annotated[str, Field(description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
+    data_files: Annotated[
+        str | list[str] | dict[str, str | list[str]] | None,
+        Field(description="file, files, or one entry per split {train: …, validation: …, test: …}"),
+    ] = None
+    options: Annotated[
+        dict[str, Any], Field(description="further arguments of datasets.load_dataset (name, revision, sep, encoding)")
+    ] = field(default_factory=dict)
+    columns: Annotated[
+        dict[str, Annotated[str, BeforeValidator(_as_text)]],
+        Field(description="role → column of the data, such as {text: tweet, label: mood}"),
+    ] = field(default_factory=dict)
+    pixels: Annotated[
+        list[Annotated[int, Field(gt=0)]] | None,
+        Field(
+            min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"
+        ),
+    ] = None
+    limit: Annotated[
+        int | None, Field(strict=True, ge=10, description="use only this many rows, class proportions kept")
+    ] = None
+    streaming: Annotated[
+        bool, Field(description="read rows as they come, never all at once; goes with split.by hash or predefined")
+    ] = False
+    shuffle_buffer: Annotated[
+        int, Field(strict=True, ge=1, description="streaming: rows held in memory to shuffle among")
+    ] = 10_000
+    on_bad_rows: Annotated[
+        Literal["fail", "drop"], Field(description="what to do with empty texts, missing labels, broken images")
+    ] = "fail"
+    labels: Annotated[
+        dict[Annotated[str, BeforeValidator(_as_text)], Annotated[str, BeforeValidator(_as_text)] | None],
+        Field(description="class → its new name, or null to leave its rows out; equal new names merge classes"),
+    ] = field(default_factory=dict)
+    on_leak: Annotated[
+        Literal["drop", "fail", "warn"],
+        Field(description="copies of held-back rows: drop them from train, refuse the data, or only report"),
+    ] = "drop"
+    split: Split = field(default_factory=Split)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which pretrained model, and how inputs are made for it."""
+
+    __pydantic_config__ = STRICT
+    name: Annotated[str, Field(description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
+    revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
+    pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True
+    config: Annotated[
+        dict[str, Any], Field(description="overrides of the model's own config, such as hidden_dropout_prob")
+    ] = field(default_factory=dict)
+    max_length: Annotated[
+        int | None,
+        Field(
+            strict=True, ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)"
+        ),
+    ] = None
+    image_size: Annotated[
+        int | None,
+        Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes of training pictures; nothing of it touches rows that are held back."""
+
+    __pydantic_config__ = STRICT
+    flip: Annotated[bool, Field(description="mirror left and right, half of the time; not for digits or signs")] = False
+    crop: Annotated[
+        float | None, Field(gt=0, le=1, description="train on random crops of at least this share of the area")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One fine-tuning job, complete: what `hfft run` needs to know."""
+
+    __pydantic_config__ = STRICT
+    task: Annotated[str, Field(description="a name from hfft/modalities/")]
+    data: Data
+    model: Model
+    train: Annotated[dict[str, Any], Field(description="any transformers.TrainingArguments field")] = field(
+        default_factory=dict
+    )
+    augment: Augment = field(default_factory=Augment)
+    loss: Annotated[str, Field(description="a name from hfft/losses/")] = "cross_entropy"
+    metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
+        default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
+    )
+    gates: Annotated[
+        dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
+    ] = field(default_factory=dict)
+    seed: Annotated[
+        int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
+    ] = 42
+
+
+SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment}

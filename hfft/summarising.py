@@ -1,0 +1,172 @@
+"""The facts about a finished run, as plain data that the page, the model card and scripts share.
+
+In: the files of a run folder. Out: JSON-able facts. Nothing is computed from the model. No torch, no transformers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hfft import figures
+from hfft.recipe import read_yaml
+from hfft.records import SPLITS, Predictions, RunFolder, Score, read_json
+
+HEADLINES = ("f1_macro", "accuracy")
+TITLES = {"f1": "F1", "majority": "Most common class", "tfidf_linear": "TF-IDF + linear model"}
+AVERAGES = ("macro", "micro", "weighted")
+PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
+
+
+def summarise(run: RunFolder) -> dict[str, Any]:
+    """The facts that the page, the card and scripts share, as plain JSON-able data.
+
+    Speaks of the test split once it has been scored and of validation before. Scores are dicts
+    {value, low, high, n, method} in [0, 1]. Raises InputError when a file is there but not readable.
+    """
+    scores = run.read_scores()
+    split = "test" if "test" in scores else "validation"
+    shown = scores.get(split, {})
+    overall = {metric: score for metric, score in shown.items() if not PER_CLASS.fullmatch(metric)}
+    headline = next((metric for metric in HEADLINES if metric in overall), next(iter(overall), None))
+    baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
+    recipe = read_yaml(run.root / "recipe.yaml")
+    predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
+    return {
+        "name": run.root.resolve().name,
+        "path": _path(run),
+        "task": recipe["task"],
+        "split": split,
+        "tested": split == "test",
+        "recipe": recipe,
+        "headline": _headline(headline, overall, baselines),
+        "overall": _groups(overall, baselines, main=True),
+        "averages": _groups(overall, baselines, main=False),
+        "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
+        "classes": _classes(shown),
+        "confusion": figures.confusions(predictions) if predictions else None,
+        "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
+        "notes": _json(run.root / "notes.json", []),
+        "data": _data(_json(run.split, {})),
+        "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
+        "openings": _openings(run.openings(), headline),
+        "environment": _environment(_json(run.environment, {})),
+        "history": _json(run.root / "history.json", []),
+    }
+
+
+def title(name: str) -> str:
+    """A metric's or baseline's name for people.
+
+    >>> title("f1_macro"), title("precision"), title("tfidf_linear")
+    ('Macro F1', 'Precision', 'TF-IDF + linear model')
+    """
+    if found := PER_CLASS.fullmatch(name):
+        return f"{title(found[1])} of {found[2]}"
+    stem, _, last = name.rpartition("_")
+    if stem and last in AVERAGES:
+        return f"{last.capitalize()} {TITLES.get(stem, stem.replace('_', ' '))}"
+    return TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def _json(path: Path, default: Any) -> Any:
+    return read_json(path) if path.is_file() else default
+
+
+def _path(run: RunFolder) -> str:
+    """How commands name the run: as given, or its last two parts, so that no home directory is published."""
+    root = run.root
+    return (Path(*root.parts[-2:]) if root.is_absolute() else root).as_posix()
+
+
+def _headline(metric: str | None, overall: dict[str, Score], baselines: dict[str, Any]) -> dict[str, Any] | None:
+    """The score that leads, its strongest baseline, and whether their intervals are apart."""
+    if metric is None:
+        return None
+    score = dataclasses.asdict(overall[metric])
+    rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
+    rivals = [(name, rival) for name, rival in rivals if rival["value"] is not None]
+    facts = {"metric": metric, "title": title(metric), "score": score, "baseline": None, "verdict": None}
+    if rivals:
+        name, rival = max(rivals, key=lambda item: item[1]["value"])
+        facts["baseline"] = {"name": name, "title": title(name), "score": rival}
+        if None not in (score["low"], score["high"], rival["low"], rival["high"]):
+            below = "below" if score["high"] < rival["low"] else "overlapping"
+            facts["verdict"] = "above" if score["low"] > rival["high"] else below
+    return facts
+
+
+def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) -> list[dict[str, Any]]:
+    """One group per metric: the model's row first, then each baseline's. main: those a reader needs first."""
+    groups = []
+    for metric, score in overall.items():
+        if PER_CLASS.fullmatch(metric) or metric.endswith(("_micro", "_weighted")) == main:
+            continue
+        rows: list[dict[str, Any]] = [{"who": "This model", "model": True, "score": dataclasses.asdict(score)}]
+        rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
+        rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
+        method = _usual(row["score"] for row in rows)
+        groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows})
+    return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
+
+
+def _usual(scores: Iterable[Any]) -> str:
+    """The method that most of these scores share, told once; the others tell their own."""
+    methods = Counter(score["method"] for score in scores if score["value"] is not None)
+    return min(methods, key=lambda name: (-methods[name], name)) if methods else ""
+
+
+def _classes(shown: dict[str, Score]) -> dict[str, Any]:
+    """Per-class scores, weakest class first; a class without a value comes last."""
+    rows: dict[str, Any] = {}
+    for key, score in shown.items():
+        if found := PER_CLASS.fullmatch(key):
+            rows.setdefault(found[2], {})[found[1]] = dataclasses.asdict(score)
+    metrics = list(dict.fromkeys(metric for cells in rows.values() for metric in cells))
+    ranked = "f1" if "f1" in metrics else next(iter(metrics), None)
+    blank = dataclasses.asdict(Score(None, None, None, 0, "undefined: not scored"))
+    whole = [{"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()]
+    columns = [
+        {"metric": metric, "title": title(metric), "method": _usual(row["cells"][metric] for row in whole)}
+        for metric in metrics
+    ]
+    values = {row["name"]: row["cells"][ranked]["value"] for row in whole}
+    whole.sort(key=lambda row: (values[row["name"]] is None, values[row["name"]] or 0.0))
+    return {"columns": columns, "rows": whole, "ranked_by": ranked}
+
+
+def _data(split: dict[str, Any]) -> dict[str, Any] | None:
+    if not split:
+        return None
+    counts = {name: split["counts"][name] for name in SPLITS if name in split["counts"]}
+    names = list(dict.fromkeys(name for part in counts.values() for name in part))
+    return {
+        "sizes": {name: sum(part.values()) for name, part in counts.items()},
+        "classes": [{"name": name, "rows": {key: part.get(name, 0) for key, part in counts.items()}} for name in names],
+        "method": split.get("method", {}),
+        "fingerprints": split.get("fingerprints", {}),
+        "findings": split.get("findings", []),
+        "leaks": split.get("leaks", {}),
+    }
+
+
+def _openings(entries: list[dict[str, Any]], headline: str | None) -> dict[str, Any]:
+    """How often, and with how many different weights, the test split has been looked at."""
+    shown = [entry | {"value": (entry.get("scores") or {}).get(headline)} for entry in entries]
+    return {"count": len(entries), "weights": len({entry.get("weights") for entry in entries}), "entries": shown}
+
+
+def _environment(tree: dict[str, Any]) -> dict[str, Any]:
+    """The environment with a blank for every fact that an older or foreign run did not write down."""
+    blank: dict[str, Any] = (
+        dict.fromkeys(("seed", "git_commit", "peak_memory_gb", "started")) | {"versions": {}, "seconds": {}} | tree
+    )
+    model: dict[str, Any] = dict.fromkeys(("name", "parameters", "weights_sha256")) | tree.get("model", {})
+    hardware = (
+        tree.get("hardware") and {"cpu": "?", "cores": "?", "accelerators": [], "processes": 1} | tree["hardware"]
+    )
+    return blank | {"model": model, "hardware": hardware}
