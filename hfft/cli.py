@@ -131,6 +131,22 @@ def report(folder: Folder) -> None:
     print(verbs.report(folder))
 
 
+@app.command("labels")
+def labels(
+    folder: Folder,
+    train: Annotated[
+        bool, typer.Option("--train", help="Judge the training rows, too (needs the pretrained model and the data).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List rows whose label looks wrong; opens no split."""
+    from hfft import auditing, display
+
+    facts = auditing.labels(folder, train, _say(as_json))
+    if "splits" in facts:
+        _print_json(facts) if as_json else display.doubts(facts)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     try:

@@ -12,6 +12,7 @@ from rich.table import Table
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
+LEFT = ("method", "label", "suggested", "input")
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
@@ -139,6 +140,47 @@ def per_class(found: dict[str, Any], limit: int = 20) -> None:
     _console().print(table)
 
 
+def doubts(facts: dict[str, Any], limit: int = 10) -> None:
+    """What `hfft labels` found: the most doubtful rows, what the flags may mean, scores with and without them."""
+    console = _console()
+    found = facts["doubts"]
+    if found:
+        table = _table("most doubtful" if len(found) > limit else "doubtful", "label", "suggested", "in label", "input")
+        for row in found[:limit]:
+            label, other = (_excerpt(row[key], 24) for key in ("label", "suggested"))
+            confidence = (row["confidence_in_label"], row["confidence_in_suggested"])
+            shown = " | ".join(row[key] for key in ("text", "text_pair", "image") if row.get(key)) or row["id"]
+            table.add_row(row["split"], label, f"{other} {confidence[1]:.3f}", f"{confidence[0]:.3f}", _excerpt(shown))
+        console.print(table)
+    for part in facts["splits"].values():
+        console.print(part["sentence"], soft_wrap=True)
+    _sensitivity({split: part for split, part in facts["splits"].items() if "as_labelled" in part})
+    console.print(f"\nrows    {facts['csv']}", soft_wrap=True)
+
+
+def _sensitivity(splits: dict[str, Any]) -> None:
+    """Scores as labelled beside scores without the flagged rows."""
+    if not splits:
+        return
+    table = _table("sensitivity", "as labelled", "flagged rows left out")
+    for split, part in splits.items():
+        for key in ("accuracy", "f1_macro"):
+            if key in part["as_labelled"]:
+                table.add_row(f"{split} {key}", _full(part["as_labelled"][key]), _full(part["without_flagged"][key]))
+    _console().print(table)
+    _console().print(
+        "Flagged rows are rows this model got wrong, so leaving them out raises its score whether they are mislabelled "
+        "or not: report the first column.",
+        soft_wrap=True,
+    )
+
+
+def _excerpt(text: str, limit: int = 70) -> str:
+    """One line of a text, without characters that would steer the terminal."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
 def _full(score: dict[str, Any]) -> str:
     return f"{_number(score['value'])} {_interval(score)}".strip()
 
@@ -155,7 +197,7 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, overflow="fold")
     for name in others:
-        table.add_column(name, justify="left" if name == "method" else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
     return table
 
 

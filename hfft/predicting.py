@@ -39,20 +39,28 @@ def probabilities(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> np.ndarray:
     """Softmax of the logits, float32 (n, classes), in the order of `rows`."""
-    inputs = [name for name in modality.ROLES if name in rows.column_names]
-    prepared = modality.prepare(rows.select_columns(inputs), backbone.processor, spec)
-    lengths = modality.lengths(prepared)
-    # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
-    order = np.arange(len(rows)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-    trainer = Trainer(model=backbone.model, args=args, data_collator=modality.collator(backbone.processor))
-    trainer.remove_callback(PrinterCallback)
-    logits: Any = trainer.predict(prepared.select(order)).predictions
-    logits = np.asarray(logits[0] if isinstance(logits, tuple) else logits, dtype=np.float64)
+    logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args).astype(np.float64)
     if not np.isfinite(logits).all():
         raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-    out = np.empty(logits.shape, dtype=np.float32)
-    out[order] = exp / exp.sum(axis=1, keepdims=True)
+    return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def outputs(
+    model: Any, processor: Any, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> np.ndarray:
+    """What the model puts out for each row, its first output (n, …), in the order of `rows`, on any layout."""
+    inputs = [name for name in modality.ROLES if name in rows.column_names]
+    prepared = modality.prepare(rows.select_columns(inputs), processor, spec)
+    lengths = modality.lengths(prepared)
+    # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
+    order = np.arange(len(rows)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
+    trainer = Trainer(model=model, args=args, data_collator=modality.collator(processor))
+    trainer.remove_callback(PrinterCallback)
+    found: Any = trainer.predict(prepared.select(order)).predictions
+    found = np.asarray(found[0] if isinstance(found, tuple) else found)
+    out = np.empty_like(found)
+    out[order] = found
     return out
 
 

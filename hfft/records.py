@@ -6,7 +6,6 @@ file of a run lives; every file is readable without hfft.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -24,7 +23,6 @@ from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 SCORE = "score_"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -210,22 +208,6 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, tree: Any) -> None:
     text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
     write_whole(path, lambda target: target.write_text(text, encoding="utf-8"))
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A table for people. A cell that a spreadsheet would run as a formula gets an apostrophe in front of it."""
-
-    def safe(cell: Any) -> Any:
-        return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-    def write(target: Path) -> None:
-        # Lone surrogates have no UTF-8 form; the cell must be written all the same.
-        with target.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows({name: safe(cell) for name, cell in row.items()} for row in rows)
-
-    write_whole(path, write)
 
 
 def write_whole(path: Path, write: Any) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import moments
+from hfft import moments, sheets
 from hfft.dealing import Keys, at_random, by_hash, by_time
 from hfft.errors import InputError, counted, listed
 from hfft.grouping import by_group
@@ -26,7 +26,7 @@ from hfft.guarding import Guarded, Leak, guard
 from hfft.limiting import limited
 from hfft.loading import Table, class_names
 from hfft.recipe import Data
-from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_csv, write_json, write_whole
+from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
 from hfft.sources import shown
 
 EXCERPT = 200  # characters of a text in leaks.csv
@@ -88,7 +88,8 @@ def write(splits: Splits, run: RunFolder) -> None:
     }
     write_whole(run.root / "split.parquet", lambda target: pq.write_table(pa.table(columns), target))
     if splits.leaks:
-        write_csv(run.root / "leaks.csv", [dataclasses.asdict(leak) for leak in splits.leaks])
+        names = [entry.name for entry in dataclasses.fields(Leak)]
+        sheets.write(run.root / "leaks.csv", names, map(dataclasses.asdict, splits.leaks))
 
 
 def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:

@@ -21,7 +21,7 @@ def test_recipes_page_lists_the_schema():
 
 def test_readme_names_verbs_and_recipes_that_exist():
     verbs = {command.name for command in app.registered_commands}
-    used = set(re.findall(r"hfft (ls|show|cp|check|run|eval|report|predict|push|compare)\b", README))
+    used = set(re.findall(r"hfft (ls|show|cp|check|run|eval|labels|report|predict|push|compare)\b", README))
     assert used and used <= verbs
     named = set(re.findall(r"\b(?:--recipe|RECIPE=|hfft (?:cp|run)) ?([a-z0-9]+_[a-z]+cls)\b", README))
     assert len(named) >= 2 and named <= set(recipe.shipped())

@@ -498,7 +498,7 @@ def test_leaks_are_written_for_people_and_for_eval(tmp_path):
     assert [len(made.parts["train"]) for made in (dropped, kept)] == [60, 62]
     for name, made in (("dropped", dropped), ("kept", kept)):
         write(made, RunFolder(tmp_path / name))
-        lines = (tmp_path / name / "leaks.csv").read_text().splitlines()
+        lines = (tmp_path / name / "leaks.csv").read_text(encoding="utf-8-sig").splitlines()
         assert len(lines) == 3 and lines[0].startswith("id,split,label,text,other_id,other_split")
         assert lines[1].startswith("testa0.0-a,test,a,") and lines[1].endswith("exact,1.0,True")
         saved = pq.read_table(tmp_path / name / "split.parquet").to_pylist()
