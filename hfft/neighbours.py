@@ -1,7 +1,7 @@
 """Each row's most similar row in every other part of a split, kept while candidate pairs stream by.
 
 In: chunks of pairs (row, row, similarity) from a search that knows texts or pictures. Out: `Matches`. Memory is linear
-in rows x parts whatever the number of pairs. numpy only; knows neither texts nor pictures nor what the parts are called.
+in rows x parts whatever the number of pairs. numpy only; knows neither texts nor pictures nor the parts' names.
 """
 
 from __future__ import annotations

@@ -11,15 +11,17 @@ caps that `join` counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from hfft.neighbours import Best, could_improve, keep
 
 CHUNK = 1 << 21  # pairs looked at together: bounds the memory
-MOST = 3000  # pairs looked at per set on average: bounds the time where very many sets share their members
-VERIFIED = 64  # candidates counted exactly per set and chunk, the likeliest first
-ROUNDS = ((0, 2), (2, 16), (16, VERIFIED))
+MOST = 1000  # pairs looked at per set on average: bounds the time where very many sets share their members
+ALWAYS = 5_000_000  # pairs looked at however few the sets
+VERIFIED = 16  # candidates counted exactly per set and chunk, the likeliest first
+ROUNDS = ((0, 2), (2, VERIFIED))
 WORDS = 4  # of 64 parity bits
 TINY = 1e-9
 
@@ -92,12 +94,12 @@ def _meet(
     smallest = np.searchsorted(size, np.ceil(threshold * size - TINY))
     last = np.searchsorted(keys, probes.member << 32 | probes.holder)
     count = last - np.searchsorted(keys, probes.member << 32 | smallest[probes.holder])
-    window = _window(count, MOST * (len(larger) + len(smaller)))
+    window = _window(count, ALWAYS + MOST * (len(larger) + len(smaller)))
     capped[probes.holder[count > window]] = True
     count = np.minimum(count, window)
     done = np.concatenate([[0], np.cumsum(count)])
     cuts = np.unique(np.searchsorted(done, np.arange(0, done[-1] + CHUNK, CHUNK), side="left").clip(max=len(count)))
-    for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+    for low, high in pairwise(cuts.tolist()):
         probe = np.repeat(np.arange(low, high), count[low:high])
         entry = np.arange(len(probe)) - np.repeat(done[low:high] - done[low], count[low:high])
         entry += np.repeat(last[low:high] - count[low:high], count[low:high])
@@ -170,7 +172,7 @@ def _needed(both: np.ndarray, threshold: float) -> np.ndarray:
 def _verify(
     sets: Sets, x: np.ndarray, y: np.ndarray, most: np.ndarray, threshold: float, best: Best, capped: np.ndarray
 ) -> None:
-    """Count exactly what candidates share, the likeliest of each x first; those that cannot be a best are passed over."""
+    """Count exactly what candidates share, the likeliest of each x first; what cannot be a best is passed over."""
     order = np.lexsort((sets.row[y], -most, x))
     x, y, most = x[order], y[order], most[order]
     both = sets.size[x] + sets.size[y]
@@ -195,7 +197,7 @@ def _pieces(cost: np.ndarray) -> list[slice]:
     done = np.cumsum(cost)
     cuts = np.searchsorted(done, np.arange(CHUNK, int(done[-1]) if len(done) else 0, CHUNK)) + 1
     edges = np.unique(np.concatenate([[0], cuts, [len(cost)]])).tolist()
-    return [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(low, high) for low, high in pairwise(edges)]
 
 
 def _shared(sets: Sets, x: np.ndarray, y: np.ndarray) -> np.ndarray:

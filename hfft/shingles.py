@@ -16,11 +16,12 @@ import re
 import sys
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from hfft import overlaps
-from hfft.neighbours import Matches, keep, nothing_yet
+from hfft.neighbours import Best, Matches, keep, nothing_yet
 
 SHINGLE = 4  # characters
 THRESHOLD = 0.6
@@ -87,11 +88,11 @@ def _unlike(plain: list[str], part: np.ndarray, a: int, b: int) -> bool:
     return plain[a] != plain[b] or part[a] != part[b]
 
 
-def _equal(plain: list[str], leader: np.ndarray, best: overlaps.Best) -> None:
+def _equal(plain: list[str], leader: np.ndarray, best: Best) -> None:
     """Leaders with equal texts stand side by side, one per part."""
-    text = np.concatenate([[0], np.cumsum([plain[a] != plain[b] for a, b in zip(leader, leader[1:], strict=False)])])
+    text = np.concatenate([[0], np.cumsum([plain[a] != plain[b] for a, b in pairwise(leader)])])
     for step in range(1, best.index.shape[1]):
-        same = np.flatnonzero(text[:-step][: len(leader) - step] == text[step:][: len(leader) - step])
+        same = np.flatnonzero(text[:-step] == text[step:])
         if not len(same):
             return
         keep(best, leader[same], leader[same + step], np.ones(len(same)))
@@ -126,9 +127,7 @@ def _by_size(key: np.ndarray, size: np.ndarray, part: np.ndarray, row: np.ndarra
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     key = np.sort(place[key >> 32] << 32 | key & 0xFFFFFFFF)
-    return overlaps.Sets(
-        key & 0xFFFFFFFF, np.concatenate([[0], np.cumsum(size[order])]), part[order], row[order]
-    )
+    return overlaps.Sets(key & 0xFFFFFFFF, np.concatenate([[0], np.cumsum(size[order])]), part[order], row[order])
 
 
 def _note(capped: int, long: int) -> str:

@@ -19,9 +19,9 @@ ROOMS = {"modalities", "metrics", "losses"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"errors"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
-    {"recipe", "intervals", "limiting"},
+    {"errors", "neighbours", "hamming", "registration"},
+    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "overlaps"},
+    {"recipe", "intervals", "limiting", "shingles", "perceptual"},
     {"augmenting", "backbones", "sources"},
     ROOMS,
     {"claiming", "loading", "splitting", "training", "checkpoints", "progress", "evaluate_modules", "predicting"}
@@ -46,6 +46,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
 NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
+NO_ML += ["neighbours", "overlaps", "shingles", "hamming", "registration", "perceptual"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
