@@ -20,8 +20,8 @@ from hfft.neighbours import Best, could_improve, keep
 CHUNK = 1 << 21  # pairs looked at together: bounds the memory
 MOST = 1000  # pairs looked at per set on average: bounds the time where very many sets share their members
 ALWAYS = 5_000_000  # pairs looked at however few the sets
-VERIFIED = 16  # candidates counted exactly per set and chunk, the likeliest first
-ROUNDS = ((0, 2), (2, VERIFIED))
+VERIFIED = 64  # candidates counted exactly per set and chunk, the likeliest first
+ROUNDS = ((0, 2), (2, 16), (16, VERIFIED))
 WORDS = 4  # of 64 parity bits
 TINY = 1e-9
 
