@@ -26,6 +26,7 @@ FLAT = 2.0  # grey levels of standard deviation; below, a picture shows nothing
 HUE = 24.0  # grey levels by which a copy's colour tiles may differ once brightness is taken out, on average
 DISTANCE = 0.19  # of registered standardised thumbnails, |a - b|; the correlation is 1 - d^2 / 2
 SAMPLE = 3000  # rows of part 0 whose look-alikes set the threshold
+SPARED = 2  # sampled rows by which a place may be fuller than the emptiest: one pair of copies says nothing
 STEPS = DISTANCE * 0.94 ** np.arange(20)  # thresholds to choose from
 
 PRINT = np.dtype(
@@ -79,7 +80,8 @@ def matches(prints: Sequence[bytes], part: np.ndarray, seed: int = 0) -> Matches
     The threshold: different pictures of one data set can be very alike (handwritten ones). For `SAMPLE` rows of part 0
     the distance to the nearest other row of part 0 is measured. Copies within the part lie low and thin out upwards;
     look-alikes begin somewhere and grow steeply. Between them is a valley: of the values up to `DISTANCE` the threshold
-    is the one with the fewest nearest neighbours around it (from 15 % below to 20 % above), the largest of equals.
+    is the largest with no more nearest neighbours around it (from 15 % below to 20 % above) than the emptiest has,
+    give or take `SPARED`.
     Without copies that is just below the first look-alikes; copies fill the low end, which moves the emptiest place
     up, never into the look-alikes' rise.
     """
@@ -174,7 +176,7 @@ def _calibrated(rows: np.ndarray, part: np.ndarray, seed: int) -> float:
     np.minimum.at(nearest, i, apart)
     nearest = nearest[sample]
     around = np.array([((nearest > 0.85 * step) & (nearest <= 1.2 * step)).sum() for step in STEPS])
-    return float(STEPS[np.argmin(around)])
+    return float(STEPS[np.flatnonzero(around <= around.min() + SPARED)[0]])
 
 
 def _note(distance: float, crowded: int) -> str:
