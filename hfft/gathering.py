@@ -49,7 +49,7 @@ def read(wanted: Recipe, say: Say) -> Inputs:
         survey = streaming.survey(wanted.data, modality, wanted.seed)
         found = Inputs(survey.splits, modality, survey)
     else:
-        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
+        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed, modality)
         found = Inputs(splits, modality)
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)

@@ -3,8 +3,9 @@
 In: ids, keys, classes and splits of rows, and a search for look-alikes. Out: the same splits with copies of held-back
 rows taken out of train (or refused, or only reported), and what was found. It must not know about models.
 
-Three kinds, from sure to likely: "exact" (the same input), "normalised" (the same after folding of case, white space
-and Unicode form), "near" (look-alikes above a similarity). A held-back row counts once per split it is met in.
+Four kinds, from sure to possible: "exact" (the same input), "normalised" (the same after folding of case, white space
+and Unicode form), "near" (look-alikes from the policy's similarity on) are copies; "similar" rows are look-alikes below
+it, which are only reported and scored apart. A held-back row counts once per split it is met in.
 """
 
 from __future__ import annotations
@@ -19,8 +20,28 @@ import numpy as np
 from hfft.errors import InputError, counted
 from hfft.records import SPLITS, content_of
 
-KINDS = ("exact", "normalised", "near")
-Near = Callable[[np.ndarray], Any]  # part of each row (n,) → neighbours.Matches
+COPIES = ("exact", "normalised", "near")
+SIMILAR = "similar"
+# part of each row (n,), -1 for rows that are not used → (index, similarity), both (n, splits), and a note
+Near = Callable[[np.ndarray], tuple[Any, ...]]
+
+
+# Above this share of a held-back split, look-alikes are how the data is (forms, templates) and no slips: leaving all of
+# them out of train would leave another problem behind. They are then reported and scored apart.
+USUAL = 0.2
+
+
+@dataclass(frozen=True)
+class Policy:
+    """on_leak: "drop", "fail" or "warn". copy_at: similarity from which a look-alike is a copy. shown: the data.
+
+    sure: the recipe itself says copy_at, so look-alikes count as copies however many there are.
+    """
+
+    on_leak: str
+    copy_at: float
+    shown: str
+    sure: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,21 +79,27 @@ class Guarded:
 
     def findings(self, policy: str) -> list[str]:
         """What a person is told, as sentences."""
-        ending = "" if policy == "drop" else "; kept, because data.on_leak is warn"
-        said = [sentence + ending for sentence in self.sentences()]
+        said = list(self.sentences())
+        if policy == "warn" and said:
+            said.append("copies are kept, because data.on_leak is warn")
+        if REPEATING in self.note:
+            said.append(self.note)
         gone = [f"{counted(n, 'row')} of {name}" for name, n in self.left_out.items() if n]
         return said + ([f"left out for that: {' and '.join(gone)}"] if gone else [])
 
     def sentences(self) -> Iterator[str]:
         """One for each pair of splits that share rows or groups."""
         for split, other in PAIRS:
-            met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
-            if met:
-                kinds = ", ".join(f"{n:,} {kind}" for kind in KINDS if (n := sum(leak.kind == kind for leak in met)))
+            both = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
+            if met := [leak for leak in both if leak.kind != SIMILAR]:
+                kinds = ", ".join(f"{n:,} {kind}" for kind in COPIES if (n := sum(leak.kind == kind for leak in met)))
                 torn = sum(leak.conflicting for leak in met)
                 label = f", {torn:,} of them with another label" if torn else ""
                 have = "has a copy" if len(met) == 1 else "have copies"
                 yield f"{counted(len(met), 'row')} of {split} {have} in {other} ({kinds}){label}"
+            if alike := len(both) - len(met):
+                look = "looks like a row" if alike == 1 else "look like rows"
+                yield f"{counted(alike, 'row')} of {split} {look} of {other}, but not enough for a copy"
             if groups := self.straddling.get((split, other)):
                 have = "has" if groups == 1 else "have"
                 yield f"{counted(groups, 'group')} of {split} {have} rows in {other}, too"
@@ -82,7 +109,7 @@ class Guarded:
         overlaps = []
         for split, other in PAIRS:
             met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
-            count: dict[str, Any] = {kind: sum(leak.kind == kind for leak in met) for kind in KINDS}
+            count = {kind: sum(leak.kind == kind for leak in met) for kind in (*COPIES, SIMILAR)}
             count |= {"conflicting": sum(leak.conflicting for leak in met)}
             groups = self.straddling.get((split, other), 0)
             overlaps.append({"split": split, "with": other, "rows": len(met), **count, "groups": groups})
@@ -94,6 +121,10 @@ class Guarded:
         return Guarded(self.places, earlier.leaks + self.leaks, self.straddling, left_out, self.note)
 
 
+REPEATING = (
+    "of held-back rows look like a row of an earlier split: this data repeats itself, so look-alikes are not taken for "
+    "copies. Type data.copy_at=0.8 (or another similarity) to leave them out of train all the same."
+)
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 
 
@@ -104,31 +135,33 @@ def guard(
     labels: Sequence[str],
     groups: Sequence[str] | None,
     near: Near | None,
-    policy: str,
+    policy: Policy,
     text: Callable[[int], str],
-    shown: str,
 ) -> Guarded:
-    """Find copies between splits and do as `policy` says: "drop", "fail" or "warn".
+    """Find copies between splits and do as the policy says.
 
     places: split of each row, "" for rows that are not used. near: search for look-alikes, None to leave it out.
-    text: index of a row → what a person is shown of it. shown: the data, for the error. Raises InputError when the
-    policy is "fail" and there is a leak.
+    text: index of a row → what a person is shown of it. Raises InputError when the policy is "fail" and there is a
+    copy, or a group in two splits.
     """
     part = np.array([SPLITS.index(place) if place else -1 for place in places])
     partner, similarity = _equal(part, ids, keys)
-    note = ""
+    note, copy_at = "", policy.copy_at
     if near is not None:
-        matches = near(part)
-        found = (partner < 0) & (matches.index >= 0)
-        partner, note = np.where(found, matches.index, partner), matches.note
-        similarity = np.where(found, matches.similarity, similarity)
-    leaks = _leaks(part, partner, similarity, ids, keys, labels, text)
+        index, alike, note = near(part)
+        found = (partner < 0) & (index >= 0)
+        partner, similarity = np.where(found, index, partner), np.where(found, alike, similarity)
+        if not policy.sure and (share := _share(part, found & (alike >= copy_at))) > USUAL:
+            copy_at = np.inf
+            note = f"{note} {share:.0%} {REPEATING}".strip()
+    copied = (partner >= 0) & (_same(part, partner, keys) | (similarity >= copy_at))
+    leaks = _leaks(part, partner, similarity, copied, ids, keys, labels, text)
     straddling, torn = _straddling(part, groups)
-    if policy == "fail" and (leaks or straddling):
-        raise InputError(_refusal(Guarded(places, leaks, straddling), shown))
-    if policy != "drop":
+    if policy.on_leak == "fail" and (straddling or any(leak.kind != SIMILAR for leak in leaks)):
+        raise InputError(_refusal(Guarded(places, leaks, straddling), policy.shown))
+    if policy.on_leak != "drop":
         return Guarded(places, leaks, straddling, {}, note)
-    later = np.array([(partner[:, place + 1 :] >= 0).any(axis=1) for place in range(len(SPLITS))])
+    later = np.array([copied[:, place + 1 :].any(axis=1) for place in range(len(SPLITS))])
     gone = torn | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
     left_out = {name: int((gone & (part == place)).sum()) for place, name in enumerate(SPLITS[:-1])}
     kept = ["" if out else place for place, out in zip(places, gone, strict=True)]
@@ -151,10 +184,23 @@ def _equal(part: np.ndarray, ids: Sequence[str], keys: Sequence[str]) -> tuple[n
     return index, np.where(index >= 0, 1.0, 0.0)
 
 
+def _share(part: np.ndarray, alike: np.ndarray) -> float:
+    """The largest share of a held-back split's rows that have a look-alike in an earlier split."""
+    held = [(part == place) for place in range(1, len(SPLITS)) if (part == place).any()]
+    return max((alike[rows][:, : part[rows][0]].any(axis=1).mean() for rows in held), default=0.0)
+
+
+def _same(part: np.ndarray, partner: np.ndarray, keys: Sequence[str]) -> np.ndarray:
+    """Whether row and partner have equal keys, bool (n, splits)."""
+    names = np.asarray(keys, dtype=object)
+    return np.asarray((partner >= 0) & (names[:, None] == names[partner]))
+
+
 def _leaks(
     part: np.ndarray,
     partner: np.ndarray,
     similarity: np.ndarray,
+    copied: np.ndarray,
     ids: Sequence[str],
     keys: Sequence[str],
     labels: Sequence[str],
@@ -171,7 +217,9 @@ def _leaks(
         for row in sorted(rows, key=lambda i: ids[i]):
             met = int(partner[row, other])
             same = keys[row] == keys[met]
-            kind = "near" if not same else "exact" if content_of(ids[row]) == content_of(ids[met]) else "normalised"
+            kind = "exact" if content_of(ids[row]) == content_of(ids[met]) else "normalised"
+            if not same:
+                kind = "near" if copied[row, other] else SIMILAR
             theirs = carried[other, keys[row]] if same else {labels[met]}
             mine = (ids[row], late, labels[row], text(row))
             its = (ids[met], early, labels[met], text(met))

@@ -24,7 +24,7 @@ from hfft.sources import shown
 # A cache key sees paths, not what has become of the files they name.
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
 DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
-FOUND = datasets.Features(dict.fromkeys(("content", "key", "problem"), datasets.Value("string")))
+FOUND = dict.fromkeys(("content", "key", "problem"), datasets.Value("string"))
 
 
 @dataclass(frozen=True)
@@ -206,12 +206,13 @@ def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.D
     An id is the digest of input, a number for repeats, and the label. So it survives shuffling the rows.
     """
     inputs = rows.select_columns([name for name in modality.ROLES if name in rows.column_names])
+    found = datasets.Features(FOUND | ({"print": datasets.Value("binary")} if modality.PRINTED else {}))
     seen = inputs.map(
         modality.inspect,
         remove_columns=inputs.column_names,
         batched=True,
         keep_in_memory=True,
-        features=FOUND,  # else the first thousand rows decide, and a problem after none is a type error
+        features=found,  # else the first thousand rows decide, and a problem after none is a type error
         **NOT_CACHED,
     )
     labels, problems = rows["label"][:], seen["problem"][:]
@@ -227,6 +228,8 @@ def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.D
         ids.append(f"{content}.{count[stem]}-{label}" if count[stem] else stem)
         count[stem] += label is not None
     rows = _with_column(_with_column(rows, "id", ids), "key", seen["key"][:])
+    if modality.PRINTED:
+        rows = rows.add_column("print", seen["print"][:], feature=datasets.Value("binary"))
     return (rows.select([i for i in range(len(rows)) if i not in bad]) if bad else rows), bad
 
 

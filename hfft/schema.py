@@ -92,6 +92,10 @@ class Data:
         Literal["drop", "fail", "warn"],
         Field(description="copies of held-back rows: drop them from train, refuse the data, or only report"),
     ] = "drop"
+    copy_at: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="similarity from which a look-alike counts as a copy (default: 0.8 for texts)"),
+    ] = None
     split: Split = field(default_factory=Split)
 
 

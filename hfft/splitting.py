@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import datasets
@@ -22,7 +23,7 @@ from hfft import moments, sheets
 from hfft.dealing import Keys, at_random, by_hash, by_time
 from hfft.errors import InputError, counted, listed
 from hfft.grouping import by_group
-from hfft.guarding import Guarded, Leak, guard
+from hfft.guarding import SIMILAR, Guarded, Leak, Policy, guard
 from hfft.limiting import limited
 from hfft.loading import Table, class_names
 from hfft.recipe import Data
@@ -30,7 +31,6 @@ from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json,
 from hfft.sources import shown
 
 EXCERPT = 200  # characters of a text in leaks.csv
-Search = Callable[[datasets.Dataset, np.ndarray], Any]  # rows, part of each → neighbours.Matches
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Splits:
     leaks: list[Leak] = field(default_factory=list)
 
 
-def split(table: Table, data: Data, seed: int, near: Search | None = None) -> Splits:
+def split(table: Table, data: Data, seed: int, modality: ModuleType | None = None) -> Splits:
     """Deal the rows as `data.split` says, and take copies of held-back rows out of train as `data.on_leak` says.
 
-    near: search for look-alikes between parts, None to look for equal inputs only. Raises InputError when a split
+    modality: searches for look-alikes; without one only equal inputs are looked for. Raises InputError when a split
     would be empty, a class is unknown, or there are leaks and `data.on_leak` is fail.
     """
     rows, official = table.rows, data.split.by == "predefined"
@@ -55,14 +55,14 @@ def split(table: Table, data: Data, seed: int, near: Search | None = None) -> Sp
         raise InputError(f"data.split.by is predefined: expected a train split, got {listed(sorted(have))}")
     before = Guarded(rows["split"][:] if official else ["train"] * len(rows))
     if official and data.on_leak == "drop":  # rows that leave cannot count as kept by data.limit
-        before = _guarded(rows, before.places, data, None)
+        before = _guarded(rows, before.places, data, seed, None)
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
     chosen, found = limited(ids, keys, labels, before.places, data.limit, seed)
     picked, places = rows.select(chosen), [before.places[i] for i in chosen]
     if missing := [name for name in ("validation", "test") if name not in have]:
         places, more = _dealt(picked, places, missing, data, seed)
         found += more
-    guarded = _guarded(picked, places, data, near).after(before)
+    guarded = _guarded(picked, places, data, seed, modality).after(before)
     found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak)
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
@@ -80,7 +80,8 @@ def write(splits: Splits, run: RunFolder) -> None:
     if splits.report.method.get("streaming"):
         return  # a list of all rows is what a stream has not: their places follow from their content
     ids = {name: part["id"][:] for name, part in splits.parts.items()}
-    kinds = {leak.id: leak.kind for leak in splits.leaks} if splits.report.leaks["policy"] == "warn" else {}
+    dropped = splits.report.leaks["policy"] == "drop"
+    kinds = {leak.id: leak.kind for leak in splits.leaks if leak.kind == SIMILAR or not dropped}
     columns = {
         "id": [i for part in ids.values() for i in part],
         "split": [n for n, part in ids.items() for _ in part],
@@ -110,7 +111,7 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
 
 
 def copies(run: RunFolder) -> set[str]:
-    """Ids of the held-back rows that have a copy in an earlier split of this run."""
+    """Ids of the held-back rows whose copy or look-alike in an earlier split took part in this run."""
     if not (run.root / "split.parquet").is_file():
         return set()
     saved = pq.read_table(run.root / "split.parquet")
@@ -119,11 +120,24 @@ def copies(run: RunFolder) -> set[str]:
     return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
 
 
-def _guarded(rows: datasets.Dataset, places: list[str], data: Data, near: Search | None) -> Guarded:
+def _guarded(rows: datasets.Dataset, places: list[str], data: Data, seed: int, modality: ModuleType | None) -> Guarded:
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
     groups = rows["group"][:] if "group" in rows.column_names else None
-    search = (lambda part: near(rows, part)) if near else None
-    return guard(places, ids, keys, labels, groups, search, data.on_leak, lambda i: _excerpt(rows[i]), shown(data))
+    near = partial(_near, rows, modality, seed) if modality else None
+    copy_at = data.copy_at or (modality.COPY_AT if modality else 0.0)
+    policy = Policy(data.on_leak, copy_at, shown(data), data.copy_at is not None)
+    return guard(places, ids, keys, labels, groups, near, policy, lambda i: _excerpt(rows[i]))
+
+
+def _near(rows: datasets.Dataset, modality: ModuleType, seed: int, part: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(index, similarity), both (n, splits), and the search's note; rows of part -1 are not looked at."""
+    used = np.flatnonzero(part >= 0)
+    found = modality.near(rows.select(used), part[used], seed)
+    index, similarity = np.full((len(part), len(SPLITS)), -1), np.zeros((len(part), len(SPLITS)))
+    columns = found.index.shape[1]
+    index[used, :columns] = np.where(found.index >= 0, used[found.index], -1)
+    similarity[used, :columns] = found.similarity
+    return index, similarity, found.note
 
 
 def _dealt(

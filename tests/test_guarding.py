@@ -1,14 +1,12 @@
 """The leak guard: copies between splits are found, told apart by kind, and leave the earlier split."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfft.errors import InputError
-from hfft.guarding import Guarded, guard
+from hfft.guarding import Guarded, Policy, guard
 from hfft.records import SPLITS
 
 # content, key, label, split: content and key as loading makes them
@@ -20,10 +18,11 @@ ROWS = [
 ]  # fmt: skip
 
 
-def guarded(rows, policy="drop", near=None, groups=None) -> Guarded:
+def guarded(rows, policy="drop", near=None, groups=None, copy_at=0.8, sure=True) -> Guarded:
     contents, keys, labels, places = zip(*rows, strict=True)
     ids = [f"{content}.{number}-{label}" for number, (content, label) in enumerate(zip(contents, labels, strict=True))]
-    return guard(list(places), ids, keys, labels, groups, near, policy, lambda i: f"text {i}", "d.csv")
+    rule = Policy(policy, copy_at, "d.csv", sure)
+    return guard(list(places), ids, keys, labels, groups, near, rule, lambda i: f"text {i}")
 
 
 def alike(*pairs: tuple[int, int, float], n: int):
@@ -34,7 +33,7 @@ def alike(*pairs: tuple[int, int, float], n: int):
         for a, b, value in pairs:
             index[a, part[b]], similarity[a, part[b]] = b, value
             index[b, part[a]], similarity[b, part[a]] = a, value
-        return SimpleNamespace(index=index, similarity=similarity, note="threshold 0.8")
+        return index, similarity, "threshold 0.7"
 
     return search
 
@@ -61,9 +60,10 @@ def test_train_and_validation_give_way_and_test_stays_whole():
 def test_warn_keeps_and_says_so():
     found = guarded(ROWS, "warn")
     assert found.places == [place for *_, place in ROWS] and len(found.leaks) == 3 and not found.left_out
-    assert found.findings("warn")[1] == (
-        "1 row of test has a copy in validation (1 exact); kept, because data.on_leak is warn"
-    )
+    assert found.findings("warn")[1:] == [
+        "1 row of test has a copy in validation (1 exact)",
+        "copies are kept, because data.on_leak is warn",
+    ]
 
 
 def test_fail_refuses_with_what_to_type():
@@ -81,7 +81,30 @@ def test_look_alikes_leave_too_and_equal_inputs_are_not_called_near():
     assert found.places[6] == "" and found.places[8] == "validation" and found.places[7] == "train"
     near = [leak for leak in found.leaks if leak.kind == "near"]
     assert [(leak.split, leak.similarity, leak.conflicting) for leak in near] == [("validation", 0.9, True)]
-    assert found.note == "threshold 0.8" and found.facts("drop")["note"] == "threshold 0.8"
+    assert found.note == "threshold 0.7" and found.facts("drop")["note"] == "threshold 0.7"
+
+
+def test_similar_rows_are_reported_and_stay():
+    search = alike((6, 8, 0.79), (7, 8, 0.7), n=len(ROWS))
+    for policy in ("drop", "fail"):
+        found = guarded(ROWS[6:], policy, near=alike((0, 2, 0.79), n=3))
+        assert found.places == ["train", "train", "validation"] and [leak.kind for leak in found.leaks] == ["similar"]
+    assert "1 row of validation looks like a row of train, but not enough for a copy" in found.findings("fail")
+    assert guarded(ROWS, near=search).places[6] == "train"
+    assert guarded(ROWS, near=search, copy_at=0.75).places[6:8] == ["", "train"]
+
+
+def test_data_that_repeats_itself_is_not_taken_apart():
+    """Look-alikes of 3 of 10 test rows are how the data is; of 2 of 10 they are copies."""
+    rows = [(f"c{i}", f"k{i}", "ham", "train" if i < 10 else "test") for i in range(20)]
+    rows[9] = ("c10", "k10", "ham", "train")  # an equal input leaves all the same
+    for pairs, dropped in (([(0, 11, 0.9), (1, 12, 0.9)], 3), ([(0, 11, 0.9), (1, 12, 0.9), (2, 13, 0.9)], 1)):
+        found = guarded(rows, near=alike(*pairs, n=20), sure=False)
+        assert found.left_out["train"] == dropped and len(found.leaks) == len(pairs) + 1
+        assert guarded(rows, near=alike(*pairs, n=20)).left_out["train"] == len(pairs) + 1, "the recipe said so"
+    assert found.places[0] == "train" and found.places[9] == ""
+    assert {leak.kind for leak in found.leaks} == {"exact", "similar"}
+    assert any(line.startswith("threshold 0.7 30% of held-back rows look like") for line in found.findings("drop"))
 
 
 def test_a_conflict_is_seen_whichever_copy_comes_first():
@@ -112,10 +135,10 @@ def test_two_searches_become_one():
     first = guarded(ROWS)
     ids, keys = [f"{c}.{i}-x" for i, (c, *_) in enumerate(ROWS)], [key for _, key, *_ in ROWS]
     labels, near = [label for *_, label, _ in ROWS], alike((7, 8, 0.9), n=len(ROWS))
-    second = guard(first.places, ids, keys, labels, None, near, "drop", str, "d.csv")
+    second = guard(first.places, ids, keys, labels, None, near, Policy("drop", 0.8, "d.csv", True), str)
     both = second.after(first)
     assert both.left_out == {"train": 3, "validation": 1} and len(both.leaks) == 4
-    kinds = {"exact": 1, "normalised": 1, "near": 0, "conflicting": 1, "groups": 0}
+    kinds = {"exact": 1, "normalised": 1, "near": 0, "similar": 0, "conflicting": 1, "groups": 0}
     assert both.facts("drop")["overlaps"][1] == {"split": "test", "with": "train", "rows": 2} | kinds
 
 

@@ -19,10 +19,11 @@ ROOMS = {"modalities", "metrics", "losses"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"errors"},
+    {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
-    | {"measures"},
-    {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"},
+    | {"measures", "overlaps"},
+    {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"}
+    | {"shingles", "perceptual"},
     {"augmenting", "processors", "sources"},
     {"backbones"},
     ROOMS,
@@ -62,6 +63,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets"]
+NO_ML += ["neighbours", "overlaps", "shingles", "hamming", "registration", "perceptual"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 from PIL import Image
 
-from hfft import augmenting, picture_sizes, pictures
+from hfft import augmenting, perceptual, picture_sizes, pictures
 from hfft.errors import InputError
 from hfft.measures import Measured
+from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"image": True}
@@ -28,6 +30,8 @@ PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
 CONVOLUTIONAL = True  # worth arranging memory for, even if some backbones are transformers
 CHUNK = 1000  # pictures whose bytes are held at once
+PRINTED = True  # `inspect` makes what look-alikes are found by
+COPY_AT = 0.0  # the search sets its threshold by the data: whatever it finds is a copy
 PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
 
 
@@ -51,10 +55,11 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
 
 
 def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Per row: content and key (digest of the decoded pixels, not of the file), problem (or None)."""
+    """Per row: content and key (digest of the decoded pixels, not of the file), print, problem (or None)."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(_inspect_one, batch["image"]))
-    return {"content": [d for d, _ in found], "key": [d for d, _ in found], "problem": [p for _, p in found]}
+    digests, prints, problems = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+    return {"content": digests, "key": digests, "print": prints, "problem": problems}
 
 
 @dataclass
@@ -100,6 +105,11 @@ def prepare(
     """Rows that decode when read: float pixels on disk would be 40 times the size of the pictures."""
     kept = [name for name in ("image", "labels") if name in rows.column_names]
     return rows.select_columns(kept).with_transform(encoder(processor, model, augment, seed))
+
+
+def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
+    """Each row's copy in every other part, by its print; part: int (n,)."""
+    return perceptual.matches(rows["print"][:], part, seed)
 
 
 def lengths(prepared: datasets.Dataset) -> None:
@@ -175,14 +185,15 @@ def _decoded(source: dict[str, Any]) -> Image.Image:
         raise InputError(f"{source['path'] or 'a picture given as bytes'}: {error}") from error
 
 
-def _inspect_one(source: dict[str, Any] | None) -> tuple[str, str | None]:
+def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str | None]:
+    """(digest of the pixels, what look-alikes are found by, problem)."""
     if source is None:
-        return "", "the image is missing"
+        return "", None, "the image is missing"
     try:
         image = pictures.rgb(source)
     except ValueError as error:
         where = f"{source['path']}: " if source["path"] else ""
-        return "", f"{where}{error}"
+        return "", None, f"{where}{error}"
     digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
     digest.update(image.tobytes())
-    return digest.hexdigest(), None
+    return digest.hexdigest(), perceptual.fingerprint(image), None

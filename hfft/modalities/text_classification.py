@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 
-from hfft import text_lengths
+from hfft import shingles, text_lengths
 from hfft.errors import InputError
 from hfft.measures import Measured
+from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
@@ -24,6 +26,10 @@ AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
 CONVOLUTIONAL = False
+PRINTED = False  # look-alikes are found by the texts themselves
+# Similarity from which a look-alike counts as a copy: at 0.65 short questions with one decisive word changed begin to
+# fire, from about 0.8 it is rewordings and reposts (BANKING77 and tweets, see benchmarks/RESULTS.md).
+COPY_AT = 0.8
 
 
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
@@ -83,6 +89,14 @@ def prepare(
     """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only."""
     kept = [name for name in rows.column_names if name != "labels"]
     return rows.map(encoder(processor, model, augment, seed), batched=True, remove_columns=kept, desc=None)
+
+
+def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
+    """Each row's most similar row in every other part; part: int (n,). A pair of texts is compared as one text."""
+    if "text_pair" not in rows.column_names:
+        return shingles.matches(rows["text"][:], part)
+    pairs = zip(rows["text"][:], rows["text_pair"][:], strict=True)
+    return shingles.matches([f"{text} {other or ''}" for text, other in pairs], part)
 
 
 def lengths(prepared: datasets.Dataset) -> list[int]:

@@ -1,0 +1,141 @@
+"""Texts that are copies of one another across the parts of a split, up to small edits.
+
+In: texts and the part each belongs to. Out: `Matches` by Jaccard similarity of their sets of character shingles
+(Broder 1997). Must not know labels, tables or files.
+
+What counts as the same text: NFKC, case folded, punctuation and invisible characters dropped, white space collapsed,
+a URL or an @handle one token each; digits, letters and emoji stay. In scripts without spaces every ideograph and kana
+stands as a word, so that a shingle spans two of them. A text of which nothing but URLs and handles would be left keeps
+all its characters and matches only its equal: ":)" and ":(" differ, and so do two bare links.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from hfft import overlaps
+from hfft.neighbours import Best, Matches, keep, nothing_yet
+
+SHINGLE = 4  # characters
+THRESHOLD = 0.65  # finds 99.3 % of planted edits of tweets; one word in a five-word question falls below
+FEWEST = 16  # shingles; below (about four words) one word decides what a text says, so only equal texts match
+LONGEST = 50_000  # characters of a text that are compared
+
+URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
+_URL = re.compile(r"(?:https?://|www\.)\S+")
+_HANDLE = re.compile(r"(?<!\w)@\w+")
+_APOSTROPHE = re.compile("['\u2019]")
+_IDEOGRAPH = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+
+
+@functools.cache
+def _dropped() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(punctuation, invisible characters) as patterns; computed once, when first needed."""
+    every = [chr(code) for code in range(sys.maxunicode + 1)]
+    marks = "".join(c for c in every if unicodedata.category(c)[0] == "P" or unicodedata.category(c) == "Sk")
+    unseen = "".join(c for c in every if unicodedata.category(c) == "Cf") + "\ufe0e\ufe0f"
+    return re.compile(f"[{re.escape(marks)}]+"), re.compile(f"[{re.escape(unseen)}]+")
+
+
+def normalised(text: str) -> str:
+    """The text as it is compared.
+
+    >>> normalised("Don't  PANIC!!") == normalised("don\u2019t panic")
+    True
+    """
+    punctuation, unseen = _dropped()
+    if not text.isascii():
+        text = unseen.sub("", unicodedata.normalize("NFKC", text))
+    text = " ".join(text.casefold().split())
+    folded = _HANDLE.sub(HANDLE, _URL.sub(URL, text))
+    folded = punctuation.sub(" ", _APOSTROPHE.sub("", folded))
+    if not folded.isascii():
+        folded = _IDEOGRAPH.sub(r" \1 ", folded)
+    folded = " ".join(folded.split())
+    return folded if folded.strip(f"{URL}{HANDLE} ") else BARE + text
+
+
+def matches(texts: Sequence[str], part: np.ndarray, threshold: float = THRESHOLD) -> Matches:
+    """For every text (n,) the most similar one in every other part; `part`: (n,) integers from 0.
+
+    The result is exact: no pair at or above `threshold` (in (0, 1]) is missed and similarity is the true Jaccard
+    similarity (shingles are told apart by a 64-bit hash: with 10^7 different ones, two are taken for one with a
+    probability of 3e-6). Texts that are equal as normalised have similarity 1; texts with fewer than `FEWEST`
+    shingles match only so. Two caps keep time and memory bounded, and the note counts the texts that met one: see
+    `overlaps.join`, and of a text only the first `LONGEST` characters are compared.
+    """
+    best = nothing_yet(part)
+    plain = [normalised(text) for text in texts]
+    order = sorted(range(len(plain)), key=lambda row: (len(plain[row]), plain[row], best.part[row], row))
+    new = [k == 0 or _unlike(plain, best.part, order[k - 1], order[k]) for k in range(len(order))]
+    leader = np.array(order, dtype=np.int64)[new]
+    of = np.empty(len(order), dtype=np.int64)
+    of[order] = leader[np.cumsum(new, dtype=np.int64) - 1]
+    _equal(plain, leader, best)
+    capped = overlaps.join(_sets([plain[row][:LONGEST] for row in leader], best.part[leader], leader), threshold, best)
+    long = sum(len(text) > LONGEST for text in plain)
+    return Matches(best.index[of], best.similarity[of], threshold, _note(capped, long))
+
+
+def _unlike(plain: list[str], part: np.ndarray, a: int, b: int) -> bool:
+    return plain[a] != plain[b] or part[a] != part[b]
+
+
+def _equal(plain: list[str], leader: np.ndarray, best: Best) -> None:
+    """Leaders with equal texts stand side by side, one per part."""
+    text = np.concatenate([[0], np.cumsum([plain[a] != plain[b] for a, b in pairwise(leader)])])
+    for step in range(1, best.index.shape[1]):
+        same = np.flatnonzero(text[:-step] == text[step:])
+        if not len(same):
+            return
+        keep(best, leader[same], leader[same + step], np.ones(len(same)))
+
+
+def _sets(texts: list[str], part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
+    """The sets of shingles, numbered from the rarest shingle on, in ascending order of size."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
+    length = np.array([len(text) for text in texts], dtype=np.int64)
+    held = np.maximum(length - SHINGLE + 1, 0)
+    owner = np.repeat(np.arange(len(texts)), held)
+    at = np.arange(len(owner)) + np.repeat(np.cumsum(length) - length - (np.cumsum(held) - held), held)
+    code = np.zeros(len(owner), dtype=np.uint64)
+    for step in range(SHINGLE):
+        code = (code ^ codes[at + step]) * np.uint64(0x9E3779B97F4A7C15)
+        code ^= code >> np.uint64(29)
+    order = np.argsort(code)
+    code = code[order]
+    kind = np.cumsum(np.concatenate([[False], code[1:] != code[:-1]])) if len(order) else order
+    rarity = np.empty(int(kind[-1]) + 1 if len(kind) else 0, dtype=np.int64)
+    rarity[np.argsort(np.bincount(kind), kind="stable")] = np.arange(len(rarity))
+    key = overlaps.distinct(owner[order] << 32 | rarity[kind])
+    size = np.bincount(key >> 32, minlength=len(texts))
+    few = (size < FEWEST) | np.array([text.startswith(BARE) for text in texts], dtype=bool)
+    key = key[~few[key >> 32]]
+    return _by_size(key, np.where(few, 0, size), part, row)
+
+
+def _by_size(key: np.ndarray, size: np.ndarray, part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
+    """Sets reordered by size, those of one size in the order they came (texts next to each other look alike)."""
+    order = np.argsort(size, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    key = np.sort(place[key >> 32] << 32 | key & 0xFFFFFFFF)
+    return overlaps.Sets(key & 0xFFFFFFFF, np.concatenate([[0], np.cumsum(size[order])]), part[order], row[order])
+
+
+def _note(capped: int, long: int) -> str:
+    notes = []
+    if capped:
+        notes.append(
+            f"{capped:,} texts share their wording with so many others that only the nearest of these were compared."
+        )
+    if long:
+        notes.append(f"Of {long:,} texts longer than {LONGEST:,} characters only the beginning was compared.")
+    return " ".join(notes)
