@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
-import yaml
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from hfft import rooms, trainer_options
-from hfft.errors import InputError, listed, meant
+from hfft import notation, rooms, trainer_options
+from hfft.errors import InputError, brief, listed, meant
 
 STRICT = {"extra": "forbid"}
 HOME = Path(__file__).parent
@@ -57,7 +56,7 @@ class Data:
     """Where the rows come from and which columns matter."""
 
     __pydantic_config__ = STRICT
-    path: Annotated[str, Field(description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
+    path: Annotated[str, Field(min_length=1, description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
     data_files: Annotated[
         str | list[str] | dict[str, str | list[str]] | None,
         Field(description="file, files, or one entry per split {train: …, validation: …, test: …}"),
@@ -70,7 +69,7 @@ class Data:
         Field(description="role → column of the data, such as {text: tweet, label: mood}"),
     ] = field(default_factory=dict)
     pixels: Annotated[
-        list[Annotated[int, Field(gt=0)]] | None,
+        list[Annotated[int, Field(strict=True, gt=0)]] | None,
         Field(
             min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"
         ),
@@ -89,7 +88,7 @@ class Model:
     """Which pretrained model, and how inputs are made for it."""
 
     __pydantic_config__ = STRICT
-    name: Annotated[str, Field(description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
+    name: Annotated[str, Field(min_length=1, description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
     revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
     sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
     pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True
@@ -182,12 +181,7 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2024-13-45
-        where = getattr(error, "problem_mark", None)
-        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
-        raise InputError(f"{path} is not readable as YAML{place}: {getattr(error, 'problem', error)}") from error
+    tree = notation.read(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a mapping with task, data and model, got {type(tree).__name__}")
     return tree
@@ -201,7 +195,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     try:
         recipe = _door().validate_python(tree)
     except ValidationError as error:
-        mistakes += [_sentence(item) for item in error.errors(include_url=False)]
+        mistakes += dict.fromkeys(_sentence(item) for item in error.errors(include_url=False))
     train = tree.get("train") or {}
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
@@ -228,7 +222,7 @@ def _door() -> TypeAdapter[Recipe]:
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
-    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    return notation.write(dataclasses.asdict(recipe))
 
 
 def describe() -> list[tuple[str, str, str]]:
@@ -245,14 +239,14 @@ def describe() -> list[tuple[str, str, str]]:
             default = "required"
             if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
                 value = entry.default_factory() if callable(entry.default_factory) else entry.default
-                default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+                default = notation.write(value, flow=True)
             rows.append((prefix + entry.name, default, sentences[-1] if sentences else ""))
     return rows
 
 
 def _override(tree: dict[str, Any], word: str) -> None:
     key, sign, text = word.partition("=")
-    if not sign or not key:
+    if not sign or not all(key.split(".")):
         raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
     *sections, last = key.split(".")
     at = tree
@@ -261,8 +255,8 @@ def _override(tree: dict[str, Any], word: str) -> None:
         if not isinstance(at, dict):
             raise InputError(f"{word!r}: {section} is a value, not a section")
     try:
-        at[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        at[last] = notation.parse(text)
+    except InputError:  # as in gates.f1_macro=>=0.7
         at[last] = text
 
 
@@ -279,6 +273,8 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("missing", "missing_argument"):
         return f"{key}: is missing"
     came = item.get("input")
-    shown = "" if isinstance(came, (dict, list)) or "ArgsKwargs" in type(came).__name__ else f", got {came!r}"
-    text = item["msg"].removeprefix("Value error, ")
+    shown = "" if "ArgsKwargs" in type(came).__name__ else f", got {brief(came)}"
+    if key.startswith("data.data_files"):  # a union: pydantic reports every form it could have had
+        return "data.data_files: expected a file, a list of files, or {train: FILE, validation: FILE, test: FILE}"
+    text = item["msg"].removeprefix("Value error, ").replace("a dictionary or an instance of", "a section of keys:")
     return f"{key or 'recipe'}: {text[0].lower()}{text[1:]}{shown}"

@@ -20,7 +20,7 @@ ROOMS = {"modalities", "metrics", "losses"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"errors"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options"},
+    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "notation"},
     {"recipe", "intervals", "limiting"},
     {"augmenting", "backbones", "sources"},
     ROOMS,
@@ -44,7 +44,7 @@ HELPERS = {
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
-NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
+NO_ML = ["errors", "rooms", "notation", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
 NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
