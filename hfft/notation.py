@@ -1,8 +1,8 @@
 """YAML as recipes are written: what a person types is what is read, or one sentence with its line.
 
-In: text or a file. Out: plain mappings, lists, texts, numbers, true, false and null, and back. Scalars follow YAML 1.2 and not
-PyYAML's 1.1: `no`, `on`, 1:30, 010, 1_000 and 2024-01-01 are texts, 5e-5 is a number. It must not know what the keys
-mean.
+In: text or a file. Out: plain mappings, lists, texts, numbers, true, false and null, and back. Scalars follow YAML 1.2
+and not PyYAML's 1.1: `no`, `on`, 1:30, 010, 1_000 and 2024-01-01 are texts, 5e-5 is a number. It must not know what the
+keys mean.
 """
 
 from __future__ import annotations

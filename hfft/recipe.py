@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from hfft import notation, rooms, trainer_options
+from hfft import notation, references, rooms, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 
 STRICT = {"extra": "forbid"}
@@ -56,7 +56,9 @@ class Data:
     """Where the rows come from and which columns matter."""
 
     __pydantic_config__ = STRICT
-    path: Annotated[str, Field(min_length=1, description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
+    path: Annotated[
+        str, Field(min_length=1, description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")
+    ]
     data_files: Annotated[
         str | list[str] | dict[str, str | list[str]] | None,
         Field(description="file, files, or one entry per split {train: …, validation: …, test: …}"),
@@ -153,17 +155,17 @@ def shipped() -> dict[str, Path]:
 def locate(name: str) -> tuple[str, Path]:
     """(recipe name, file) of a name, a path or a run folder."""
     path = Path(name)
-    if path.is_dir() and (path / "recipe.yaml").is_file():
+    if references.is_file(path / "recipe.yaml"):
         return path.resolve().name, path / "recipe.yaml"
-    if path.is_file():
+    if references.is_file(path):
         return path.stem, path
     known = shipped()
     if name in known:
         return name, known[name]
-    if path.is_dir():
+    if references.is_folder(path):
         raise InputError(f"{name} is a folder without recipe.yaml: expected a run folder, a recipe file or a name")
     raise InputError(
-        f"no recipe {name!r}{meant(name, known)}: it is neither a file here nor one of {listed(known, limit=40)}"
+        f"no recipe {brief(name)}{meant(name, known)}: it is neither a file here nor one of {listed(known, limit=40)}"
     )
 
 
@@ -190,7 +192,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     """Check a plain mapping and freeze it; raises InputError naming every mistake."""
     tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
-    mistakes = []
+    mistakes: list[str] = []
     recipe = None
     try:
         recipe = _door().validate_python(tree)

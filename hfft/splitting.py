@@ -69,8 +69,11 @@ def deal(classes: Keys, shares: dict[str, float], seed: int, stratify: bool) -> 
     rare = {name for name, n in sizes.items() if stratify and n * min(shares.values()) < 2}
     out: Keys = {}
     alone = []
+    members: dict[str, list[str]] = defaultdict(list)
+    for key, name in classes.items():
+        members[name].append(key)
     for name in sorted(rare):
-        keys = sorted((key for key in classes if classes[key] == name), key=lambda key: draw(key, seed))
+        keys = sorted(members[name], key=lambda key: draw(key, seed))
         for left, other in zip(range(len(others), 0, -1), others, strict=True) if len(keys) > len(others) else []:
             # One key stays for each split still to come, and one for train.
             taken = min(max(1, round(sizes[name] * shares[other])), len(keys) - left)
@@ -193,9 +196,11 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
 def _checked(
     made: dict[str, datasets.Dataset], declared: tuple[str, ...], data: Data, seed: int, read: int, findings: list[str]
 ) -> Splits:
+    distinct = len({key for part in made.values() for key in part["key"][:]})
     for name, part in made.items():
         if not len(part):
-            raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty")
+            equal = f" with {distinct:,} different input{'s' * (distinct > 1)}" if distinct < read else ""
+            raise InputError(f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty")
     labels = class_names(made["train"]["label"][:], declared)
     if len(labels) < 2:
         raise InputError(f"{shown(data)}: the train split has one class only, {labels[0]!r}; expected at least two")

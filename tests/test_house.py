@@ -20,7 +20,7 @@ ROOMS = {"modalities", "metrics", "losses"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"errors"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "notation"},
+    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "notation", "faults"},
     {"recipe", "intervals", "limiting"},
     {"augmenting", "backbones", "sources"},
     ROOMS,

@@ -17,7 +17,7 @@ from typing import Any
 import datasets
 from PIL import Image
 
-from hfft import augmenting, pictures
+from hfft import augmenting, pictures, references
 from hfft.errors import InputError
 from hfft.recipe import Augment, Model
 
@@ -34,15 +34,15 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
     feature = rows.features["image"]
     if isinstance(feature, datasets.Image):
         return rows.cast_column("image", datasets.Image(decode=False))
-    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
+    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature) and _is_bytes(feature["bytes"]):
         return rows.cast_column("image", datasets.Image(decode=False))
-    if getattr(feature, "dtype", "") in ("binary", "large_binary"):
+    if _is_bytes(feature):
         images = [{"path": "", "bytes": data} for data in rows["image"][:]]
         return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
     if getattr(feature, "dtype", "") not in ("string", "large_string"):
         raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
     found = [
-        path if not path or Path(path).is_file() or base is None else str(base / path) for path in rows["image"][:]
+        path if not path or references.is_file(path) or base is None else str(base / path) for path in rows["image"][:]
     ]
     images = [{"path": path or "", "bytes": None} for path in found]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
@@ -115,7 +115,7 @@ def preview(row: dict[str, Any]) -> dict[str, Any]:
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
     for x in inputs:
-        if isinstance(x, (str, os.PathLike)) and not Path(x).is_file():
+        if isinstance(x, (str, os.PathLike)) and not references.is_file(x):
             raise InputError(f"{x}: no such file (current folder: {Path.cwd()})")
     images = [
         {"path": str(x), "bytes": None}
@@ -126,6 +126,10 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         for x in inputs
     ]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def _is_bytes(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("binary", "large_binary")
 
 
 def _decoded(source: dict[str, Any]) -> Image.Image:
@@ -141,7 +145,7 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, str | None]:
     try:
         image = pictures.rgb(source)
     except ValueError as error:
-        where = f"{source['path']}: " if source["path"] else ""
+        where = f"{source['path'][:200]}: " if source["path"] else ""  # a column of base64 is taken for paths
         return "", f"{where}{error}"
     digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
     digest.update(image.tobytes())

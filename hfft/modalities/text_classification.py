@@ -13,7 +13,7 @@ from typing import Any
 
 import datasets
 
-from hfft.errors import InputError
+from hfft.errors import InputError, brief
 from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
@@ -31,6 +31,11 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
             rows = rows.cast_column(role, datasets.Value("string"))
         elif feature is not None and getattr(feature, "dtype", "") not in ("string", "large_string", "null"):
             kind = getattr(feature, "dtype", feature)
+            if isinstance(feature, datasets.Json):  # what `datasets` makes of a column of several types
+                row, value = next(
+                    (n, x) for n, x in enumerate(rows[role][:], 1) if not isinstance(x, (str, type(None)))
+                )
+                kind = f"{brief(value)} in row {row:,}"
             raise InputError(f"column for {role!r} holds {kind}: expected text")
     return rows
 
@@ -47,7 +52,7 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         plain = [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))
-        out["problem"].append(None if plain[0] else "the text is empty")
+        out["problem"].append(None if any(map(_visible, plain[0])) else "the text is empty")
     return out
 
 
@@ -95,6 +100,11 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
     if not all(isinstance(text, str) for text in inputs):
         raise InputError("expected a list of texts, or of (text, text_pair) tuples")
     return datasets.Dataset.from_dict({"text": list(inputs)})
+
+
+def _visible(sign: str) -> bool:
+    """No space, control or format sign: a text of zero-width spaces is as empty as one of spaces."""
+    return unicodedata.category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def _digest(parts: list[str]) -> str:
