@@ -53,7 +53,7 @@ def json_lines(path: Path) -> str | None:
         for number, line in lines:
             value, fault = _value(line)
             if fault := fault or _wrong(value):
-                return f"line {number:,}: {fault.removeprefix('line 1, ')}"
+                return f"line {number:,}{fault.removeprefix('line 1') if fault.startswith('line 1,') else ': ' + fault}"
         return None
     value, fault = _value(text)
     if fault or not isinstance(value, list):

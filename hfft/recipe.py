@@ -211,7 +211,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     for key, (room, wanted) in rooms_of.items():
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
-                mistakes.append(f"{key}: no {name!r}{meant(name, known)}; known: {listed(known, limit=40)}")
+                mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)

