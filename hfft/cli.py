@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a gate failed, 2 the input is wrong (one sentence on stder
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -75,7 +76,7 @@ def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")]
     path = Path(target) / source.name if Path(target).is_dir() else Path(target)
     if path.exists():
         raise InputError(f"{path} exists and is not overwritten; type another name")
-    path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_bytes(source.read_bytes())
     print(f"{path} written; edit it, then: hfft run {path}")
 
 
@@ -149,6 +150,9 @@ def labels(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments, prog_name="hfft")
     except InputError as error:

@@ -7,7 +7,7 @@ could not be dealt as asked. The result depends on content and seed, never on th
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 
 import datasets
 import numpy as np
@@ -31,8 +31,11 @@ def at_random(classes: Keys, shares: Shares, seed: int, stratify: bool) -> tuple
     rare = {name for name, n in sizes.items() if stratify and n * min(shares.values()) < 2}
     out: Keys = {}
     lonely = []
+    members: dict[str, list[str]] = defaultdict(list)
+    for key, name in classes.items():
+        members[name].append(key)
     for name in sorted(rare):
-        keys = sorted((key for key in classes if classes[key] == name), key=lambda key: draw(key, seed))
+        keys = sorted(members[name], key=lambda key: draw(key, seed))
         for left, other in zip(range(len(others), 0, -1), others, strict=True) if len(keys) > len(others) else []:
             # One key stays for each split still to come, and one for train.
             taken = min(max(1, round(sizes[name] * shares[other])), len(keys) - left)

@@ -48,3 +48,13 @@ def listed(names: Iterable[object], limit: int = 12) -> str:
     items = [str(name) for name in names]
     tail = f" … and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + tail
+
+
+def brief(value: object, limit: int = 80) -> str:
+    """A value for a sentence, cut after `limit` characters.
+
+    >>> brief("abcdefgh", limit=6)
+    "'abcd…"
+    """
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

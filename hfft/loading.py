@@ -25,6 +25,7 @@ from hfft.sources import shown
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
 DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
 FOUND = dict.fromkeys(("content", "key", "problem"), datasets.Value("string"))
+EXACT = 2.0**53  # whole numbers from here on are no longer told apart
 
 
 @dataclass(frozen=True)
@@ -148,21 +149,44 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
             continue
         raise InputError(
             f"{shown(data)}: no column {column!r}{meant(column, part.column_names)} for {role}; "
-            f"it has {listed(part.column_names)}; type data.columns.{role}=NAME"
+            f"it has {listed(part.column_names)}; type {_separator(part.column_names)}data.columns.{role}=NAME"
         )
+    _check_twins(source, part.column_names, data)
     feature, values = part.features[source["label"]], part[source["label"]][:]
     declared = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
-    names = _names_of(values, declared, source["label"])
+    where = f"{shown(data)}: column"
+    names = _names_of(values, declared, f"{where} {source['label']!r}")
     rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
     rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
-    rows = _with_column(modality.check_types(rows, base), "label", names)
+    try:
+        rows = modality.check_types(rows, base)
+    except InputError as error:
+        raise InputError(f"{shown(data)}: {error}") from error
+    rows = _with_column(rows, "label", names)
     if "group" in source:
-        rows = _with_column(rows, "group", _names_of(part[source["group"]][:], (), source["group"]))
+        groups = _names_of(part[source["group"]][:], (), f"{where} {source['group']!r}")
+        rows = _with_column(rows, "group", groups)
     if "time" in source:
         times, dates = moments.seconds(part[source["time"]][:], data.split.time_format)
         unit = _with_column(rows, "unit", ["seconds" if dates else "number"] * len(rows))
         rows = unit.add_column("time", times.tolist(), feature=datasets.Value("float64"))
     return Table(rows, declared)
+
+
+def _separator(columns: list[str]) -> str:
+    """A word for a table that was written with another separator, as spreadsheets do in half of Europe."""
+    found = [sign for sign in (";", "\t", "|") if len(columns) == 1 and sign in columns[0]]
+    return f"data.options.sep={found[0]!r}, or " if found else ""
+
+
+def _check_twins(source: dict[str, str], columns: list[str], data: Data) -> None:
+    """pandas calls the second of two equal columns NAME.1, and nobody would know which one was meant."""
+    for role, column in source.items():
+        if f"{column}.1" in columns and role not in data.columns:
+            raise InputError(
+                f"{shown(data)}: there are two columns {column!r}, the second is read as '{column}.1'; "
+                f"type data.columns.{role}={column}, or data.columns.{role}={column}.1"
+            )
 
 
 def _with_pictures(part: datasets.Dataset, data: Data) -> datasets.Dataset:
@@ -173,18 +197,18 @@ def _with_pictures(part: datasets.Dataset, data: Data) -> datasets.Dataset:
     return images.add_column(label, part[label][:])
 
 
-def _names_of(values: list[Any], declared: tuple[str, ...], column: str) -> list[str | None]:
+def _names_of(values: list[Any], declared: tuple[str, ...], where: str) -> list[str | None]:
     """Labels as class names, None where missing. Whole floats are the integers they came from."""
     out: list[str | None] = []
-    for value in values:
-        if isinstance(value, (list, dict)):
-            raise InputError(f"column {column!r} holds {type(value).__name__}s: expected one class per row")
+    for row, value in enumerate(values, 1):
+        if isinstance(value, (list, dict, bytes)):
+            raise InputError(f"{where} holds {type(value).__name__} in row {row:,}: expected one class per row")
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
             out.append(None)
         elif declared:
             out.append(declared[value] if value >= 0 else None)
-        elif isinstance(value, float) and not value.is_integer():
-            raise InputError(f"column {column!r} holds numbers such as {value:g}: expected classes, not measurements")
+        elif isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
+            raise InputError(f"{where} holds {value:g} in row {row:,}: expected classes, not measurements")
         else:
             out.append(str(int(value)) if isinstance(value, float) else str(value).strip() or None)
     return out

@@ -5,8 +5,10 @@ In: paths, bytes or numbers. Out: `datasets.Dataset` rows or RGB pictures. Knows
 
 from __future__ import annotations
 
+import errno
 import io
 import math
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,11 +45,13 @@ def rgb(source: dict[str, Any]) -> Image.Image:
     if source["bytes"] is None and not source["path"]:
         raise ValueError("the image is missing")
     try:
-        data = source["bytes"] if source["bytes"] is not None else Path(source["path"]).read_bytes()
+        data = source["bytes"] if source["bytes"] is not None else _bytes(Path(source["path"]))
     except FileNotFoundError as error:
         raise ValueError("no such file") from error
     except OSError as error:
         raise ValueError(f"the file cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError("no file has such a name") from error
     if not data:
         raise ValueError("the image is empty (0 bytes)")
     try:
@@ -74,6 +78,14 @@ def header(source: dict[str, Any]) -> Header:
         if "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
             width, height = height, width
         return Header(width, height, opened.mode, bool(getattr(opened, "is_animated", False)))
+
+
+def _bytes(path: Path) -> bytes:
+    """Reading a pipe would wait for ever, and a device may never end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or a device")
+    return path.read_bytes()
 
 
 def flatten(image: Image.Image) -> Image.Image:
@@ -134,6 +146,10 @@ def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
         rows = list(_classes(root))
     if not rows:
         raise InputError(f"{root}: no images found; expected {root.name}/CLASS/picture.jpg ({listed(ENDINGS)})")
+    for row in rows:
+        name = f"{row['image']['path']}"
+        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
+            raise InputError(f"{name}: the name of this picture or folder is not UTF-8; rename it")
     features = FEATURES | ({"split": datasets.Value("string")} if predefined else {})
     return datasets.Dataset.from_list(rows, features=datasets.Features(features))
 

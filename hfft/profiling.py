@@ -23,6 +23,7 @@ from hfft.recipe import Model
 MOST = 50_000  # rows measured, by a draw: tokens of a million reviews would take minutes
 SHOWN = 2  # rows of a class
 LONGEST = 300  # characters of a row that is shown
+LEAF = 10  # rows in a leaf of the tree
 FEW_ROWS = 30  # of a class, below which its median is no news
 STRONG = 10.0  # largest : smallest class, from which training tends to leave the smallest out
 ONE_SIDED = 0.80  # share of the largest class, above which accuracy says little
@@ -51,7 +52,10 @@ def profile(
     places = np.repeat(list(picked), [len(part) for part in picked.values()])
     labels = np.array(rows["label"][:], dtype=object)
     shared = balance(Counter(parts["train"]["label"][:]))
-    given = shortcut(measured.rows | measured.marks, labels, places)
+    classes = len(set(labels.tolist()))
+    given: dict[str, Any] = {"sentence": None}
+    if (places == "train").sum() >= LEAF * classes:  # fewer rows a class: a tree could only guess
+        given = shortcut(measured.rows | measured.marks, labels, places)
     sentences = [*measured.sentences, *_balance_sentences(shared), *([given["sentence"]] if given["sentence"] else [])]
     if len(rows) < total:
         sentences.insert(0, f"Inputs were measured on {len(rows):,} of {total:,} rows, drawn at random.")
@@ -100,9 +104,9 @@ def shortcut(measures: dict[str, np.ndarray], labels: np.ndarray, places: np.nda
 
     train, held = places == "train", places == "validation"
     columns = np.column_stack(list(measures.values()))
-    # 16 leaves of 10 rows: enough for thresholds of a few classes, too few to remember rows.
+    # 16 leaves or more: enough for thresholds of a few classes, too few to remember rows.
     leaves = max(16, 2 * len(set(labels.tolist())))
-    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=10, random_state=0)
+    tree = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=LEAF, random_state=0)
     tree.fit(columns[train], labels[train].astype(str))
     hits, rows = int((tree.predict(columns[held]) == labels[held].astype(str)).sum()), int(held.sum())
     majority = float(np.mean(labels[held] == Counter(labels[train].tolist()).most_common(1)[0][0]))

@@ -12,11 +12,10 @@ import functools
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import rooms, trainer_options
-from hfft.errors import InputError, listed, meant
+from hfft import notation, references, rooms, trainer_options
+from hfft.errors import InputError, brief, listed, meant
 from hfft.schema import SECTIONS, Augment, Data, Model, Recipe, Split
 
 __all__ = ["Augment", "Data", "Model", "Recipe", "Split", "build", "describe", "dump", "load", "locate", "shipped"]
@@ -34,17 +33,17 @@ def shipped() -> dict[str, Path]:
 def locate(name: str) -> tuple[str, Path]:
     """(recipe name, file) of a name, a path or a run folder."""
     path = Path(name)
-    if path.is_dir() and (path / "recipe.yaml").is_file():
+    if references.is_file(path / "recipe.yaml"):
         return path.resolve().name, path / "recipe.yaml"
-    if path.is_file():
+    if references.is_file(path):
         return path.stem, path
     known = shipped()
     if name in known:
         return name, known[name]
-    if path.is_dir():
+    if references.is_folder(path):
         raise InputError(f"{name} is a folder without recipe.yaml: expected a run folder, a recipe file or a name")
     raise InputError(
-        f"no recipe {name!r}{meant(name, known)}: it is neither a file here nor one of {listed(known, limit=40)}"
+        f"no recipe {brief(name)}{meant(name, known)}: it is neither a file here nor one of {listed(known, limit=40)}"
     )
 
 
@@ -62,12 +61,7 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2024-13-45
-        where = getattr(error, "problem_mark", None)
-        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
-        raise InputError(f"{path} is not readable as YAML{place}: {getattr(error, 'problem', error)}") from error
+    tree = notation.read(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected a mapping with task, data and model, got {type(tree).__name__}")
     return tree
@@ -76,12 +70,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     """Check a plain mapping and freeze it; raises InputError naming every mistake."""
     tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
-    mistakes = []
+    mistakes: list[str] = []
     recipe = None
     try:
         recipe = _door().validate_python(tree)
     except ValidationError as error:
-        mistakes += [_sentence(item) for item in error.errors(include_url=False)]
+        mistakes += dict.fromkeys(_sentence(item) for item in error.errors(include_url=False))
     train = tree.get("train") or {}
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
@@ -95,7 +89,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     for key, (room, wanted) in rooms_of.items():
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
-                mistakes.append(f"{key}: no {name!r}{meant(name, known)}; known: {listed(known, limit=40)}")
+                mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
@@ -108,7 +102,7 @@ def _door() -> TypeAdapter[Recipe]:
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
-    return yaml.safe_dump(dataclasses.asdict(recipe), sort_keys=False, allow_unicode=True)
+    return notation.write(dataclasses.asdict(recipe))
 
 
 def describe() -> list[tuple[str, str, str]]:
@@ -125,14 +119,14 @@ def describe() -> list[tuple[str, str, str]]:
             default = "required"
             if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
                 value = entry.default_factory() if callable(entry.default_factory) else entry.default
-                default = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+                default = notation.write(value, flow=True)
             rows.append((prefix + entry.name, default, sentences[-1] if sentences else ""))
     return rows
 
 
 def _override(tree: dict[str, Any], word: str) -> None:
     key, sign, text = word.partition("=")
-    if not sign or not key:
+    if not sign or not all(key.split(".")):
         raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
     *sections, last = key.split(".")
     at = tree
@@ -141,8 +135,8 @@ def _override(tree: dict[str, Any], word: str) -> None:
         if not isinstance(at, dict):
             raise InputError(f"{word!r}: {section} is a value, not a section")
     try:
-        at[last] = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+        at[last] = notation.parse(text)
+    except InputError:  # as in gates.f1_macro=>=0.7
         at[last] = text
 
 
@@ -159,6 +153,8 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("missing", "missing_argument"):
         return f"{key}: is missing"
     came = item.get("input")
-    shown = "" if isinstance(came, (dict, list)) or "ArgsKwargs" in type(came).__name__ else f", got {came!r}"
-    text = item["msg"].removeprefix("Value error, ")
+    shown = "" if "ArgsKwargs" in type(came).__name__ else f", got {brief(came)}"
+    if key.startswith("data.data_files"):  # a union: pydantic reports every form it could have had
+        return "data.data_files: expected a file, a list of files, or {train: FILE, validation: FILE, test: FILE}"
+    text = item["msg"].removeprefix("Value error, ").replace("a dictionary or an instance of", "a section of keys:")
     return f"{key or 'recipe'}: {text[0].lower()}{text[1:]}{shown}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from pathlib import Path
 
 from hfft.errors import InputError, listed
@@ -28,6 +29,22 @@ def resolve(reference: str) -> str:
             return str(path)
     held = sorted(p.name for root in spec.submodule_search_locations or [] for p in Path(root).glob("*"))
     raise InputError(f"{reference}: {package} has no {inside!r}; it holds {listed(held)}")
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """`Path.is_file`, but False for names that no file can have, such as one of a thousand letters."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """`Path.is_dir`, but False for names that no folder can have."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
 
 
 def sha256(path: Path) -> str:

@@ -54,7 +54,9 @@ class Data:
     """Where the rows come from and which columns matter."""
 
     __pydantic_config__ = STRICT
-    path: Annotated[str, Field(description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")]
+    path: Annotated[
+        str, Field(min_length=1, description="csv, json, parquet, imagefolder; a file or folder; or a Hub data set id")
+    ]
     data_files: Annotated[
         str | list[str] | dict[str, str | list[str]] | None,
         Field(description="file, files, or one entry per split {train: …, validation: …, test: …}"),
@@ -67,7 +69,7 @@ class Data:
         Field(description="role → column of the data, such as {text: tweet, label: mood}"),
     ] = field(default_factory=dict)
     pixels: Annotated[
-        list[Annotated[int, Field(gt=0)]] | None,
+        list[Annotated[int, Field(strict=True, gt=0)]] | None,
         Field(
             min_length=2, max_length=3, description="[height, width(, channels)]: an image is a row of numbers 0 to 255"
         ),
@@ -104,7 +106,7 @@ class Model:
     """Which pretrained model, and how inputs are made for it."""
 
     __pydantic_config__ = STRICT
-    name: Annotated[str, Field(description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
+    name: Annotated[str, Field(min_length=1, description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
     revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
     sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
     pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True

@@ -6,29 +6,36 @@ what the columns mean, and it changes no file.
 
 from __future__ import annotations
 
+import glob
+import os
+import re
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pandas as pd
+import pyarrow as pa
 from datasets.data_files import resolve_pattern
+from datasets.table import CastError
 
-from hfft import pictures, references
-from hfft.errors import InputError, listed
+from hfft import faults, pictures, references
+from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 
 BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
 FILES = (*BUILDERS.values(), "imagefolder", "text")
 TABLES = {f".{ending}" for ending in (*BUILDERS, "arrow", "tar")}
 ROLES = ("text", "text_pair", "label", "image", "group", "time")  # the columns whose text a CSV file keeps
+Files = dict[str, list[str]]  # split → files
 FINDERS = ("name", "data_dir", "revision")  # the options that decide which files of a folder are read
 
 
 def shown(data: Data) -> str:
     """The data as the recipe names it."""
-    files = data.data_files
-    if isinstance(files, dict):
-        files = ", ".join(str(name) for name in files.values())
-    return str(files or data.path)
+    files = data.data_files.values() if isinstance(data.data_files, dict) else [data.data_files or data.path]
+    return ", ".join(name for names in files for name in ([names] if isinstance(names, str) else names))
 
 
 def load(data: Data) -> dict[str, Any]:
@@ -36,20 +43,41 @@ def load(data: Data) -> dict[str, Any]:
 
     Raises InputError for whatever keeps `datasets.load_dataset` from making tables of it.
     """
-    if data.split.by == "predefined" and data.options.get("split") is not None:
+    chosen = data.options.get("split")
+    if data.split.by == "predefined" and chosen is not None:
         raise InputError(
             "data.options.split picks parts, but data.split.by is predefined and takes the data's own; leave one out"
         )
     builder, files = _source(data)
+    if files is None or chosen is not None:
+        loaded = _load(data, builder, files)
+    else:  # each file by itself: labels are numbers in one and names in another, and meet by name later
+        loaded = {
+            name: part for split, names in files.items() for name, part in _load(data, builder, {split: names}).items()
+        }
+    for name, part in loaded.items():
+        if not data.streaming:
+            _check_texts(part, f"{shown(data)}: {f'{name} ' * (len(loaded) > 1)}")
+    return loaded
+
+
+def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
+    """What `datasets.load_dataset` makes of it, by split."""
     options = dict(data.options)
     if "streaming" in options:
         raise InputError("data.options.streaming: write data.streaming: true instead")
     try:
         if _is_csv(builder, files, options):
             options = _csv_options(data, files) | options
-        loaded = datasets.load_dataset(builder, data_files=files, streaming=data.streaming, **options)
+        elif name := next((path for path in _json_files(builder, files) if faults.null(path)), None):
+            raise InputError(f"{name}: line 1 is null: expected an object")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
+            loaded = datasets.load_dataset(builder, data_files=_escaped(files), streaming=data.streaming, **options)
+    except InputError:
+        raise
     except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
-        raise InputError(_load_sentence(error, data, builder)) from error
+        raise InputError(_load_sentence(error, data, builder, files, options)) from error
     if isinstance(loaded, list):
         raise InputError("data.options.split: expected one text, such as train or train+test, got several")
     if isinstance(loaded, dict):  # DatasetDict or IterableDatasetDict
@@ -71,19 +99,21 @@ def image_folder(data: Data) -> Path | None:
     if not isinstance(named, str):
         return None
     path = Path(references.resolve(named)).expanduser()
-    if data.path == "imagefolder" and not path.is_dir():
-        raise InputError(f"{named}: no such folder (current folder: {Path.cwd()})")
-    if not path.is_dir():
+    if not references.is_folder(path):
+        if data.path == "imagefolder":
+            raise InputError(f"{named}: no such folder (current folder: {Path.cwd()})")
         return None
     tables = data.path != "imagefolder" and any(p.suffix.lower() in TABLES for p in path.rglob("*"))
     return path if pictures.in_folders(path) or not tables else None
 
 
-def _source(data: Data) -> tuple[str, dict[str, list[str]] | None]:
+def _source(data: Data) -> tuple[str, Files | None]:
     """(builder or Hub id, data_files): pkg:// resolved, local files seen to exist."""
     files = data.data_files
     if files is not None:
         by_split = files if isinstance(files, dict) else {"train": files}
+        if not by_split or not all(by_split.values()):
+            raise InputError("data.data_files names no file: type data.data_files=FILE")
         checked = {
             split: [_existing(name) for name in ([names] if isinstance(names, str) else names)]
             for split, names in by_split.items()
@@ -91,16 +121,18 @@ def _source(data: Data) -> tuple[str, dict[str, list[str]] | None]:
         return BUILDERS.get(data.path, data.path), checked
     path = Path(references.resolve(data.path)).expanduser()
     suffix = path.suffix.lstrip(".").lower()
-    if path.is_file():
+    if references.is_file(path):
         if suffix not in BUILDERS:
             expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
             raise InputError(f"{data.path}: unknown ending; {expected}")
         return BUILDERS[suffix], {"train": [_existing(str(path))]}
     if data.path in FILES:
         raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
-    if not path.is_dir() and (suffix in BUILDERS or data.path.startswith((".", "/", "~")) or data.path.count("/") > 1):
-        raise InputError(f"{data.path}: no such file or folder (current folder: {Path.cwd()})")
-    return str(path) if path.is_dir() else data.path, None
+    if references.is_folder(path):
+        return str(path.resolve()), None  # "." has no name, and `datasets` wants one
+    if suffix in BUILDERS or data.path.startswith((".", "/", "~")) or data.path.count("/") > 1 or " " in data.path:
+        raise InputError(_absent(data.path, path, "file or folder"))
+    return data.path, None
 
 
 def _existing(name: str) -> str:
@@ -109,20 +141,59 @@ def _existing(name: str) -> str:
     if "://" in path:
         return path
     path = str(Path(path).expanduser())
-    if "*" in path:
+    if "*" in path and not references.is_file(path):
         try:
             resolve_pattern(path, "")  # load_dataset passes silently over a pattern that nothing matches
         except FileNotFoundError as error:
             raise InputError(f"{name}: no file matches this pattern (current folder: {Path.cwd()})") from error
         return path
-    if not Path(path).is_file():
-        raise InputError(f"{name}: no such file (current folder: {Path.cwd()})")
+    if not references.is_file(path):
+        raise InputError(_absent(name, path, "file"))
     if not Path(path).stat().st_size:
         raise InputError(f"{name}: the file is empty (0 bytes); expected rows")
     return path
 
 
-def _is_csv(builder: str, files: dict[str, list[str]] | None, options: dict[str, Any]) -> bool:
+def _absent(name: str, path: str | Path, wanted: str) -> str:
+    """Why there is no file under a name."""
+    if references.is_folder(path):
+        return f"{name}: expected a {wanted}, this is a folder"
+    if len(str(path)) < 4096 and os.path.lexists(path):
+        return f"{name}: expected a {wanted}, this is a pipe, a device, or a link that leads nowhere"
+    return f"{name if len(name) < 200 else brief(name)}: no such {wanted} (current folder: {Path.cwd()})"
+
+
+def _local(files: Files | None) -> list[str]:
+    return [name for names in (files or {}).values() for name in names if references.is_file(name)]
+
+
+def _json_files(builder: str, files: Files | None) -> Iterable[Path]:
+    if files is None and Path(builder).is_absolute():
+        return (path for path in Path(builder).rglob("*.json*") if path.is_file())
+    return map(Path, _local(files) if builder == "json" else [])
+
+
+def _escaped(files: Files | None) -> Files | None:
+    """A file that is there is meant by its own name: `datasets` would take rows[1].csv for a pattern."""
+    local = set(_local(files))
+    return files and {split: [glob.escape(n) if n in local else n for n in names] for split, names in files.items()}
+
+
+def _check_texts(part: datasets.Dataset, where: str) -> None:
+    """Raises InputError for the first text that is not UTF-8: only JSON and Parquet files get so far with one."""
+    for column in part.column_names:
+        texts = part.data.column(column)
+        if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+            continue
+        try:
+            texts.validate(full=True)
+        except pa.ArrowInvalid as error:
+            for row, value in enumerate(texts.cast(pa.large_binary()).to_pylist(), 1):
+                if value is not None and value.decode("utf-8", "replace").encode() != value:
+                    raise InputError(f"{where}row {row:,}: column {column!r} is not UTF-8") from error
+
+
+def _is_csv(builder: str, files: Files | None, options: dict[str, Any]) -> bool:
     """Will the CSV builder read it? For a folder `datasets` decides, by the most frequent ending in it."""
     if files is not None or not Path(builder).is_dir():
         return builder == "csv"
@@ -130,9 +201,10 @@ def _is_csv(builder: str, files: dict[str, list[str]] | None, options: dict[str,
     return bool(datasets.load_dataset_builder(builder, **finders).name == "csv")
 
 
-def _csv_options(data: Data, files: dict[str, list[str]] | None) -> dict[str, Any]:
+def _csv_options(data: Data, files: Files | None) -> dict[str, Any]:
     """Keep the file's own text: "NA", "None" and "01" are class names, not gaps and numbers."""
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+    # Without index_col=False a file with more cells than the header has its columns shifted.
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
     if files and (data.path == "tsv" or all(str(n).endswith(".tsv") for names in files.values() for n in names)):
         options["sep"] = "\t"
     if data.pixels is None:
@@ -144,19 +216,55 @@ def _csv_options(data: Data, files: dict[str, list[str]] | None) -> dict[str, An
     return options
 
 
-def _load_sentence(error: Exception, data: Data, builder: str) -> str:
+def _load_sentence(error: Exception, data: Data, builder: str, files: Files | None, options: dict[str, Any]) -> str:
     """The root cause of a loading failure in one line, with what to type where that is known."""
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
+    for name in _local(files):
+        if fault := _fault(Path(name), cause, builder, options):
+            return f"{name}: {fault}"
     text = " ".join(str(cause).split())[:300] or type(cause).__name__
+    what = ", ".join(_local(files)) or shown(data)
     if isinstance(cause, UnicodeDecodeError):
-        return f"{shown(data)}: not UTF-8 (at byte {cause.start:,}); type data.options.encoding=latin-1, or what it is"
-    if "corresponds to no data" in text:
-        return f"{shown(data)}: there are no rows in it"
+        return f"{what}: not UTF-8; type data.options.encoding=latin-1, or what it is"
+    if isinstance(cause, CastError):
+        columns = f"{listed(cause.requested_column_names)}, and {listed(cause.table_column_names)}"
+        return f"{what}: the files do not have the same columns, but {columns}"
+    if "corresponds to no data" in text or "BatchSize must be greater than 0" in text:
+        return f"{what}: there are no rows in it"
+    if option := re.search(r"unexpected keyword argument '(.*)'", text):
+        return f"data.options: {builder} has no option {option[1]!r}"
+    return _folder_sentence(error, data, builder) or _builder_sentence(error, text, builder, what)
+
+
+def _fault(path: Path, cause: BaseException, builder: str, options: dict[str, Any]) -> str | None:
+    if isinstance(cause, UnicodeDecodeError):
+        return faults.encoding(path)
+    if isinstance(cause, pd.errors.ParserWarning):
+        found = faults.cells(path, str(options.get("sep", ",")))
+        return found and f"{found}; where the first cell is a row's name, type data.options.index_col=null"
+    if builder == "json" and "field" not in options:
+        return faults.json_lines(path)
+    return None
+
+
+def _folder_sentence(error: Exception, data: Data, builder: str) -> str | None:
+    if not (Path(builder).is_absolute() and isinstance(error, FileNotFoundError)):
+        return None
+    if any(sign in builder for sign in "[]*?"):
+        return (
+            f"{shown(data)}: a folder with [, ], * or ? in its name is not found; name its files: data.data_files=FILE"
+        )
+    return f"{shown(data)}: no table is in this folder; expected {listed(BUILDERS)} files"
+
+
+def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> str:
     if builder in FILES:
-        return f"{shown(data)}: not readable as {builder}: {text}"
-    words = f"{type(error).__name__} {type(cause).__name__} {text}"
+        return f"{what}: not readable as {builder}: {text}"
+    words = f"{type(error).__name__} {type(error.__cause__ or error.__context__).__name__} {text}"
     if any(word in words for word in ("Offline", "Connect", "resolution")):
-        return f"{builder!r} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
-    return f"{builder!r}: the data set cannot be loaded: {text}"
+        return (
+            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
+        )
+    return f"{brief(builder)}: the data set cannot be loaded: {text}"

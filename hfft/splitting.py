@@ -214,7 +214,9 @@ def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guar
 def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
     """The same splits with class names, counts and fingerprints; InputError where nothing can be learnt or measured."""
     made = splits.parts
-    labels, report = settled({n: Counter(part["label"][:]) for n, part in made.items()}, splits.report, declared, data)
+    counts = {name: Counter(part["label"][:]) for name, part in made.items()}
+    distinct = len({key for part in made.values() for key in part["key"][:]})
+    labels, report = settled(counts, splits.report, declared, data, distinct)
     inputs = len(set(made["test"]["key"][:]))
     if inputs < 0.95 * len(made["test"]):
         report.findings.append(
@@ -225,18 +227,23 @@ def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
 
 
 def settled(
-    counts: dict[str, Counter[str]], report: SplitReport, declared: tuple[str, ...], data: Data
+    counts: dict[str, Counter[str]],
+    report: SplitReport,
+    declared: tuple[str, ...],
+    data: Data,
+    distinct: int | None = None,
 ) -> tuple[tuple[str, ...], SplitReport]:
     """(class names, the report with counts per class); InputError where nothing can be learnt or measured.
 
-    counts: split → class → rows, every split there.
+    counts: split → class → rows, every split there. distinct: how many different inputs there are, if known.
     """
     left = report.leaks["left_out"]
     why = f" ({counted(sum(left.values()), 'row')} left out as copies, see data.on_leak)" if any(left.values()) else ""
     for name, count in counts.items():
         if not count.total():
             read = report.method["rows_read"]
-            raise InputError(f"{shown(data)}: {read:,} rows are too few: the {name} split would be empty{why}")
+            equal = f" with {counted(distinct, 'different input')}" if distinct and distinct < read else ""
+            raise InputError(f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty{why}")
     labels = class_names(list(counts["train"]), declared)
     if len(labels) < 2:
         raise InputError(

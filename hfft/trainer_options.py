@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from hfft.errors import meant
+from hfft.errors import brief, meant
 
 # Set by hfft itself, or unsafe in a file that is shared: a token in the arguments ends up in a pushed pickle.
 RESERVED = {
@@ -68,7 +68,7 @@ def fields() -> dict[str, list[str]]:
 
 
 def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """(values with declared types, mistakes). YAML reads 5e-5 as text and `no` as False; both are put right."""
+    """(values with declared types, mistakes). Numbers may come as text, and `no` as False."""
     known, out, mistakes = fields(), {}, []
     for key, value in train.items():
         if key in RESERVED:
@@ -82,7 +82,7 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 out[key] = _typed(value, known[key])
             except ValidationError as error:
                 expected = " or ".join(known[key])
-                mistakes.append(f"train.{key}: expected {expected}, got {error.errors()[0]['input']!r}")
+                mistakes.append(f"train.{key}: expected {expected}, got {brief(error.errors()[0]['input'])}")
     return out, mistakes
 
 
@@ -96,7 +96,7 @@ def _typed(value: Any, parts: list[str]) -> Any:
     if any(part.startswith(("dict", "list")) for part in parts) and isinstance(value, (dict, list)):
         return value
     if len(simple) == 1:
-        strict = ConfigDict(strict=simple[0] in (bool, str))
+        strict = ConfigDict(strict=simple[0] in (bool, str), allow_inf_nan=False)
         if simple[0] is not bool and isinstance(value, bool):
             return TypeAdapter(simple[0], config=ConfigDict(strict=True)).validate_python(value)
         return TypeAdapter(simple[0], config=strict).validate_python(value)

@@ -132,5 +132,16 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
+def pytest_terminal_summary(terminalreporter):
+    """How many malformed inputs came to which end: the count of tests/test_malformed.py, with or without xdist."""
+    reports = terminalreporter.stats.get("passed", [])
+    ends = [end for report in reports for name, end in report.user_properties if name == "malformed"]
+    if ends:
+        refused = ends.count("refused")
+        told = f"{len(ends)} clear ends ({refused} refused, {len(ends) - refused} read correctly)"
+        failed = sum("test_malformed[" in report.nodeid for report in terminalreporter.stats.get("failed", []))
+        terminalreporter.write_line(f"{len(ends) + failed} malformed inputs: {told}")
+
+
 def pytest_unconfigure():
     shutil.rmtree(HOME, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -264,3 +265,13 @@ def test_check_of_a_run_reckons_with_its_validation_accuracy(run, capsys):
     assert hfft("check", str(run.root), "--json") == 0
     known = run.read_scores()["validation"]["accuracy"].value
     assert list(json.loads(capsys.readouterr().out)["sizing"]["accuracy"]) == [f"{known:.3g}"]
+
+
+def test_a_terminal_that_knows_no_emoji(tmp_path, monkeypatch):
+    (tmp_path / "r.yaml").write_text(
+        "{task: text_classification, data: {path: 🎉.csv}, model: {name: x}}", encoding="utf-8"
+    )
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii", write_through=True))
+    assert hfft("show", str(tmp_path / "r.yaml")) == 0
+    assert b"path: \\U0001f389.csv" in screen.getvalue()

@@ -21,7 +21,7 @@ ROOMS = {"modalities", "metrics", "losses"}
 LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
-    | {"measures", "overlaps"},
+    | {"measures", "overlaps", "notation", "faults"},
     {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"}
     | {"shingles", "perceptual"},
     {"augmenting", "processors", "sources"},
@@ -62,7 +62,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
-NO_ML += ["doubting", "sheets"]
+NO_ML += ["doubting", "sheets", "notation"]
 NO_ML += ["neighbours", "overlaps", "shingles", "hamming", "registration", "perceptual"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 

@@ -230,11 +230,12 @@ def test_wrong_columns_name_the_nearest(tiny_csv):
 
 def test_columns_that_hold_something_else(write_text):
     numbers = write_text("n.jsonl", '{"text": 1, "label": "a"}\n{"text": 2, "label": "b"}\n')
-    assert refused(texts, numbers) == "column for 'text' holds int64: expected text"
+    assert refused(texts, numbers) == f"{numbers}: column for 'text' holds int64: expected text"
     lists = write_text("l.jsonl", '{"text": "x", "label": ["a"]}\n{"text": "y", "label": ["b"]}\n')
-    assert refused(texts, lists) == "column 'label' holds lists: expected one class per row"
+    assert refused(texts, lists) == f"{lists}: column 'label' holds list in row 1: expected one class per row"
     measured = write_text("m.jsonl", '{"text": "x", "label": 0.5}\n{"text": "y", "label": 1}\n')
-    assert refused(texts, measured) == "column 'label' holds numbers such as 0.5: expected classes, not measurements"
+    told = f"{measured}: column 'label' holds 0.5 in row 1: expected classes, not measurements"
+    assert refused(texts, measured) == told
     assert refused(images, numbers, columns={"image": "text"}).endswith("expected images or paths")
 
 
@@ -344,7 +345,8 @@ def test_a_data_set_on_the_hub_without_network():
 
 def test_other_encodings(write_text):
     path = write_text("latin.csv", "text,label\ncaf\xe9,a\ny,b\n", "latin-1")
-    assert refused(texts, path) == f"{path}: not UTF-8 (at byte 3); type data.options.encoding=latin-1, or what it is"
+    told = f"{path}: line 2 is not UTF-8 (at byte 4); type data.options.encoding=latin-1, or what it is"
+    assert refused(texts, path) == told
     assert pairs(texts(path, options={"encoding": "latin-1"})) == [("café", "a"), ("y", "b")]
     assert pairs(texts(write_text("bom.csv", "text,label\nx,a\ny,b\n", "utf-8-sig"))) == [("x", "a"), ("y", "b")]
 
@@ -353,7 +355,7 @@ def test_other_encodings(write_text):
     ("name", "content", "expected"),
     [
         ("ragged.csv", "text,label\nx,a\ny,b,c,d\n", "not readable as csv: Error tokenizing data"),
-        ("cut.json", '[{"text": "x",', "not readable as json: "),
+        ("cut.json", '[{"text": "x",', "line 1, column 15: expecting property name enclosed in double quotes"),
         ("noise.parquet", "not a table at all", "not readable as parquet: "),
     ],
 )

@@ -18,7 +18,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from hfft import augmenting, perceptual, picture_sizes, pictures
+from hfft import augmenting, perceptual, picture_sizes, pictures, references
 from hfft.errors import InputError
 from hfft.measures import Measured
 from hfft.neighbours import Matches
@@ -40,15 +40,15 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
     feature = rows.features["image"]
     if isinstance(feature, datasets.Image):
         return rows.cast_column("image", datasets.Image(decode=False))
-    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
+    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature) and _is_bytes(feature["bytes"]):
         return rows.cast_column("image", datasets.Image(decode=False))
-    if getattr(feature, "dtype", "") in ("binary", "large_binary"):
+    if _is_bytes(feature):
         images = [{"path": "", "bytes": data} for data in rows["image"][:]]
         return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
     if getattr(feature, "dtype", "") not in ("string", "large_string"):
         raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
     found = [
-        path if not path or Path(path).is_file() or base is None else str(base / path) for path in rows["image"][:]
+        path if not path or references.is_file(path) or base is None else str(base / path) for path in rows["image"][:]
     ]
     images = [{"path": path or "", "bytes": None} for path in found]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
@@ -153,7 +153,7 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
     for x in inputs:
-        if isinstance(x, (str, os.PathLike)) and not Path(x).is_file():
+        if isinstance(x, (str, os.PathLike)) and not references.is_file(x):
             raise InputError(f"{x}: no such file (current folder: {Path.cwd()})")
     images = [
         {"path": str(x), "bytes": None}
@@ -178,6 +178,10 @@ def _header(source: dict[str, Any]) -> pictures.Header:
         raise InputError(f"{source['path']}: the picture cannot be read any more; it could a moment ago") from error
 
 
+def _is_bytes(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("binary", "large_binary")
+
+
 def _decoded(source: dict[str, Any]) -> Image.Image:
     try:
         return pictures.rgb(source)
@@ -192,7 +196,7 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str 
     try:
         image = pictures.rgb(source)
     except ValueError as error:
-        where = f"{source['path']}: " if source["path"] else ""
+        where = f"{source['path'][:200]}: " if source["path"] else ""  # a column of base64 is taken for paths
         return "", None, f"{where}{error}"
     digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
     digest.update(image.tobytes())

@@ -16,7 +16,7 @@ import datasets
 import numpy as np
 
 from hfft import shingles, text_lengths
-from hfft.errors import InputError
+from hfft.errors import InputError, brief
 from hfft.measures import Measured
 from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
@@ -40,6 +40,11 @@ def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
             rows = rows.cast_column(role, datasets.Value("string"))
         elif feature is not None and getattr(feature, "dtype", "") not in ("string", "large_string", "null"):
             kind = getattr(feature, "dtype", feature)
+            if isinstance(feature, datasets.Json):  # what `datasets` makes of a column of several types
+                row, value = next(
+                    (n, x) for n, x in enumerate(rows[role][:], 1) if not isinstance(x, (str, type(None)))
+                )
+                kind = f"{brief(value)} in row {row:,}"
             raise InputError(f"column for {role!r} holds {kind}: expected text")
     return rows
 
@@ -56,7 +61,7 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         plain = [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))
-        out["problem"].append(None if plain[0] else "the text is empty")
+        out["problem"].append(None if any(map(_visible, plain[0])) else "the text is empty")
     return out
 
 
@@ -150,6 +155,11 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
 def _longest(processor: Any, model: Model) -> int:
     """Tokens per text."""
     return int(model.max_length or min(processor.model_max_length, 512))
+
+
+def _visible(sign: str) -> bool:
+    """No space, control or format sign: a text of zero-width spaces is as empty as one of spaces."""
+    return unicodedata.category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def _digest(parts: list[str]) -> str:
