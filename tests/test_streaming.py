@@ -19,6 +19,12 @@ from tests.test_bad_input import TREE
 WORDS = ("late", "lost", "kind", "quick", "calm")
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """`datasets` sleeps for seconds at the end of each pass over several shards, for threads of pyarrow."""
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+
+
 def rows(n: int = 400) -> list[tuple[str, str]]:
     """Texts with their labels; every seventh is there twice, once in capitals."""
     made = [(f"{WORDS[i % 5]} delivery number {i}", ("good", "bad")[i % 2]) for i in range(n)]
