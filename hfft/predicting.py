@@ -64,6 +64,13 @@ def label_ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
+def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
+    """Inputs and `labels`: class ids in the order of the model's outputs."""
+    ids = label_ids(rows["label"][:], class_order(backbone.model))
+    spare = [column for column in ("label", "id", "key", "split") if column in rows.column_names]
+    return rows.remove_columns(spare).add_column("labels", ids.tolist())
+
+
 def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
     """The most confident mistakes with their text or a thumbnail, most confident first."""
     wrong = np.flatnonzero(predictions.labels != predictions.predicted)

@@ -22,6 +22,7 @@ import datasets
 import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import get_reporting_integration_callbacks
 
 from hfft import checkpoints, evaluate_modules, rooms, scoring
 from hfft.backbones import Backbone, class_order
@@ -106,8 +107,12 @@ def _check_sense(args: TrainingArguments) -> None:
         kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
             trial: Any = kind
-            trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
-    except (ValueError, ImportError) as error:
+            made = trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
+            further: dict[str, Any] = args.lr_scheduler_kwargs or {}  # type: ignore[assignment]
+            transformers.get_scheduler(args.lr_scheduler_type, made, 0, 2, scheduler_specific_kwargs=further)
+        for callback in get_reporting_integration_callbacks(args.report_to):
+            callback()  # as Trainer will: it raises when the package is not there
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
 
 
@@ -133,15 +138,17 @@ def fit(
     validation: datasets.Dataset,
     run: RunFolder,
     resume: Path | None = None,
+    watch: Any = None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
-    train, validation: rows with inputs and `labels` (class ids of the model). Raises InputError when the loss diverges.
+    train, validation: rows with inputs and `labels` (class ids of the model). watch: a callback with a `speed`, in
+    the place of the progress line. Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
     args.greater_is_better = args.metric_for_best_model != "loss"
-    line = ProgressLine(args.metric_for_best_model)
+    line = watch or ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
     prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
     trainer = Trainer(

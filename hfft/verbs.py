@@ -24,7 +24,9 @@ from hfft import (
     gating,
     loading,
     predicting,
+    quoting,
     recipe,
+    rehearsing,
     reporting,
     rooms,
     scoring,
@@ -39,11 +41,33 @@ from hfft.references import sha256
 Say = Callable[[str], None]
 
 
-def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
-    """Read a recipe and its data as training would, and report what is there. Opens no model, writes nothing."""
+def check(
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    hub: str | None = None,
+    fast: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Read a recipe and its data as training would, rehearse the run in small, and report both. Leaves nothing behind.
+
+    fast: read only; opens no model. hub: OWNER/NAME that a push would go to. The facts' "rehearsal" holds problems,
+    notes and the quote.
+    """
+    clock = time.perf_counter()
+    if not fast:
+        rehearsing.alone()
     wanted = recipe.load(name, overrides)
     splits = _splits(wanted, say)
-    return {"recipe": name, "task": wanted.task, **dataclasses.asdict(splits.report)}
+    facts = {"recipe": name, "task": wanted.task, **dataclasses.asdict(splits.report)}
+    if fast:
+        _check_names(wanted, splits.labels)
+        return facts
+    train, validation, folder = splits.parts["train"], splits.parts["validation"], claiming.folder(name, output_dir)
+    say("rehearsing the run in small …")
+    read = time.perf_counter() - clock
+    played = rehearsing.rehearse(wanted, splits.labels, train, validation, folder, hub, read)
+    return facts | {"rehearsal": dataclasses.asdict(played)}
 
 
 def run(
@@ -57,18 +81,22 @@ def run(
     wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
+    claiming.writable(folder)
     args = training.arguments(wanted, folder)
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
     splits = _splits(wanted, say)
+    _check_names(wanted, splits.labels)
     if resume and read_json(folder.split)["fingerprints"] != splits.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, splits.labels)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
-    train, validation = (_with_ids(splits.parts[part], backbone) for part in ("train", "validation"))
+    planned = quoting.plan(args, splits.report.size("train"))
+    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
+    train, validation = (predicting.labelled(splits.parts[part], backbone) for part in ("train", "validation"))
     _begin(folder, wanted, splits, args)
     loaded = time.perf_counter() - clock
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
@@ -143,7 +171,7 @@ def report(name: str) -> Path:
 
 
 def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
-    """Read and split, and say what was found; metric and gate names are checked as soon as the classes are known."""
+    """Read and split, and say what was found."""
     _quiet()
     modality = rooms.find("modalities", wanted.task)
     splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed)
@@ -151,10 +179,14 @@ def _splits(wanted: Recipe, say: Say) -> splitting.Splits:
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(splits.labels)} classes: {listed(splits.labels)}")
     for finding in splits.report.findings:
         say(f"  note: {finding}")
-    known = scoring.keys(wanted.metrics, splits.labels)
+    return splits
+
+
+def _check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
+    """Metric and gate names, as soon as the classes are known."""
+    known = scoring.keys(wanted.metrics, labels)
     gating.check(wanted.gates, known)
     training.best_metric(wanted, known)
-    return splits
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
@@ -165,13 +197,6 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         folder.root.mkdir(parents=True, exist_ok=True)
         (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
         splitting.write(splits, folder)
-
-
-def _with_ids(rows: datasets.Dataset, backbone: backbones.Backbone) -> datasets.Dataset:
-    """Inputs and `labels`: class ids in the order of the model's outputs."""
-    ids = predicting.label_ids(rows["label"][:], backbones.class_order(backbone.model))
-    spare = [column for column in ("label", "id", "key", "split") if column in rows.column_names]
-    return rows.remove_columns(spare).add_column("labels", ids.tolist())
 
 
 def _baselines(

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
+import pyarrow.compute as pc
 
 from hfft.errors import InputError
 from hfft.recipe import Augment, Model
@@ -68,6 +70,13 @@ def prepare(
     # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
     processor("", truncation=True, max_length=longest)
     return rows.map(tokenise, batched=True, remove_columns=kept, desc=None)
+
+
+def extents(rows: datasets.Dataset) -> np.ndarray:
+    """Characters per row, int (n,): which rows will take the most memory."""
+    table = rows.select_columns([role for role in ROLES if role in rows.column_names]).with_format("arrow")
+    sizes = [pc.fill_null(pc.utf8_length(table[role][:]), 0).to_numpy() for role in table.column_names]
+    return np.sum(sizes, axis=0)
 
 
 def lengths(prepared: datasets.Dataset) -> list[int]:
