@@ -17,9 +17,8 @@ WRITE = "repo.write"
 
 def check(repo: str) -> str:
     """Who would push where, as a sentence. Raises InputError when a push to `repo` would be refused."""
-    from httpx import TransportError
     from huggingface_hub import HfApi, constants, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
     from huggingface_hub.utils import validate_repo_id
 
     try:
@@ -38,7 +37,7 @@ def check(repo: str) -> str:
         exists = api.repo_exists(repo)
     except HfHubHTTPError as error:
         raise InputError(_refusal(repo, error.response.status_code)) from error
-    except (TransportError, OSError) as error:
+    except (HTTPError, OSError) as error:  # of the HTTP library that huggingface_hub chose
         raise InputError(
             f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}); check the network and HF_ENDPOINT"
         ) from error

@@ -23,12 +23,15 @@ FLOAT = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """steps: optimizer steps. evaluations, checkpoints: how many of each. kept: checkpoints that stay on disk."""
+    """steps: optimizer steps. evaluations, checkpoints: how many of each. kept, most: checkpoints at the end and
+    on disk at any one time, where the best is not the newest.
+    """
 
     steps: int
     evaluations: int
     checkpoints: int
     kept: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,9 @@ def plan(args: Any, rows: int) -> Plan:
     best = args.save_strategy == "best"
     checkpoints = evaluations if best else _times(args.save_strategy, args.save_steps, steps, epoch)
     limit = args.save_total_limit or checkpoints
-    if args.load_best_model_at_end:
-        limit = max(limit, 2)  # the best one is kept beside the newest
-    return Plan(steps, evaluations, checkpoints, min(limit, checkpoints))
+    # The best one is kept beside the newest while training goes on, and each is written before another one is removed.
+    most = max(limit, 2 if args.load_best_model_at_end else 1) + 1
+    return Plan(steps, evaluations, checkpoints, min(limit, checkpoints), min(most, checkpoints))
 
 
 def quote(planned: Plan, found: Measured, validation_rows: int) -> Quote:
@@ -109,9 +112,8 @@ def quote(planned: Plan, found: Measured, validation_rows: int) -> Quote:
 
 
 def disk(planned: Plan, model_bytes: int, checkpoint_bytes: int) -> tuple[int, int]:
-    """(bytes that stay, bytes needed at once): a checkpoint is written before the one it replaces is removed."""
-    most = min(planned.kept + 1, planned.checkpoints)
-    return model_bytes + planned.kept * checkpoint_bytes, model_bytes + most * checkpoint_bytes
+    """(bytes that stay, bytes needed at once) by the model and its checkpoints."""
+    return model_bytes + planned.kept * checkpoint_bytes, model_bytes + planned.most * checkpoint_bytes
 
 
 def sizes(parameters: int, args: Any) -> tuple[int, int]:

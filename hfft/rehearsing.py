@@ -214,11 +214,12 @@ def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: floa
 
 def _scratch(run: RunFolder) -> Path | None:
     """On the disk of the run, whose speed and rights are the ones that count; else where the system has such files."""
+    beside = RunFolder(run.root.absolute().parent)
     try:
-        claiming.writable(run)
+        claiming.writable(beside)
     except InputError:
         return None  # the step "run folder" tells it
-    return claiming.place(run)
+    return claiming.place(beside)
 
 
 def _training_rows(trial: Trial, train: datasets.Dataset) -> datasets.Dataset:

@@ -22,7 +22,7 @@ import datasets
 import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
 from hfft import checkpoints, evaluate_modules, rooms, scoring
 from hfft.backbones import Backbone, class_order
@@ -110,10 +110,12 @@ def _check_sense(args: TrainingArguments) -> None:
             made = trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
             further: dict[str, Any] = args.lr_scheduler_kwargs or {}  # type: ignore[assignment]
             transformers.get_scheduler(args.lr_scheduler_type, made, 0, 2, scheduler_specific_kwargs=further)
-        for callback in get_reporting_integration_callbacks(args.report_to):
-            callback()  # as Trainer will: it raises when the package is not there
+        get_reporting_integration_callbacks(args.report_to)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
+    # The list of what is there leaves these two out.
+    if gone := sorted(set(args.report_to) - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
+        raise InputError(f"train.report_to: {listed(gone)} is not installed; install it, or leave the key out")
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -161,7 +163,7 @@ def fit(
         compute_metrics=metric_function(recipe.metrics, names),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
-        callbacks=[line, StopOnNaN(), Seal(), Epochs(prepared)],
+        callbacks=[StopOnNaN(), Seal(), Epochs(prepared), line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     start = time.perf_counter()
