@@ -113,9 +113,8 @@ def _names(trial: Trial, run: RunFolder) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
     known = scoring.keys(trial.wanted.metrics, trial.labels)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known))
-    best = trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
-    args = trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
-    return args if best else None
+    trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
+    return trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
 
 
 def _acts(
@@ -135,7 +134,7 @@ def _acts(
         return None
     watch = Stopwatch(SECONDS)
     if args is None:
-        trial.notes.append("not rehearsed, because the recipe's train: or metrics: are wrong: training")
+        trial.notes.append("not rehearsed, because the recipe's train: is wrong: training")
     trained = args is not None and _train(trial, backbone, rows, seen, watch)
     left = backbone if trained else _model(trial)  # after a failure its weights may be worthless
     finished = None if left is None else ending.rehearse(trial, left, seen)
@@ -191,6 +190,8 @@ def _small(trial: Trial) -> Recipe:
     for name in ("eval", "save"):
         if trial.chosen[f"{name}_strategy"] in ("epoch", "steps"):
             small |= {f"{name}_strategy": "steps", f"{name}_steps": STEPS}
+    if any(problem.step == "best metric" for problem in trial.problems):
+        small["metric_for_best_model"] = None  # told already; training goes on with the usual one
     return dataclasses.replace(trial.wanted, train=trial.wanted.train | small)
 
 
@@ -224,13 +225,13 @@ def _scratch(run: RunFolder) -> Path | None:
 
 def _training_rows(trial: Trial, train: datasets.Dataset) -> datasets.Dataset:
     """Rows for STEPS steps: those of the first, which is not timed, are the largest, so that memory is honest."""
-    step = trial.chosen["per_device_train_batch_size"] * trial.chosen.get("gradient_accumulation_steps", 1)
+    step = max(1, trial.chosen["per_device_train_batch_size"] * trial.chosen.get("gradient_accumulation_steps", 1))
     return _sample(trial.modality, train, step, max(min(step * STEPS, ROWS), step * LEAST_STEPS), trial.wanted.seed)
 
 
 def _validation_rows(trial: Trial, validation: datasets.Dataset) -> datasets.Dataset:
     """Rows of two batches, the largest first."""
-    size = min(trial.chosen["per_device_eval_batch_size"], PASS)
+    size = max(1, min(trial.chosen["per_device_eval_batch_size"], PASS))
     return _sample(trial.modality, validation, size, 2 * size, trial.wanted.seed)
 
 

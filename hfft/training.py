@@ -114,7 +114,7 @@ def _check_sense(args: TrainingArguments) -> None:
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
     # The list of what is there leaves these two out.
-    if gone := sorted(set(args.report_to) - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
+    if gone := sorted({*(args.report_to or [])} - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
         raise InputError(f"train.report_to: {listed(gone)} is not installed; install it, or leave the key out")
 
 

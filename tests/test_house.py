@@ -48,7 +48,19 @@ HELPERS = {
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
-NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "recipe", "intervals"]
+NO_ML = [
+    "errors",
+    "rooms",
+    "references",
+    "counts",
+    "records",
+    "trainer_options",
+    "recipe",
+    "intervals",
+    "quoting",
+    "problems",
+    "hub_access",
+]
 NO_ML += ["scoring", "gating", "baselines", "figures", "reporting"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 

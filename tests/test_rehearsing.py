@@ -129,12 +129,18 @@ def test_a_learning_rate_that_makes_the_loss_nan_hides_nothing_after_it(tmp_path
 
 def test_wrong_arguments_leave_the_end_to_be_rehearsed(tmp_path, monkeypatch):
     monkeypatch.setattr(reporting, "card", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
-    train = {"metric_for_best_model": "f1_marco", "save_strategy": "steps", "save_steps": 7}
+    train = {"save_strategy": "steps", "save_steps": 7, "per_device_train_batch_size": 0}
     done = play(tmp_path, train=train)
-    assert steps(done) == ["best metric", "training arguments", "report"]
-    assert "did you mean 'f1_macro'" in done.problems[0].what and "save" in done.problems[1].what
-    assert "the disk is full" in done.problems[2].fix
+    assert steps(done) == ["training arguments", "report"]
+    assert "save" in done.problems[0].what and "the disk is full" in done.problems[1].fix
     assert done.quote is None and "training" in done.notes[0]
+
+
+def test_a_mistyped_metric_does_not_hide_what_training_does(tmp_path):
+    train = {"metric_for_best_model": "f1_marco", "learning_rate": 1e30, "max_grad_norm": 0.0}
+    done = play(tmp_path, train=train)
+    assert steps(done) == ["best metric", "training steps"]
+    assert "did you mean 'f1_macro'" in done.problems[0].what and "became" in done.problems[1].what
 
 
 def test_validation_that_fails_is_told_as_validation(tmp_path, monkeypatch):
