@@ -135,6 +135,9 @@ def _acts(
     watch = Stopwatch(SECONDS)
     if args is None:
         trial.notes.append("not rehearsed, because the recipe's train: is wrong: training")
+        trial = dataclasses.replace(
+            trial, wanted=dataclasses.replace(trial.wanted, train={})
+        )  # the end needs none of it
     trained = args is not None and _train(trial, backbone, rows, seen, watch)
     left = backbone if trained else _model(trial)  # after a failure its weights may be worthless
     finished = None if left is None else ending.rehearse(trial, left, seen)
