@@ -43,7 +43,11 @@ def span(low: float, high: float) -> str:
 
     >>> span(241, 297), span(70, 82), span(5000, 7300), span(3, 4)
     ('about 4 to 5 minutes', 'about 70 to 82 seconds', 'about 1.4 to 2 hours', 'about 3 to 4 seconds')
+    >>> span(0.6, 1.2)
+    'less than 2 seconds'
     """
+    if high < 2:
+        return "less than 2 seconds"
     unit, seconds = next((u, s) for u, s in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if high >= 1.7 * s)
     first, last = (f"{value / seconds:.{int(unit == 'hours' and high < 36000)}f}" for value in (low, high))
     first, last = first.removesuffix(".0"), last.removesuffix(".0")

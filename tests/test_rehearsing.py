@@ -243,7 +243,7 @@ def test_the_command_line_prints_the_list_and_ends_with_2(tmp_path, monkeypatch,
     out = capsys.readouterr().out
     assert "2 problems would stop the run" in out
     assert "  1. gates: gates: no metric 'f2'" in out and "  2. Hub: HF_HUB_OFFLINE is set" in out
-    assert out.count("     fix: ") == 2 and "quote: about" in out and "Next:" not in out
+    assert out.count("     fix: ") == 2 and "quote: " in out and "Next:" not in out
     assert hfft(*words[:2], "--json") == 0
     facts = json.loads(capsys.readouterr().out)["rehearsal"]
     assert facts["problems"] == [] and facts["quote"]["steps"] == 9
