@@ -1,35 +1,60 @@
 """The verb `check`: everything that can be said before training, in small steps.
 
-In: a recipe's name and overrides. Out: plain facts. It trains nothing, reads no weights and writes nothing.
+In: a recipe's name and overrides. Out: plain facts. It leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import datasets
 
-from hfft import backbones, gathering, profiling, recipe, sizing, training
+from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing, training
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
 from hfft.records import RunFolder
 
 
-def check(name: str, overrides: tuple[str, ...] = (), say: Say = print) -> dict[str, Any]:
-    """Read a recipe and its data as training would, and report what is there, and what its test split can tell."""
+def check(
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    hub: str | None = None,
+    fast: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Read a recipe and its data as training would, say what is there, and rehearse the run in small.
+
+    fast: read only; opens no model. hub: OWNER/NAME that a push would go to. The facts' "rehearsal" holds problems,
+    notes and the quote. Leaves nothing behind.
+    """
+    clock = time.perf_counter()
+    if not fast:
+        rehearsing.alone()
     wanted = recipe.load(name, overrides)
     found = gathering.read(wanted, say)
+    if fast:
+        gathering.check_names(wanted, found.splits.labels)
     parts = gathering.shown_parts(found, wanted)
     facts = {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
-    return facts | {
+    facts |= {
         "profile": _profile(wanted, parts, found.modality, say),
         "examples": profiling.examples(parts["train"], found.modality, wanted.seed),
         "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name))),
     }
+    if fast:
+        return facts
+    say("rehearsing the run in small …")
+    read, size, folder = time.perf_counter() - clock, found.report.size("train"), claiming.folder(name, output_dir)
+    played = rehearsing.rehearse(
+        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size
+    )
+    return facts | {"rehearsal": dataclasses.asdict(played)}
 
 
 def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], modality: ModuleType, say: Say) -> dict[str, Any]:

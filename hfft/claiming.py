@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,35 @@ def resumed(run: RunFolder, wanted: Recipe, say: Callable[[str], None]) -> Path 
         say(f"{path} is incomplete or damaged: passed over")
     say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
     return point
+
+
+def place(run: RunFolder) -> Path:
+    """The nearest folder that exists already, at or above the run folder."""
+    root = run.root.absolute()
+    return next(path for path in (root, *root.parents) if path.exists())
+
+
+def writable(run: RunFolder) -> None:
+    """Raise InputError when nothing can be written where the run folder is, or would be made."""
+    where = place(run)
+    try:
+        with tempfile.TemporaryFile(dir=where):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{where} cannot be written to ({why}); type --output-dir FOLDER for another place") from error
+
+
+def room_for(run: RunFolder, needed: int, what: str = "the model and its checkpoints") -> None:
+    """Raise InputError unless `needed` bytes are free where the run folder is, beyond what it already holds."""
+    where = place(run)
+    held = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) if run.root.is_dir() else 0
+    free = shutil.disk_usage(where).free
+    if needed - held > free:
+        raise InputError(
+            f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - held) / 1e6:,.0f} MB; make room, type "
+            "--output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, train.save_only_model=true"
+        )
 
 
 def _free(root: Path) -> Path:

@@ -81,13 +81,28 @@ def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")]
 
 
 @app.command("check")
-def check(name: Name = None, words: Words = None, recipe_: Option = None, as_json: Json = False) -> None:
-    """Read a recipe and its data as training would, and print what is there and what its test split can tell."""
-    from hfft import checking, display
-
+def check(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Where the run would be.")] = None,
+    hub: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Ask the Hub if you may push there.")] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Read the data only; rehearse nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read recipe and data as training would, and rehearse the run in small: what is there, and what would stop it."""
+    if fast and hub:
+        raise InputError("--fast leaves the rehearsal out, and --hub is a part of it; type one of them")
     chosen, overrides = _chosen(name, recipe_, words)
-    facts = checking.check(chosen, overrides, _say(as_json))
+    from hfft import checking, display, display_rehearsal
+
+    facts = checking.check(chosen, overrides, output_dir, hub, fast, _say(as_json))
     _print_json(facts) if as_json else display.checked(facts)
+    if "rehearsal" not in facts:
+        return
+    if not as_json:
+        display_rehearsal.rehearsal(facts["rehearsal"], chosen)
+    raise typer.Exit(2 if facts["rehearsal"]["problems"] else 0)
 
 
 @app.command("run")

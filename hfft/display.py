@@ -13,6 +13,7 @@ BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, n
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
 LEFT = ("method", "label", "suggested", "input")
+HEADLINES = ("accuracy", "f1_macro")
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
@@ -24,7 +25,7 @@ def checked(facts: dict[str, Any]) -> None:
     sentences(found["sentences"])
     examples(facts["examples"], facts["counts"]["train"])
     sentences(sizing["sentences"])
-    if not Path(facts["recipe"]).is_dir():  # a run, which is not run again
+    if "rehearsal" not in facts and not Path(facts["recipe"]).is_dir():  # a run is not run again
         _console().print(f"\nNext:   hfft run {facts['recipe']}")
 
 
@@ -99,7 +100,7 @@ def scores(split: str, found: dict[str, Any]) -> None:
 
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
     """The model's headline scores above those of the baselines."""
-    keys = [key for key in ("accuracy", "f1_macro") if key in found]
+    keys = [key for key in HEADLINES if key in found]
     table = _table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
     for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
         table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))
@@ -110,10 +111,12 @@ def verdict(facts: dict[str, Any]) -> None:
     """What `hfft eval` found: scores, each class, baselines, notes, gates, and where to read on."""
     console = _console()
     scores("test", facts["test"])
-    if "test_without_copies" in facts:
-        scores("test without copies", facts["test_without_copies"])
     per_class(facts["test"])
     beside(facts["test"], facts["baselines"])
+    if clean := facts.get("test_without_copies"):
+        rows = next(iter(clean.values()))["n"]
+        told = ", ".join(f"{key} {_full(clean[key])}" for key in HEADLINES if key in clean)
+        console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:

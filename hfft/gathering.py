@@ -22,7 +22,6 @@ from hfft.records import RunFolder, SplitReport, read_json
 Say = Callable[[str], None]
 SAMPLE = 20_000  # training rows of a stream that the baselines see
 SHOWN = 5_000  # and that `hfft check` describes
-SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,7 @@ class Inputs:
 
 
 def read(wanted: Recipe, say: Say) -> Inputs:
-    """Read the data, deal it into splits, and say what was found.
-
-    Metric and gate names are checked as soon as the classes are known: before any model is opened.
-    """
+    """Read the data, deal it into splits, and say what was found."""
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
@@ -56,10 +52,14 @@ def read(wanted: Recipe, say: Say) -> Inputs:
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
     for finding in found.report.findings:
         say(f"  note: {finding}")
+    return found
+
+
+def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
+    """Metric and gate names, as soon as the classes are known: before any model is opened."""
     known = scoring.keys(wanted.metrics, labels)
     gating.check(wanted.gates, known)
     training.best_metric(wanted, known)
-    return found
 
 
 def shown_parts(found: Inputs, wanted: Recipe) -> dict[str, datasets.Dataset]:
@@ -73,17 +73,10 @@ def shown_parts(found: Inputs, wanted: Recipe) -> dict[str, datasets.Dataset]:
 def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
     """Training rows with `labels` as the model counts them: a `Dataset` of inputs, or a stream of what it takes."""
     if found.survey is None:
-        return with_ids(found.splits.parts["train"], backbone)
+        return predicting.labelled(found.splits.parts["train"], backbone)
     encoder = found.modality.encoder(backbone.processor, wanted.model, wanted.augment, wanted.seed)
     names = class_order(backbone.model)
     return streaming.train_rows(wanted.data, found.modality, found.survey, encoder, names, wanted.seed)
-
-
-def with_ids(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
-    """Inputs and `labels`: class ids in the order of the model's outputs."""
-    ids = predicting.label_ids(rows["label"][:], class_order(backbone.model))
-    spare = [column for column in SPARE if column in rows.column_names]
-    return rows.remove_columns(spare).add_column("labels", ids.tolist())
 
 
 def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, datasets.Dataset]:

@@ -72,6 +72,16 @@ def label_ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
+SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")  # of a row, what no model takes
+
+
+def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
+    """Inputs and `labels`: class ids in the order of the model's outputs."""
+    ids = label_ids(rows["label"][:], class_order(backbone.model))
+    spare = [column for column in SPARE if column in rows.column_names]
+    return rows.remove_columns(spare).add_column("labels", ids.tolist())
+
+
 def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
     """The most confident mistakes with their text or a thumbnail, most confident first."""
     wrong = np.flatnonzero(predictions.labels != predictions.predicted)

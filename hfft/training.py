@@ -22,6 +22,7 @@ import datasets
 import torch
 import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
 from hfft import checkpoints, evaluate_modules, rooms, scoring
 from hfft.backbones import Backbone, class_order
@@ -106,9 +107,15 @@ def _check_sense(args: TrainingArguments) -> None:
         kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
             trial: Any = kind
-            trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
-    except (ValueError, ImportError) as error:
+            made = trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
+            further: dict[str, Any] = args.lr_scheduler_kwargs or {}  # type: ignore[assignment]
+            transformers.get_scheduler(args.lr_scheduler_type, made, 0, 2, scheduler_specific_kwargs=further)
+        get_reporting_integration_callbacks(args.report_to)
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
+    # The list of what is there leaves these two out.
+    if gone := sorted({*(args.report_to or [])} - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
+        raise InputError(f"train.report_to: {listed(gone)} is not installed; install it, or leave the key out")
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -133,16 +140,18 @@ def fit(
     validation: datasets.Dataset,
     run: RunFolder,
     resume: Path | None = None,
+    watch: Any = None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
     train, validation: rows with inputs and `labels` (class ids of the model); train may be an iterable of known length
-    that gives what the model takes. Raises InputError when the loss diverges.
+    that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line. Raises
+    InputError when the loss diverges.
     """
     names = class_order(backbone.model)
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
     args.greater_is_better = args.metric_for_best_model != "loss"
-    line = ProgressLine(args.metric_for_best_model)
+    line = watch or ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
     prepared = train
     if isinstance(train, datasets.Dataset):
@@ -157,7 +166,7 @@ def fit(
         compute_metrics=metric_function(recipe.metrics, names),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
-        callbacks=[line, StopOnNaN(), Seal(), Epochs(prepared)],
+        callbacks=[StopOnNaN(), Seal(), Epochs(prepared), line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     start = time.perf_counter()

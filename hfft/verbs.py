@@ -24,6 +24,7 @@ from hfft import (
     gathering,
     gating,
     predicting,
+    quoting,
     recipe,
     reporting,
     rooms,
@@ -49,19 +50,23 @@ def run(
     wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
+    claiming.writable(folder)
     args = training.arguments(wanted, folder)
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
     found = gathering.read(wanted, say)
+    gathering.check_names(wanted, found.splits.labels)
     if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
+    planned = quoting.plan(args, found.report.size("train"))
+    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
     train = gathering.training_rows(found, wanted, backbone)
-    validation = gathering.with_ids(found.splits.parts["validation"], backbone)
+    validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)

@@ -112,6 +112,20 @@ def test_arguments_refuse_what_the_class_refuses(tmp_path):
         training.arguments(wanted, RunFolder(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "train",
+    [
+        {"report_to": "wandbb"},
+        {"report_to": "neptune"},
+        {"lr_scheduler_type": "cosine_with_min_lr"},
+        {"lr_scheduler_type": "cosine", "lr_scheduler_kwargs": {"cycles": 2}},
+    ],
+)
+def test_what_would_only_be_looked_up_when_training_begins(train, tmp_path):
+    with pytest.raises(InputError, match=r"^train.*: .*(wandbb|neptune is not installed|min_lr|cycles)"):
+        training.arguments(recipe.build({**BERT, "train": train}), RunFolder(tmp_path))
+
+
 def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatch):
     """Two independent runs into one folder is what `accelerate` makes of some launches."""
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 from PIL import Image
 
 from hfft import augmenting, perceptual, picture_sizes, pictures, references
@@ -112,6 +113,14 @@ def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
     return perceptual.matches(rows["print"][:], part, seed)
 
 
+def extents(rows: datasets.Dataset) -> np.ndarray:
+    """Bytes of each picture's file, int (n,): which rows will take the most memory until they are resized."""
+    column = rows.with_format("arrow")["image"][:]
+    held = pc.fill_null(pc.binary_length(pc.struct_field(column, "bytes")), 0).to_numpy(zero_copy_only=False)
+    paths = pc.struct_field(column, "path").to_pylist()
+    return np.array([n or _file_size(path) for n, path in zip(held, paths, strict=True)])
+
+
 def lengths(prepared: datasets.Dataset) -> None:
     """All pictures have one size: their order does not matter."""
 
@@ -187,6 +196,10 @@ def _decoded(source: dict[str, Any]) -> Image.Image:
         return pictures.rgb(source)
     except ValueError as error:
         raise InputError(f"{source['path'] or 'a picture given as bytes'}: {error}") from error
+
+
+def _file_size(path: str | None) -> int:
+    return Path(path).stat().st_size if path and Path(path).is_file() else 0
 
 
 def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str | None]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 
 from hfft import shingles, text_lengths
 from hfft.errors import InputError, brief
@@ -102,6 +103,13 @@ def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
         return shingles.matches(rows["text"][:], part)
     pairs = zip(rows["text"][:], rows["text_pair"][:], strict=True)
     return shingles.matches([f"{text} {other or ''}" for text, other in pairs], part)
+
+
+def extents(rows: datasets.Dataset) -> np.ndarray:
+    """Characters per row, int (n,): which rows will take the most memory."""
+    table = rows.select_columns([role for role in ROLES if role in rows.column_names]).with_format("arrow")
+    sizes = [pc.fill_null(pc.utf8_length(table[role][:]), 0).to_numpy() for role in table.column_names]
+    return np.sum(sizes, axis=0)
 
 
 def lengths(prepared: datasets.Dataset) -> list[int]:

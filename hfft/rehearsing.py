@@ -1,0 +1,256 @@
+"""The whole run in small, its end first of all: what would stop it after hours is found in a minute, all of it at once.
+
+In: a recipe, class names, train and validation rows, the run folder. Out: a `Rehearsal`: problems with their fixes,
+notes and a quote. It trains, validates, saves, reloads, predicts, scores and reports through the functions of the real
+run, in a temporary folder that is always removed. Test rows have no place here: validation rows stand in for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+import transformers
+
+from hfft import (
+    backbones,
+    claiming,
+    ending,
+    environment,
+    gating,
+    hub_access,
+    predicting,
+    quoting,
+    rooms,
+    scoring,
+    training,
+)
+from hfft.backbones import Backbone
+from hfft.errors import InputError
+from hfft.problems import Problem, Trial
+from hfft.recipe import Recipe
+from hfft.records import RunFolder
+from hfft.stopwatch import LEAST_STEPS, Stopwatch
+
+STEPS = 16  # at most: one of warm-up, and enough to tell the spread
+SECONDS = 15.0  # after which no further step is taken
+ROWS = 4096  # training rows, at most, read into memory for it
+PASS = 256  # validation rows of one batch, at most
+MAKES_NO_SENSE = 1.5  # times the loss of guessing
+
+KEYS = "mend the recipe; `hfft show --keys` lists every key"
+MODEL = "choose a model.name that fits the task, or mend model: in the recipe"
+INPUTS = "mend the data, or choose a model whose tokenizer or image processor fits it"
+TRAIN = "the run would stop here, too; type a lower train.learning_rate, or mend train: in the recipe"
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """quote: None when too little could be measured. seconds: what the rehearsal took."""
+
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    quote: quoting.Quote | None
+    seconds: float
+
+
+def alone() -> None:
+    """Raise InputError under a launcher of several processes: a rehearsal is one process's work."""
+    if (count := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise InputError(
+            f"a rehearsal runs in one process, but {count} were launched; type `hfft check` without the launcher, or "
+            "add --fast to read the data only"
+        )
+
+
+def rehearse(
+    wanted: Recipe,
+    labels: tuple[str, ...],
+    train: datasets.Dataset,
+    validation: datasets.Dataset,
+    run: RunFolder,
+    hub: str | None = None,
+    before: float = 0.0,
+    size: int | None = None,
+) -> Rehearsal:
+    """Play the run through in small; what the run would stumble over is told, not raised.
+
+    labels: class names from train. train, validation: rows with inputs, `label` and `id`. run: where the run will be;
+    nothing is left there. hub: OWNER/NAME to ask the Hub about. before: seconds that reading the data took. size:
+    training rows of the run, where `train` holds only some of them. Raises InputError under a launcher of several
+    processes.
+    """
+    alone()
+    clock = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=_scratch(run)) as scratch:
+        folder = RunFolder(Path(scratch) / run.root.absolute().name)
+        folder.root.mkdir()
+        chosen = training.DEFAULTS | wanted.train
+        trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder)
+        args = _names(trial, run)
+        try:
+            claiming.fresh(run)
+        except InputError as error:  # nothing is wrong with the recipe: the next run only needs another folder
+            trial.notes.append(str(error))
+        trial.attempt("run folder", "give the run a folder that can be written to", lambda: claiming.writable(run))
+        if hub is not None:
+            said = trial.attempt("Hub", "mend it before training, or leave --hub out", lambda: hub_access.check(hub))
+            trial.notes.extend([said] if said else [])
+        quote = _acts(trial, args, train, validation, before, size or len(train))
+    if quote is not None:
+        need = int(quote.disk_peak_mb * 1e6)
+        trial.attempt("disk", "make room before training", lambda: claiming.room_for(run, need))
+    return Rehearsal(tuple(trial.problems), tuple(trial.notes), quote, time.perf_counter() - clock)
+
+
+def _names(trial: Trial, run: RunFolder) -> Any:
+    """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
+    known = scoring.keys(trial.wanted.metrics, trial.labels)
+    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known))
+    trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
+    return trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
+
+
+def _acts(
+    trial: Trial, args: Any, train: datasets.Dataset, validation: datasets.Dataset, before: float, size: int
+) -> quoting.Quote | None:
+    """Model, inputs, training, and what follows; the quote, when enough could be measured."""
+    clock = time.perf_counter()
+    backbone = _model(trial)
+    loading = time.perf_counter() - clock
+    if backbone is None:
+        trial.notes.append("not rehearsed, because there is no model: inputs, training, saving, prediction and report")
+        return None
+    rows, seen = _training_rows(trial, train), _validation_rows(trial, validation)
+    preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows))
+    if preparing is None:
+        trial.notes.append("not rehearsed, because there are no inputs: training, saving, prediction and report")
+        return None
+    watch = Stopwatch(SECONDS)
+    if args is None:
+        trial.notes.append("not rehearsed, because the recipe's train: is wrong: training")
+        trial = dataclasses.replace(
+            trial, wanted=dataclasses.replace(trial.wanted, train={})
+        )  # the end needs none of it
+    trained = args is not None and _train(trial, backbone, rows, seen, watch)
+    left = backbone if trained else _model(trial)  # after a failure its weights may be worthless
+    finished = None if left is None else ending.rehearse(trial, left, seen)
+    if args is None or finished is None or len(watch.steps) < LEAST_STEPS or not watch.batches:
+        return None
+    reading = before + loading + preparing * (size + len(validation)) / len(rows)
+    found = _measured(trial, args, watch, len(seen), reading, finished)
+    return quoting.quote(quoting.plan(args, size), found, len(validation))
+
+
+def _model(trial: Trial) -> Backbone | None:
+    transformers.set_seed(trial.wanted.seed)
+    return trial.attempt("model", MODEL, lambda: backbones.load(trial.wanted.model, trial.modality, trial.labels))
+
+
+def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset) -> float:
+    """Seconds that preparing `rows` takes; then reads a batch as training does."""
+    wanted, labelled = trial.wanted, predicting.labelled(rows, backbone)
+    clock = time.perf_counter()
+    prepared = trial.modality.prepare(labelled, backbone.processor, wanted.model, wanted.augment, wanted.seed)
+    seconds = time.perf_counter() - clock
+    trial.modality.collator(backbone.processor)([prepared[i] for i in range(min(4, len(prepared)))])
+    return seconds
+
+
+def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datasets.Dataset, watch: Stopwatch) -> bool:
+    """A few real steps, validation, checkpoint and the choice of the best one, as `training.fit` does it."""
+    small = _small(trial)
+    known = len(trial.problems)
+
+    def fit() -> bool:
+        args = training.arguments(small, trial.folder)
+        first, second = (predicting.labelled(part, backbone) for part in (rows, seen))
+        training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch)
+        return True
+
+    done = trial.attempt("", TRAIN, fit)
+    trial.problems[known:] = [dataclasses.replace(p, step=watch.place) for p in trial.problems[known:]]
+    guess = math.log(len(trial.labels))
+    if watch.losses and watch.losses[0] > MAKES_NO_SENSE * guess and small.loss == "cross_entropy":
+        trial.notes.append(
+            f"the first loss is {watch.losses[0]:.2f}, and that of guessing is {guess:.2f} (ln {len(trial.labels)}): "
+            "the inputs may not be what this model expects, such as pixels scaled another way"
+        )
+    return bool(done)
+
+
+def _small(trial: Trial) -> Recipe:
+    """The same recipe for a few steps, one evaluation and one checkpoint; whatever it leaves out stays left out."""
+    small: dict[str, Any] = {"max_steps": STEPS, "logging_strategy": "steps", "logging_steps": 1, "report_to": "none"}
+    # In the order of the rows, because the largest come first.
+    small |= {"train_sampling_strategy": "sequential", "eval_delay": 0, "eval_on_start": False}
+    for name in ("eval", "save"):
+        if trial.chosen[f"{name}_strategy"] in ("epoch", "steps"):
+            small |= {f"{name}_strategy": "steps", f"{name}_steps": STEPS}
+    if any(problem.step == "best metric" for problem in trial.problems):
+        small["metric_for_best_model"] = None  # told already; training goes on with the usual one
+    return dataclasses.replace(trial.wanted, train=trial.wanted.train | small)
+
+
+def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
+    per_pass = trial.chosen["per_device_eval_batch_size"]
+    batches, rows = (watch.batches[1:], seen - per_pass) if seen > per_pass else (watch.batches, seen)
+    points = [_bytes(path) for path in trial.folder.checkpoints.glob("checkpoint-*")]
+    card = torch.cuda.max_memory_allocated() / 1e9 if args.device.type == "cuda" else None
+    return quoting.Measured(
+        steps=watch.steps[1:],
+        rows_per_second=rows / sum(batches),
+        checkpoint=watch.checkpoint or 0.0,
+        before=before,
+        after=after,
+        memory_gb=environment.peak_memory_gb(),
+        accelerator_gb=card,
+        model_bytes=_bytes(trial.folder.model),
+        checkpoint_bytes=max(points, default=0),
+    )
+
+
+def _scratch(run: RunFolder) -> Path | None:
+    """On the disk of the run, whose speed and rights are the ones that count; else where the system has such files."""
+    beside = RunFolder(run.root.absolute().parent)
+    try:
+        claiming.writable(beside)
+    except InputError:
+        return None  # the step "run folder" tells it
+    return claiming.place(beside)
+
+
+def _training_rows(trial: Trial, train: datasets.Dataset) -> datasets.Dataset:
+    """Rows for STEPS steps: those of the first, which is not timed, are the largest, so that memory is honest."""
+    step = max(1, trial.chosen["per_device_train_batch_size"] * trial.chosen.get("gradient_accumulation_steps", 1))
+    return _sample(trial.modality, train, step, max(min(step * STEPS, ROWS), step * LEAST_STEPS), trial.wanted.seed)
+
+
+def _validation_rows(trial: Trial, validation: datasets.Dataset) -> datasets.Dataset:
+    """Rows of two batches, the largest first."""
+    size = max(1, min(trial.chosen["per_device_eval_batch_size"], PASS))
+    return _sample(trial.modality, validation, size, 2 * size, trial.wanted.seed)
+
+
+def _sample(modality: ModuleType, rows: datasets.Dataset, largest: int, count: int, seed: int) -> datasets.Dataset:
+    """`count` rows in memory, where work on them leaves no cache on disk: the `largest` first, the others at random."""
+    order = np.argsort(-modality.extents(rows), kind="stable").tolist()
+    first, others = order[:largest], order[largest:]
+    chosen = first + random.Random(seed).sample(others, min(len(others), max(count - len(first), 0)))
+    picked = rows.select(chosen)
+    return datasets.Dataset.from_dict({name: picked[name][:] for name in rows.column_names}, features=rows.features)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
