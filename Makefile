@@ -36,6 +36,9 @@ eval: $(READY) ## Score the run RUN on its held-out test split; one more line in
 test: $(READY) ## Run the tests (offline, 2 processes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
+prove: $(READY) ## Generate 10,000 cases of every property of the splits (minutes)
+	@HFFT_CASES=10000 $(BIN)/python -m pytest -n 2 tests/test_dealing.py
+
 lint: $(READY) ## Ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -43,4 +46,4 @@ clean: ## Remove .venv and caches; runs/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run eval test lint clean
+.PHONY: help setup run eval test prove lint clean
