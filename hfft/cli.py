@@ -139,6 +139,18 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
     raise typer.Exit(facts["exit_code"])
 
 
+@app.command("compare")
+def compare(
+    folders: Annotated[list[str], typer.Argument(metavar="RUN_A RUN_B...", help="Scored runs; the first is the base.")],
+    as_json: Json = False,
+) -> None:
+    """Say which of two scored runs, or more, is better on the same test rows, or that it cannot be told."""
+    from hfft import display, weighing
+
+    facts = weighing.compare(folders)
+    _print_json(facts) if as_json else display.compared(facts)
+
+
 @app.command("report")
 def report(folder: Folder) -> None:
     """Write report.html again from the run's files; opens no split."""

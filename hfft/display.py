@@ -113,6 +113,8 @@ def verdict(facts: dict[str, Any]) -> None:
     scores("test", facts["test"])
     per_class(facts["test"])
     beside(facts["test"], facts["baselines"])
+    for name, apart in facts["gains"].items():
+        console.print(gained(NAMES.get(name, name), apart))
     if clean := facts.get("test_without_copies"):
         rows = next(iter(clean.values()))["n"]
         told = ", ".join(f"{key} {_full(clean[key])}" for key in HEADLINES if key in clean)
@@ -125,6 +127,39 @@ def verdict(facts: dict[str, Any]) -> None:
     console.print(f"The test split of this run has been opened {times} ({facts['run']}/ledger.jsonl).")
     console.print(f"\nreport  {facts['report']}")
     console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
+
+
+def gained(baseline: str, apart: dict[str, Any]) -> str:
+    """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
+    ends = f"[{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
+    points = f"{100 * apart['value']:+.1f} points of {apart['metric']} {ends}"
+    if apart["p"] < 0.05 and apart["value"] > 0:
+        return f"Fine-tuning bought {points} over {baseline}, row by row (p = {apart['p']:.2g})."
+    return f"Fine-tuning is NOT clearly above {baseline}: {points}, row by row (p = {apart['p']:.2g})."
+
+
+def compared(facts: dict[str, Any]) -> None:
+    """Differences of each run from the first, rows won and lost, and the verdict in words."""
+    console = _console()
+    for found in facts["comparisons"]:
+        table = _table(f"{found['second']} minus {found['first']}", "difference", "95 % interval", "p")
+        for key, apart in found["differences"].items():
+            points = f"{100 * apart['value']:+.2f}"
+            ends = f"[{100 * apart['low']:+.2f}, {100 * apart['high']:+.2f}]"
+            table.add_row(key, points, ends, f"{apart['p']:.3g}")
+        console.print(table)
+        exact, mid = found["mcnemar"]
+        won, lost = len(found["won"]), len(found["lost"])
+        console.print(f"{won:,} rows won, {lost:,} lost (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})")
+        for kind in ("won", "lost"):
+            for row in found["examples"][kind]:
+                text = " ".join((row["text"] or row["id"]).split())
+                shown = text if len(text) <= console.width - 60 else text[: console.width - 61] + "…"
+                console.print(f"  {kind}: {shown}   ({row['label']}, taken for {row['prediction']})")
+        console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
+    console.print(
+        "Points of 100; paired bootstrap intervals and randomisation p-values over the same rows, 2,000 resamples."
+    )
 
 
 def per_class(found: dict[str, Any], limit: int = 20) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -109,13 +109,13 @@ def bca(
         raise ValueError("no rows to resample")
     cells = _Cells(matrix)
     points = statistic(cells.counts(cells.rows))
-    draws = _gather(statistic(cells.counts(part)) for part in _resampled(cells, resamples, seed))
-    deleted = _gather(statistic(part) for part in _jackknifed(cells))
+    draws = gathered(statistic(cells.counts(part)) for part in resampled(cells, resamples, seed))
+    deleted = gathered(statistic(part) for part in _jackknifed(cells))
     rows, errors = blind_rows(matrix), int(matrix.sum() - np.trace(matrix))
     intervals = {}
     for name, point in points.items():
-        value, acceleration = float(point), _acceleration(deleted[name], cells.rows)
-        intervals[name] = _interval(value, draws[name], acceleration, confidence)
+        value, acceleration = float(point), acceleration_of(deleted[name], cells.rows)
+        intervals[name] = corrected(value, draws[name], acceleration, confidence)
         if errors < FEW_ERRORS or intervals[name].high - intervals[name].low <= EQUAL:
             intervals[name] = _widened(intervals[name], value, rows, confidence)
     return intervals
@@ -160,7 +160,14 @@ class _Cells:
         return Counts(*parts)
 
 
-def _resampled(cells: _Cells, resamples: int, seed: int) -> Iterator[np.ndarray]:
+class Cells(Protocol):
+    """Rows that are alike, counted: rows (cells,), and the number of classes they are about."""
+
+    rows: np.ndarray
+    classes: int
+
+
+def resampled(cells: Cells, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Rows per cell of bootstrap resamples, in parts of shape (some, cells)."""
     rng = np.random.default_rng(seed)
     n, width = int(cells.rows.sum()), len(cells.rows)
@@ -191,12 +198,12 @@ def _jackknifed(cells: _Cells) -> Iterator[Counts]:
         yield Counts(hits, support, predicted)
 
 
-def _gather(parts: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def gathered(parts: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     kept = list(parts)
     return {name: np.concatenate([np.asarray(part[name], dtype=float) for part in kept]) for name in kept[0]}
 
 
-def _acceleration(deleted: np.ndarray, weights: np.ndarray) -> float:
+def acceleration_of(deleted: np.ndarray, weights: np.ndarray) -> float:
     """Skewness of the jackknife values / 6 (Efron & Tibshirani 1993, eq. 14.15); 0 when they do not vary."""
     pull = np.average(deleted, weights=weights) - deleted
     square = float((weights * pull**2).sum())
@@ -205,7 +212,7 @@ def _acceleration(deleted: np.ndarray, weights: np.ndarray) -> float:
     return float((weights * pull**3).sum()) / (6 * square**1.5)
 
 
-def _interval(value: float, draws: np.ndarray, acceleration: float, confidence: float) -> Interval:
+def corrected(value: float, draws: np.ndarray, acceleration: float, confidence: float) -> Interval:
     below = float(np.mean(draws < value - EQUAL))
     ties = float(np.mean(np.abs(draws - value) <= EQUAL))
     tail = (1 - confidence) / 2

@@ -11,7 +11,7 @@ the divisor depends on the model. micro runs over all rows, hence equals the acc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Protocol
 
@@ -76,6 +76,20 @@ def points(counts: Counts, metrics: Sequence[str], names: Sequence[str]) -> dict
     number under every key at every step.
     """
     return _points(counts, [rooms.find("metrics", name) for name in metrics], names)
+
+
+def statistic(
+    metrics: Sequence[str], names: Sequence[str], labels: np.ndarray
+) -> Callable[[Counts], dict[str, np.ndarray]]:
+    """The metrics of the whole split as a function of `Counts` with leading axes, for resamples of these labels."""
+    modules = [rooms.find("metrics", name) for name in metrics]
+    occurring = np.bincount(labels, minlength=len(names)) > 0
+
+    def values(counts: Counts) -> dict[str, np.ndarray]:
+        found = _values(counts, occurring, modules, names)
+        return {key: value for key, value in found.items() if "[" not in key}
+
+    return values
 
 
 def keys(metrics: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from hfft import (
     backbones,
     baselines,
     claiming,
+    comparing,
     environment,
     gathering,
     gating,
@@ -113,6 +114,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
+    facts |= {"gains": read_json(folder.root / "gains.json")}
     facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending
@@ -159,11 +161,14 @@ def _baselines(
     if "text" in rows.column_names:
         texts, tests = baselines.joined(train), baselines.joined(rows)
         made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
-    scores = {}
+    scores, gains = {}, {}
     for name, found in made.items():
         found.write(folder.predictions(f"test_{name}"))
         scores[name] = _facts(scoring.score(found, wanted.metrics))
+        metric, apart = comparing.gain(found, predictions, wanted.metrics)
+        gains[name] = {"metric": metric, **dataclasses.asdict(apart)}
     write_json(folder.baselines, scores)
+    write_json(folder.root / "gains.json", gains)
     return scores
 
 

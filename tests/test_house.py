@@ -22,18 +22,19 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes", "quoting"}
-    | {"shingles", "perceptual"},
+    {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"}
+    | {"quoting", "shingles", "perceptual"},
+    {"pairing"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting"},
+    | {"features", "doubting", "comparing"},
     {"gathering", "ending"},
     {"rehearsing"},
-    {"verbs", "checking", "auditing"},
+    {"verbs", "checking", "auditing", "weighing"},
     {"display", "display_rehearsal", "cli"},
     {"__init__", "__main__", "run"},
 ]
@@ -54,6 +55,7 @@ HELPERS = {
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
     ("reporting", "figures"),
+    ("comparing", "scoring"),
     ("features", "predicting"),
     ("reporting", "summarising"),
     ("summarising", "figures"),
@@ -64,7 +66,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
-NO_ML += ["doubting", "sheets", "notation"]
+NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
 NO_ML += ["neighbours", "overlaps", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
@@ -126,7 +128,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     for path, target in edges():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
-    bringing = {"verbs", "checking", "auditing", "gathering", "ending", "rehearsing"}
+    bringing = {"verbs", "weighing", "checking", "auditing", "gathering", "ending", "rehearsing"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

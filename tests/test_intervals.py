@@ -92,7 +92,7 @@ def test_the_jackknife_by_cells_is_the_jackknife_by_rows():
     expected = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
     cells = intervals._Cells(confusion(labels, predicted, 3))
     deleted = np.concatenate([f1_macro(part)["f1_macro"] for part in intervals._jackknifed(cells)])
-    assert intervals._acceleration(deleted, cells.rows) == pytest.approx(expected, rel=1e-9)
+    assert intervals.acceleration_of(deleted, cells.rows) == pytest.approx(expected, rel=1e-9)
     assert abs(expected) > 0.01, "a case that says nothing"
 
 

@@ -1,0 +1,129 @@
+"""Which of two models is better on the same rows, and can it be told at all.
+
+In: `Predictions` of both. Out: `Comparison`: differences, rows won and lost, a verdict in words. This stage must not
+know how the predictions were made. No torch, no transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hfft import pairing, scoring
+from hfft.errors import InputError, counted, listed
+from hfft.pairing import Difference
+from hfft.records import Predictions
+
+HEADLINES = ("f1_macro", "accuracy")  # the first that the metrics give decides
+BETTER, WORSE, UNCLEAR = "better", "worse", "cannot tell"
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Second against first. won, lost: ids of rows that only the second, only the first, got right.
+
+    p: of the headline metric, as adjusted for the number of comparisons. mcnemar: (exact, mid-p) of accuracy.
+    """
+
+    first: str
+    second: str
+    n: int
+    differences: dict[str, Difference]
+    headline: str
+    p: float
+    verdict: str
+    sentence: str
+    mcnemar: tuple[float, float]
+    won: list[str]
+    lost: list[str]
+
+
+def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> list[Comparison]:
+    """Every run after the first against the first, p-values adjusted by Holm's method.
+
+    runs: (name, predictions) of two runs or more. metrics: names from hfft/metrics/. Raises InputError when the rows,
+    their labels or the classes differ.
+    """
+    (name, base), *others = runs
+    found = []
+    for other, predictions in others:
+        matched = aligned(name, base, other, predictions)
+        differences = _differences(base, matched, metrics)
+        headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
+        right, theirs = base.predicted == base.labels, matched.predicted == matched.labels
+        won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
+        tests = pairing.mcnemar(len(won), len(lost))
+        # Of accuracy there is an exact test: no resample is needed.
+        p = tests[1] if headline == "accuracy" else differences[headline].p
+        found.append((other, differences, headline, p, tests, won, lost))
+    adjusted = pairing.holm([p for _, _, _, p, *_ in found])
+    made = []
+    for (other, differences, headline, _, tests, won, lost), p in zip(found, adjusted, strict=True):
+        verdict, sentence = _judged(name, other, headline, differences[headline], p, len(others))
+        made.append(Comparison(name, other, base.n, differences, headline, p, verdict, sentence, tests, won, lost))
+    return made
+
+
+def aligned(name: str, base: Predictions, other: str, predictions: Predictions) -> Predictions:
+    """The second predictions in the rows and classes of the first; InputError that says what differs."""
+    mine, theirs = set(base.ids), set(predictions.ids)
+    if mine != theirs:
+        raise InputError(
+            f"{name} and {other} were scored on different test rows: {counted(len(mine), 'row')} and "
+            f"{counted(len(theirs), 'row')}, {len(mine & theirs):,} in common. Only models scored on the same rows "
+            "can be compared: train both with the same data:, data.split and seed"
+        )
+    if set(base.names) != set(predictions.names):
+        only = [sorted(set(a) - set(b)) for a, b in ((base.names, predictions.names), (predictions.names, base.names))]
+        raise InputError(
+            f"{name} and {other} know different classes: only {name}: {listed(only[0]) or 'none'}; only {other}: "
+            f"{listed(only[1]) or 'none'}"
+        )
+    place = {identity: row for row, identity in enumerate(predictions.ids)}
+    rows = np.array([place[identity] for identity in base.ids], dtype=np.int64)
+    columns = np.array([predictions.names.index(label) for label in base.names])
+    number = np.empty(len(columns), dtype=np.int64)
+    number[columns] = np.arange(len(columns))
+    labels, predicted = number[predictions.labels[rows]], number[predictions.predicted[rows]]
+    if (labels != base.labels).any():
+        raise InputError(f"{name} and {other} have different labels for {int((labels != base.labels).sum()):,} rows")
+    return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names)
+
+
+def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) -> tuple[str, Difference]:
+    """(headline metric, its difference) of predictions over a baseline's on the same rows in the same order."""
+    differences = _differences(base, predictions, metrics)
+    headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
+    return headline, differences[headline]
+
+
+def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:
+    statistic = scoring.statistic(metrics, base.names, base.labels)
+    return pairing.differences(base.labels, base.predicted, other.predicted, len(base.names), statistic)
+
+
+def _judged(first: str, second: str, metric: str, apart: Difference, p: float, tests: int) -> tuple[str, str]:
+    """(verdict, sentence)."""
+    points = f"{100 * apart.value:+.1f} points of {metric} [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+    chance = f"p = {p:.3g}{f', adjusted for {tests} comparisons' * (tests > 1)}, {counted(apart.n, 'row')}"
+    if p < SIGNIFICANT and apart.value:
+        verdict = BETTER if apart.value > 0 else WORSE
+        return verdict, f"{second} is {verdict} than {first}: {points} ({chance})."
+    if apart.value == 0:
+        return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
+    needed = pairing.rows_needed(apart)
+    rows = f" About {_rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
+    return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}).{rows}"
+
+
+def _rounded(rows: int) -> str:
+    """Two digits, upwards: more would pretend to know.
+
+    >>> _rounded(34757)
+    '35,000'
+    """
+    unit = 10 ** max(len(str(rows)) - 2, 0)
+    return f"{-(-rows // unit) * unit:,}"

@@ -1,0 +1,49 @@
+"""The verb `compare`: two finished runs, or more, on the same test rows. It reads their files, and imports no torch.
+
+In: run folders. Out: plain facts. It opens no split: every run has been scored by `hfft eval` before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hfft import comparing, recipe
+from hfft.errors import InputError
+from hfft.records import Predictions, RunFolder
+
+EXAMPLES = 5  # rows won and lost that are shown
+
+
+def compare(names: list[str]) -> dict[str, Any]:
+    """Every run after the first against the first: {"runs", "n", "metrics", "comparisons"}.
+
+    Raises InputError when a run has not been scored, or when rows, labels or classes differ.
+    """
+    if len(names) < 2:
+        raise InputError("compare needs two runs or more: hfft compare runs/first runs/second")
+    folders = [RunFolder.existing(name) for name in names]
+    metrics = recipe.load(str(folders[0].root)).metrics
+    runs = [(name, Predictions.read(folder.predictions("test"))) for name, folder in zip(names, folders, strict=True)]
+    made = comparing.compare(runs, metrics)
+    shown = [_facts(found, folders[0], folder) for found, folder in zip(made, folders[1:], strict=True)]
+    return {"runs": names, "n": runs[0][1].n, "comparisons": shown}
+
+
+def _facts(found: comparing.Comparison, first: RunFolder, second: RunFolder) -> dict[str, Any]:
+    """A comparison as plain data; of the rows won and lost, the most confident mistakes with their text."""
+    facts = dataclasses.asdict(found)
+    facts["examples"] = {"won": _examples(first, found.won), "lost": _examples(second, found.lost)}
+    return facts
+
+
+def _examples(run: RunFolder, rows: list[str]) -> list[dict[str, Any]]:
+    """What `run` answered wrongly among `rows`, the surest first."""
+    if not run.mistakes("test").is_file():
+        return []
+    wanted, table = set(rows), pq.read_table(run.mistakes("test"))
+    columns = ["id", "label", "prediction", "confidence", "text"]
+    kept = [row for row in table.select(columns).to_pylist() if row["id"] in wanted]
+    return kept[:EXAMPLES]
