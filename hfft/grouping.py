@@ -42,7 +42,10 @@ def by_group(
     balance.fill_empty()
     balance.give_train_every_class()
     where = {name: list(shares)[balance.where[index]] for index, name in enumerate(order)}
-    spread = {label: {where[g] for g in members if label in members[g]} for label in set(labels)}
+    spread: dict[str, set[str]] = defaultdict(set)
+    for group, count in members.items():
+        for label in count:
+            spread[label].add(where[group])
     alone = sorted(name for name, met in spread.items() if met == {"train"})
     return [where[group] for group in groups], alone_in_train(alone, "groups")
 

@@ -26,9 +26,9 @@ SIMILAR = "similar"
 Near = Callable[[np.ndarray], tuple[Any, ...]]
 
 
-# Above this share of a held-back split, look-alikes are how the data is (forms, templates) and no slips: leaving all of
-# them out of train would leave another problem behind. They are then reported and scored apart.
-USUAL = 0.2
+# Above this share of a held-back split, and from this many rows on, look-alikes are no slips: copies were made before
+# splitting, or the data repeats itself by nature (forms, templates). What is right then, only its owner knows.
+USUAL, MANY = 0.2, 10
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Guarded:
     """places: split of each row, "" where it was taken out. leaks: one per held-back row and earlier split.
 
     straddling: (split, earlier split) → groups in both. left_out: split → rows taken out. note: on the search.
+    torn: ids of held-back rows whose group is in an earlier split, too.
     """
 
     places: list[str]
@@ -76,13 +77,14 @@ class Guarded:
     straddling: dict[tuple[str, str], int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     note: str = ""
+    torn: frozenset[str] = frozenset()
 
     def findings(self, policy: str) -> list[str]:
         """What a person is told, as sentences."""
         said = list(self.sentences())
         if policy == "warn" and said:
             said.append("copies are kept, because data.on_leak is warn")
-        if REPEATING in self.note:
+        if self.note:
             said.append(self.note)
         gone = [f"{counted(n, 'row')} of {name}" for name, n in self.left_out.items() if n]
         return said + ([f"left out for that: {' and '.join(gone)}"] if gone else [])
@@ -115,16 +117,18 @@ class Guarded:
             overlaps.append({"split": split, "with": other, "rows": len(met), **count, "groups": groups})
         return {"policy": policy, "overlaps": overlaps, "left_out": self.left_out, "note": self.note}
 
-    def after(self, earlier: Guarded) -> Guarded:
-        """This search and an `earlier` one on the same rows, as one."""
+    def after(self, earlier: Guarded, ids: Sequence[str]) -> Guarded:
+        """This search and an `earlier` one as one, about the rows `ids`: the surest copy of a row in a split counts."""
+        kept, surest = set(ids), {kind: place for place, kind in enumerate((*COPIES, SIMILAR))}
+        found = [leak for leak in earlier.leaks + self.leaks if leak.id in kept]
+        best = {(leak.id, leak.other_split): leak for leak in sorted(found, key=lambda leak: -surest[leak.kind])}
+        order = {pair: place for place, pair in enumerate(PAIRS)}
+        leaks = sorted(best.values(), key=lambda leak: (order[leak.split, leak.other_split], leak.id))
         left_out = {name: n + earlier.left_out.get(name, 0) for name, n in self.left_out.items()}
-        return Guarded(self.places, earlier.leaks + self.leaks, self.straddling, left_out, self.note)
+        straddling = earlier.straddling | self.straddling
+        return Guarded(self.places, leaks, straddling, left_out, self.note, self.torn)
 
 
-REPEATING = (
-    "of held-back rows look like a row of an earlier split: this data repeats itself, so look-alikes are not taken for "
-    "copies. Type data.copy_at=0.8 (or another similarity) to leave them out of train all the same."
-)
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 
 
@@ -146,23 +150,23 @@ def guard(
     """
     part = np.array([SPLITS.index(place) if place else -1 for place in places])
     partner, similarity = _equal(part, ids, keys)
-    note, copy_at = "", policy.copy_at
+    note = ""
     if near is not None:
         index, alike, note = near(part)
         found = (partner < 0) & (index >= 0)
         partner, similarity = np.where(found, index, partner), np.where(found, alike, similarity)
-        if not policy.sure and (share := _share(part, found & (alike >= copy_at))) > USUAL:
-            copy_at = np.inf
-            note = f"{note} {share:.0%} {REPEATING}".strip()
-    copied = (partner >= 0) & (_same(part, partner, keys) | (similarity >= copy_at))
+    copied = (partner >= 0) & (_same(part, partner, keys) | (similarity >= policy.copy_at))
     leaks = _leaks(part, partner, similarity, copied, ids, keys, labels, text)
-    straddling, torn = _straddling(part, groups)
+    straddling, early, late = _straddling(part, groups)
     if policy.on_leak == "fail" and (straddling or any(leak.kind != SIMILAR for leak in leaks)):
         raise InputError(_refusal(Guarded(places, leaks, straddling), policy.shown))
     if policy.on_leak != "drop":
-        return Guarded(places, leaks, straddling, {}, note)
+        torn = frozenset(ids[row] for row in np.flatnonzero(late).tolist())
+        return Guarded(places, leaks, straddling, {}, note, torn)
+    if not policy.sure:
+        _refuse_usual(part, copied & ~_same(part, partner, keys), policy.shown)
     later = np.array([copied[:, place + 1 :].any(axis=1) for place in range(len(SPLITS))])
-    gone = torn | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
+    gone = early | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
     left_out = {name: int((gone & (part == place)).sum()) for place, name in enumerate(SPLITS[:-1])}
     kept = ["" if out else place for place, out in zip(places, gone, strict=True)]
     return Guarded(kept, leaks, straddling, left_out, note)
@@ -184,10 +188,20 @@ def _equal(part: np.ndarray, ids: Sequence[str], keys: Sequence[str]) -> tuple[n
     return index, np.where(index >= 0, 1.0, 0.0)
 
 
-def _share(part: np.ndarray, alike: np.ndarray) -> float:
-    """The largest share of a held-back split's rows that have a look-alike in an earlier split."""
-    held = [(part == place) for place in range(1, len(SPLITS)) if (part == place).any()]
-    return max((alike[rows][:, : part[rows][0]].any(axis=1).mean() for rows in held), default=0.0)
+def _refuse_usual(part: np.ndarray, alike: np.ndarray, shown: str) -> None:
+    """Raise InputError where look-alikes are so many that leaving them out is a decision, not a repair."""
+    for place in range(1, len(SPLITS)):
+        held = part == place
+        met = int(alike[held, :place].any(axis=1).sum())
+        if met < MANY or met <= USUAL * held.sum():
+            continue
+        gone = int((alike[:, place] & (part >= 0) & (part < place)).sum())
+        raise InputError(
+            f"{shown}: {met:,} of {int(held.sum()):,} rows of {SPLITS[place]} look like rows of earlier splits. Either "
+            "copies were made before splitting, or this data repeats itself by nature. Type data.copy_at=0.8 (or "
+            f"another similarity) to leave {counted(gone, 'look-alike')} out of train, data.on_leak=warn to keep them "
+            "and see the score with and without, or data.split.by=group with a column that says what belongs together"
+        )
 
 
 def _same(part: np.ndarray, partner: np.ndarray, keys: Sequence[str]) -> np.ndarray:
@@ -227,24 +241,26 @@ def _leaks(
     return out
 
 
-def _straddling(part: np.ndarray, groups: Sequence[str] | None) -> tuple[dict[tuple[str, str], int], np.ndarray]:
-    """((split, earlier split) → groups in both, mask of rows whose group is in a later split, too)."""
-    gone = np.zeros(len(part), dtype=bool)
+def _straddling(
+    part: np.ndarray, groups: Sequence[str] | None
+) -> tuple[dict[tuple[str, str], int], np.ndarray, np.ndarray]:
+    """((split, earlier split) → groups in both, rows whose group is in a later split, rows whose is in an earlier)."""
+    early, late = np.zeros((2, len(part)), dtype=bool)
     if groups is None:
-        return {}, gone
+        return {}, early, late
     where: dict[str, set[int]] = defaultdict(set)
     for place, group in zip(part.tolist(), groups, strict=True):
         if place >= 0:
             where[group].add(place)
     counts = {
-        (late, early): n
-        for late, early in PAIRS
-        if (n := sum({SPLITS.index(late), SPLITS.index(early)} <= places for places in where.values()))
+        (last, first): n
+        for last, first in PAIRS
+        if (n := sum({SPLITS.index(last), SPLITS.index(first)} <= places for places in where.values()))
     }
-    last = {group: max(places) for group, places in where.items()}
     for row, (place, group) in enumerate(zip(part.tolist(), groups, strict=True)):
-        gone[row] = place >= 0 and last[group] > place
-    return counts, gone
+        early[row] = place >= 0 and max(where[group]) > place
+        late[row] = place >= 0 and min(where[group]) < place
+    return counts, early, late
 
 
 def _refusal(found: Guarded, shown: str) -> str:

@@ -84,6 +84,13 @@ def matches(texts: Sequence[str], part: np.ndarray, threshold: float = THRESHOLD
     return Matches(best.index[of], best.similarity[of], threshold, _note(capped, long))
 
 
+def alike(one: str, other: str) -> float:
+    """Jaccard similarity of two texts' shingles; 1 for texts equal as normalised, however short."""
+    first, second = normalised(one), normalised(other)
+    sets = [{text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)} for text in (first, second)]
+    return 1.0 if first == second else len(sets[0] & sets[1]) / max(len(sets[0] | sets[1]), 1)
+
+
 def _unlike(plain: list[str], part: np.ndarray, a: int, b: int) -> bool:
     return plain[a] != plain[b] or part[a] != part[b]
 

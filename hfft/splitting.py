@@ -35,12 +35,16 @@ EXCERPT = 200  # characters of a text in leaks.csv
 
 @dataclass(frozen=True)
 class Splits:
-    """parts: split → rows. labels: class names, from train. report: what was dealt where. leaks: copies found."""
+    """parts: split → rows. labels: class names, from train. report: what was dealt where. leaks: copies found.
+
+    torn: ids of held-back rows whose group is in an earlier split, too, and was kept there.
+    """
 
     parts: dict[str, datasets.Dataset]
     labels: tuple[str, ...]
     report: SplitReport
     leaks: list[Leak] = field(default_factory=list)
+    torn: frozenset[str] = frozenset()
 
 
 def split(table: Table, data: Data, seed: int, modality: ModuleType | None = None) -> Splits:
@@ -62,16 +66,14 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
     if missing := [name for name in ("validation", "test") if name not in have]:
         places, more = _dealt(picked, places, missing, data, seed)
         found += more
-    guarded = _guarded(picked, places, data, seed, modality).after(before)
+    guarded = _guarded(picked, places, data, seed, modality).after(before, picked["id"][:])
     found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak)
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in SPLITS}
-    findings = [*table.dropped, *found]
-    return _checked(
-        Splits(made, (), _report(data, seed, len(rows), findings, guarded), guarded.leaks), table.declared, data
-    )
+    report = _report(data, seed, len(rows), [*table.dropped, *found], guarded)
+    return _checked(Splits(made, (), report, guarded.leaks, guarded.torn), table.declared, data)
 
 
 def write(splits: Splits, run: RunFolder) -> None:
@@ -81,7 +83,8 @@ def write(splits: Splits, run: RunFolder) -> None:
         return  # a list of all rows is what a stream has not: their places follow from their content
     ids = {name: part["id"][:] for name, part in splits.parts.items()}
     dropped = splits.report.leaks["policy"] == "drop"
-    kinds = {leak.id: leak.kind for leak in splits.leaks if leak.kind == SIMILAR or not dropped}
+    kinds = dict.fromkeys(splits.torn, "group")
+    kinds |= {leak.id: leak.kind for leak in splits.leaks if leak.kind == SIMILAR or not dropped}
     columns = {
         "id": [i for part in ids.values() for i in part],
         "split": [n for n, part in ids.items() for _ in part],
@@ -90,7 +93,11 @@ def write(splits: Splits, run: RunFolder) -> None:
     write_whole(run.root / "split.parquet", lambda target: pq.write_table(pa.table(columns), target))
     if splits.leaks:
         names = [entry.name for entry in dataclasses.fields(Leak)]
-        sheets.write(run.root / "leaks.csv", names, map(dataclasses.asdict, splits.leaks))
+        # What a test row says is read by nobody before the split is opened; the copy's own text is there.
+        closed = [
+            dataclasses.replace(leak, text="", label="") if leak.split == "test" else leak for leak in splits.leaks
+        ]
+        sheets.write(run.root / "leaks.csv", names, map(dataclasses.asdict, closed))
 
 
 def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
@@ -159,6 +166,8 @@ def _dealt(
     groups = mine["group"][:] if "group" in columns else None
     found: list[str] = []
     if spec.by == "time":
+        if len(set(mine["unit"][:])) > 1:
+            raise InputError("data.columns.time: some files hold dates and others numbers; write them alike")
         times = np.asarray(mine["time"][:])
         dealt, found = by_time(times, shares, moments.gap(spec.gap, mine["unit"][0] == "seconds"))
     elif spec.by == "hash":
@@ -223,7 +232,7 @@ def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
             f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
         )
     prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
-    return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks)
+    return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks, splits.torn)
 
 
 def settled(

@@ -28,7 +28,7 @@ from hfft import checkpoints, evaluate_modules, rooms, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.progress import ProgressLine, StopOnNaN
-from hfft.recipe import Recipe
+from hfft.recipe import Augment, Recipe
 from hfft.records import RunFolder
 
 DEFAULTS: dict[str, Any] = {
@@ -149,6 +149,10 @@ def fit(
     InputError when the loss diverges.
     """
     names = class_order(backbone.model)
+    if recipe.augment != Augment() and args.dataloader_persistent_workers:
+        raise InputError(
+            "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
+        )
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
     args.greater_is_better = args.metric_for_best_model != "loss"
     line = watch or ProgressLine(args.metric_for_best_model)

@@ -485,6 +485,12 @@ def test_time_splits_leave_the_gap_and_old_copies_out():
     assert "4 rows lie in the gap before validation or test and are left out" in made.report.findings
 
 
+def test_dates_and_numbers_are_not_mixed():
+    rows = plain({"a": 20, "b": 20})
+    mixed = with_columns(rows, time=[float(i) for i in range(40)], unit=["number"] * 20 + ["seconds"] * 20)
+    assert "some files hold dates and others numbers" in refused(mixed, data(split=Split(by="time")), 1)
+
+
 # --- the leak guard on disk
 
 
@@ -500,12 +506,33 @@ def test_leaks_are_written_for_people_and_for_eval(tmp_path):
         write(made, RunFolder(tmp_path / name))
         lines = (tmp_path / name / "leaks.csv").read_text(encoding="utf-8-sig").splitlines()
         assert len(lines) == 3 and lines[0].startswith("id,split,label,text,other_id,other_split")
-        assert lines[1].startswith("testa0.0-a,test,a,") and lines[1].endswith("exact,1.0,True")
+        assert lines[1].startswith("testa0.0-a,test,,,testa0.0-b,train,b,") and lines[1].endswith("exact,1.0,True")
         saved = pq.read_table(tmp_path / name / "split.parquet").to_pylist()
         marked = {row["id"] for row in saved if row["leak"]}
         assert marked == ({"testa0.0-a", "testb1.0-b"} if name == "kept" else set())
     assert "2 rows of test have copies in train (2 exact), 1 of them with another label" in dropped.report.findings
     assert read_json(tmp_path / "kept" / "split.json")["leaks"]["overlaps"][1]["exact"] == 2
+
+
+def test_rows_of_straddling_groups_are_scored_apart(tmp_path):
+    table_ = with_columns(plain({"a": 40, "b": 40}), group=[f"g{i % 9}" for i in range(80)])
+    write(split(table_, data(on_leak="warn"), 1), RunFolder(tmp_path / "run"))
+    saved = pq.read_table(tmp_path / "run" / "split.parquet").to_pylist()
+    assert {row["leak"] for row in saved if row["split"] == "test"} == {"group"}
+    assert {row["leak"] for row in saved if row["split"] == "train"} == {None}
+
+
+def test_a_copy_is_counted_once_and_only_of_rows_that_are_used():
+    """Each of 20 test rows is in train twice, as it is and in capitals."""
+    rows = official(train=60, validation=10, test=10)
+    rows += [(f"test{label}{i}", label, "train") for label in "ab" for i in range(10) for _ in range(2)]
+    spec = Split(by="predefined")
+    whole = split(table(rows), data(split=spec), 1)
+    assert "20 rows of test have copies in train (20 exact)" in whole.report.findings
+    few = split(table(rows), data(split=spec, limit=30), 1)
+    size = few.report.size("test")
+    assert any(line.startswith(f"{size} rows of test have copies in train") for line in few.report.findings)
+    assert {leak.id for leak in few.leaks} == set(few.parts["test"]["id"][:])
 
 
 def test_a_leak_can_be_refused():

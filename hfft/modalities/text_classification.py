@@ -98,11 +98,21 @@ def prepare(
 
 
 def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
-    """Each row's most similar row in every other part; part: int (n,). A pair of texts is compared as one text."""
+    """Each row's most similar row in every other part; part: int (n,). A pair is as alike as its less alike text."""
+    texts = rows["text"][:]
     if "text_pair" not in rows.column_names:
-        return shingles.matches(rows["text"][:], part)
-    pairs = zip(rows["text"][:], rows["text_pair"][:], strict=True)
-    return shingles.matches([f"{text} {other or ''}" for text, other in pairs], part)
+        return shingles.matches(texts, part)
+    pairs = [text or "" for text in rows["text_pair"][:]]
+    found = shingles.matches([f"{text} {pair}" for text, pair in zip(texts, pairs, strict=True)], part)
+    index, similarity = found.index.copy(), found.similarity.copy()
+    # Many questions about one passage are no copies: the passage alone would make them so.
+    for row, place in zip(*np.nonzero(index >= 0), strict=True):
+        other = index[row, place]
+        both = (shingles.alike(texts[row], texts[other]), shingles.alike(pairs[row], pairs[other]))
+        similarity[row, place] = min(similarity[row, place], *both)
+    index[similarity < found.threshold] = -1
+    similarity[index < 0] = 0
+    return Matches(index, similarity, found.threshold, found.note)
 
 
 def extents(rows: datasets.Dataset) -> np.ndarray:
