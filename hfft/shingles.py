@@ -4,9 +4,11 @@ In: texts and the part each belongs to. Out: `Matches` by Jaccard similarity of 
 (Broder 1997). Must not know labels, tables or files.
 
 What counts as the same text: NFKC, case folded, punctuation and invisible characters dropped, white space collapsed,
-a URL or an @handle one token each; digits, letters and emoji stay. In scripts without spaces every ideograph and kana
-stands as a word, so that a shingle spans two of them. A text of which nothing but URLs and handles would be left keeps
-all its characters and matches only its equal: ":)" and ":(" differ, and so do two bare links.
+a URL or an @handle one token each; digits, letters and emoji stay, and so do signs that mean something: # and + after
+a letter (C#, C++), a sign before a number (-5; the hyphen of covid-19 is none), % and currencies. In scripts without
+spaces every ideograph and kana stands as a word, so that a shingle spans two of them. A text of which nothing but URLs
+and handles would be left keeps all its characters and matches only its equal: ":)" and ":(" differ, and so do two bare
+links.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ import functools
 import re
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +30,7 @@ from hfft.neighbours import Best, Matches, keep, nothing_yet
 SHINGLE = 4  # characters
 THRESHOLD = 0.65  # finds 99.3 % of planted edits of tweets; one word in a five-word question falls below
 FEWEST = 16  # shingles; below (about four words) one word decides what a text says, so only equal texts match
+FOLDED = 0.65  # similarity of texts of fewer than FEWEST shingles that differ in punctuation, URLs and handles only
 LONGEST = 50_000  # characters of a text that are compared
 
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
@@ -41,7 +46,16 @@ def _dropped() -> tuple[re.Pattern[str], re.Pattern[str]]:
     every = [chr(code) for code in range(sys.maxunicode + 1)]
     marks = "".join(c for c in every if unicodedata.category(c)[0] == "P" or unicodedata.category(c) == "Sk")
     unseen = "".join(c for c in every if unicodedata.category(c) == "Cf") + "\ufe0e\ufe0f"
-    return re.compile(f"[{re.escape(marks)}]+"), re.compile(f"[{re.escape(unseen)}]+")
+    plain = re.escape("".join(sorted(set(marks) - set("#%-"))))
+    punctuation = rf"(?:[{plain}]|(?<![^\W\d_])#|-(?!\d)|(?<=\w)-)+"
+    return re.compile(punctuation), re.compile(f"[{re.escape(unseen)}]+")
+
+
+def spelt(text: str) -> str:
+    """The text in NFKC, case folded, white space collapsed, without invisible characters."""
+    if not text.isascii():
+        text = _dropped()[1].sub("", unicodedata.normalize("NFKC", text))
+    return " ".join(text.casefold().split())
 
 
 def normalised(text: str) -> str:
@@ -50,10 +64,12 @@ def normalised(text: str) -> str:
     >>> normalised("Don't  PANIC!!") == normalised("don\u2019t panic")
     True
     """
-    punctuation, unseen = _dropped()
-    if not text.isascii():
-        text = unseen.sub("", unicodedata.normalize("NFKC", text))
-    text = " ".join(text.casefold().split())
+    return _folded(spelt(text))
+
+
+def _folded(text: str) -> str:
+    """A spelt text without punctuation, its URLs and handles one token each."""
+    punctuation, _ = _dropped()
     folded = _HANDLE.sub(HANDLE, _URL.sub(URL, text))
     folded = punctuation.sub(" ", _APOSTROPHE.sub("", folded))
     if not folded.isascii():
@@ -67,35 +83,64 @@ def matches(texts: Sequence[str], part: np.ndarray, threshold: float = THRESHOLD
 
     The result is exact: no pair at or above `threshold` (in (0, 1]) is missed and similarity is the true Jaccard
     similarity (shingles are told apart by a 64-bit hash: with 10^7 different ones, two are taken for one with a
-    probability of 3e-6). Texts that are equal as normalised have similarity 1; texts with fewer than `FEWEST`
-    shingles match only so. Two caps keep time and memory bounded, and the note counts the texts that met one: see
-    `overlaps.join`, and of a text only the first `LONGEST` characters are compared.
+    probability of 3e-6). Texts that are equal as normalised have similarity 1. Texts with fewer than `FEWEST` shingles
+    match only when they are equal: with similarity 1 as `spelt`, with `FOLDED` as normalised ("@anna thanks" and "@bob
+    thanks!" may be two people's words). Two caps keep time and memory bounded, and the note counts the texts that met
+    one: see `overlaps.join`, and of a text only the first `LONGEST` characters are compared.
     """
     best = nothing_yet(part)
-    plain = [normalised(text) for text in texts]
-    order = sorted(range(len(plain)), key=lambda row: (len(plain[row]), plain[row], best.part[row], row))
-    new = [k == 0 or _unlike(plain, best.part, order[k - 1], order[k]) for k in range(len(order))]
-    leader = np.array(order, dtype=np.int64)[new]
+    plain, variant = _forms(texts)
+    order = sorted(range(len(plain)), key=lambda row: (len(plain[row]), plain[row], variant[row], best.part[row], row))
+    text = _runs([(plain[row], variant[row]) for row in order])
+    new = _runs([*zip(text.tolist(), best.part[order].tolist(), strict=True)])
+    first = np.diff(new, prepend=-1) > 0
+    leader = np.array(order, dtype=np.int64)[first]
     of = np.empty(len(order), dtype=np.int64)
-    of[order] = leader[np.cumsum(new, dtype=np.int64) - 1]
-    _equal(plain, leader, best)
+    of[order] = leader[new]
+    _equal(text[first], leader, best)
+    if threshold <= FOLDED:
+        _equal_folded(_runs([plain[row] for row in leader]), leader, best)
     capped = overlaps.join(_sets([plain[row][:LONGEST] for row in leader], best.part[leader], leader), threshold, best)
     long = sum(len(text) > LONGEST for text in plain)
     return Matches(best.index[of], best.similarity[of], threshold, _note(capped, long))
 
 
-def _unlike(plain: list[str], part: np.ndarray, a: int, b: int) -> bool:
-    return plain[a] != plain[b] or part[a] != part[b]
+def _forms(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(normalised, what else must be equal: the spelling of few words that another row has too)."""
+    spelling = [spelt(text) for text in texts]
+    plain = [_folded(text) for text in spelling]
+    times = Counter(plain)
+    few = {text for text, count in times.items() if count > 1 and _few(text)}
+    return plain, [spelling[row] if text in few else "" for row, text in enumerate(plain)]
 
 
-def _equal(plain: list[str], leader: np.ndarray, best: Best) -> None:
+def _few(text: str) -> bool:
+    return len({text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}) < FEWEST
+
+
+def _runs(values: list[Any]) -> np.ndarray:
+    """(n,) number of the run of equal values that each stands in."""
+    return np.cumsum([False, *(a != b for a, b in pairwise(values))][: len(values)], dtype=np.int64)
+
+
+def _equal(text: np.ndarray, leader: np.ndarray, best: Best) -> None:
     """Leaders with equal texts stand side by side, one per part."""
-    text = np.concatenate([[0], np.cumsum([plain[a] != plain[b] for a, b in pairwise(leader)])])
     for step in range(1, best.index.shape[1]):
         same = np.flatnonzero(text[:-step] == text[step:])
         if not len(same):
             return
         keep(best, leader[same], leader[same + step], np.ones(len(same)))
+
+
+def _equal_folded(text: np.ndarray, leader: np.ndarray, best: Best) -> None:
+    """Leaders that are equal as normalised but spelt differently: each with the first row of every other part."""
+    parts = best.index.shape[1]
+    first = np.full((int(text.max(initial=-1)) + 1, parts), len(best.part))
+    np.minimum.at(first, (text, best.part[leader]), leader)
+    for part in range(parts):
+        other = first[text, part]
+        met = other < len(best.part)
+        keep(best, leader[met], other[met], np.full(int(met.sum()), FOLDED))
 
 
 def _sets(texts: list[str], part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
