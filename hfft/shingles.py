@@ -24,13 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from hfft import overlaps
+from hfft import overlaps, sketches
 from hfft.neighbours import Best, Matches, keep, nothing_yet
 
 SHINGLE = 4  # characters
 THRESHOLD = 0.65  # finds 99.3 % of planted edits of tweets; one word in a five-word question falls below
 FEWEST = 16  # shingles; below (about four words) one word decides what a text says, so only equal texts match
 FOLDED = 0.65  # similarity of texts of fewer than FEWEST shingles that differ in punctuation, URLs and handles only
+LONG = 400  # different shingles from which on a text is compared by a sketch of them: an exact join takes too long
 LONGEST = 50_000  # characters of a text that are compared
 
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
@@ -100,7 +101,7 @@ def matches(texts: Sequence[str], part: np.ndarray, threshold: float = THRESHOLD
     _equal(text[first], leader, best)
     if threshold <= FOLDED:
         _equal_folded(_runs([plain[row] for row in leader]), leader, best)
-    capped = overlaps.join(_sets([plain[row][:LONGEST] for row in leader], best.part[leader], leader), threshold, best)
+    capped = _similar([plain[row][:LONGEST] for row in leader], leader, threshold, best)
     long = sum(len(text) > LONGEST for text in plain)
     return Matches(best.index[of], best.similarity[of], threshold, _note(capped, long))
 
@@ -143,8 +144,49 @@ def _equal_folded(text: np.ndarray, leader: np.ndarray, best: Best) -> None:
         keep(best, leader[met], other[met], np.full(int(met.sum()), FOLDED))
 
 
-def _sets(texts: list[str], part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
-    """The sets of shingles, numbered from the rarest shingle on, in ascending order of size."""
+def _similar(texts: list[str], row: np.ndarray, threshold: float, best: Best) -> int:
+    """Pairs of short texts by an exact join; pairs of which one is long, by sketches. How many texts met a cap."""
+    long = _sizes(texts) >= LONG
+    part, short = best.part[row], np.flatnonzero(~long)
+    sets = _sets([texts[at] for at in short], part[short], row[short])
+    capped = overlaps.join(sets, threshold, best)
+    if not long.any():
+        return capped
+    middle = np.isin(row, sets.row[sets.size >= max(FEWEST, threshold * LONG)])
+    some = np.flatnonzero(long | middle)
+    chosen = [texts[at] for at in some]
+    length = np.array([len(text) for text in chosen])
+    sketch = [sketches.sketch(*_shingles(chosen[piece]), len(length[piece])) for piece in overlaps.pieces(length)]
+    exact = functools.partial(_jaccard, chosen, length)
+    return capped + sketches.join(np.concatenate(sketch), row[some], threshold, best, exact)
+
+
+def _sizes(texts: list[str]) -> np.ndarray:
+    """(texts,) how many different shingles a text has that may be long, 0 for others."""
+    size = np.zeros(len(texts), dtype=np.int64)
+    some = np.array([at for at, text in enumerate(texts) if len(text) >= LONG and text[0] != BARE], dtype=np.int64)
+    for piece in overlaps.pieces(np.array([len(texts[at]) for at in some], dtype=np.int64)):
+        owner, code = _shingles([texts[at] for at in some[piece]])
+        key = overlaps.distinct(owner.astype(np.uint64) << np.uint64(42) | code >> np.uint64(22))
+        size[some[piece]] = np.bincount((key >> np.uint64(42)).astype(np.int64), minlength=len(some[piece]))
+    return size
+
+
+def _jaccard(texts: list[str], length: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(pairs,) Jaccard similarity of the full sets of texts x and y; the sets are made anew, a few at a time."""
+    found = [np.zeros(0)]
+    for piece in overlaps.pieces(length[x] + length[y]):
+        some, at = np.unique(np.concatenate([x[piece], y[piece]]), return_inverse=True)
+        sets = _sets([texts[k] for k in some], np.zeros(len(some), dtype=np.int64), np.arange(len(some)))
+        place = np.argsort(sets.row)[at]
+        a, b = place[: len(place) // 2], place[len(place) // 2 :]
+        shared = overlaps.shared(sets, a, b)
+        found.append(shared / np.maximum(sets.size[a] + sets.size[b] - shared, 1))
+    return np.concatenate(found)
+
+
+def _shingles(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(which text, hash of the shingle), (shingles,) each, as often as they occur."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     length = np.array([len(text) for text in texts], dtype=np.int64)
     held = np.maximum(length - SHINGLE + 1, 0)
@@ -154,6 +196,12 @@ def _sets(texts: list[str], part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
     for step in range(SHINGLE):
         code = (code ^ codes[at + step]) * np.uint64(0x9E3779B97F4A7C15)
         code ^= code >> np.uint64(29)
+    return owner, code
+
+
+def _sets(texts: list[str], part: np.ndarray, row: np.ndarray) -> overlaps.Sets:
+    """The sets of shingles, numbered from the rarest shingle on, in ascending order of size."""
+    owner, code = _shingles(texts)
     order = np.argsort(code)
     code = code[order]
     kind = np.cumsum(np.concatenate([[False], code[1:] != code[:-1]])) if len(order) else order
