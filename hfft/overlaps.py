@@ -94,9 +94,9 @@ def _meet(
     smallest = np.searchsorted(size, np.ceil(threshold * size - TINY))
     last = np.searchsorted(keys, probes.member << 32 | probes.holder)
     count = last - np.searchsorted(keys, probes.member << 32 | smallest[probes.holder])
-    window = _window(count, ALWAYS + MOST * (len(larger) + len(smaller)))
-    capped[probes.holder[count > window]] = True
-    count = np.minimum(count, window)
+    nearest = window(count, ALWAYS + MOST * (len(larger) + len(smaller)))
+    capped[probes.holder[count > nearest]] = True
+    count = np.minimum(count, nearest)
     done = np.concatenate([[0], np.cumsum(count)])
     cuts = np.unique(np.searchsorted(done, np.arange(0, done[-1] + CHUNK, CHUNK), side="left").clip(max=len(count)))
     for low, high in pairwise(cuts.tolist()):
@@ -107,12 +107,12 @@ def _meet(
         _verify(sets, x, y, shared, threshold, best, capped)
 
 
-def _window(count: np.ndarray, most: int) -> int:
+def window(count: np.ndarray, most: int) -> int:
     """The largest power of two such that taking at most so many of each count gives no more than `most` pairs."""
-    window = 1 << 40
-    while window > 1 and np.minimum(count, window).sum() > most:
-        window >>= 1
-    return window
+    width = 1 << 40
+    while width > 1 and np.minimum(count, width).sum() > most:
+        width >>= 1
+    return width
 
 
 def _postings(sets: Sets, holders: np.ndarray, length: np.ndarray) -> _Postings:
@@ -184,15 +184,15 @@ def _verify(
         if low == VERIFIED:
             capped[x[at]] = True
             return
-        for piece in _pieces(both[at]):
+        for piece in pieces(both[at]):
             some = at[piece]
-            shared = _shared(sets, x[some], y[some])
-            jaccard = shared / (both[some] - shared)
+            common = shared(sets, x[some], y[some])
+            jaccard = common / (both[some] - common)
             hit = jaccard >= threshold - TINY
             keep(best, sets.row[x[some[hit]]], sets.row[y[some[hit]]], jaccard[hit])
 
 
-def _pieces(cost: np.ndarray) -> list[slice]:
+def pieces(cost: np.ndarray) -> list[slice]:
     """Slices of about CHUNK cost each, at least one item long."""
     done = np.cumsum(cost)
     cuts = np.searchsorted(done, np.arange(CHUNK, int(done[-1]) if len(done) else 0, CHUNK)) + 1
@@ -200,7 +200,7 @@ def _pieces(cost: np.ndarray) -> list[slice]:
     return [slice(low, high) for low, high in pairwise(edges)]
 
 
-def _shared(sets: Sets, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def shared(sets: Sets, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(pairs,) exact number of members x and y have in common."""
     pair = np.arange(len(x))
     keys = []

@@ -59,8 +59,16 @@ def fingerprint(picture: Image.Image) -> bytes:
     row["hash"], row["inner"] = _phash(grey, (0, 0, width, height)), _phash(grey, box)
     row["grey"] = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX))
     row["colour"] = np.asarray(rgb.resize((TILES, TILES), Image.Resampling.BOX))
-    row["contrast"] = pixels.reshape(-1, 3).std(axis=0, dtype=np.float32).max()
+    row["contrast"] = _contrast(rgb)
     return row.tobytes()
+
+
+def _contrast(rgb: Image.Image) -> float:
+    """The largest standard deviation of a channel; from histograms, which is many times as fast as from the pixels."""
+    counts, level = np.array(rgb.histogram(), dtype=np.float64).reshape(3, 256), np.arange(256)
+    counts /= counts.sum(axis=1, keepdims=True)
+    mean = (counts * level).sum(axis=1, keepdims=True)
+    return float(np.sqrt((counts * (level - mean) ** 2).sum(axis=1)).max())
 
 
 def _phash(grey: Image.Image, box: tuple[float, float, float, float]) -> int:

@@ -23,8 +23,8 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"}
-    | {"quoting", "shingles", "perceptual"},
-    {"pairing"},
+    | {"quoting", "sketches", "perceptual"},
+    {"pairing", "shingles"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
@@ -67,7 +67,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
-NO_ML += ["neighbours", "overlaps", "shingles", "hamming", "registration", "perceptual"]
+NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 

@@ -228,3 +228,12 @@ def peak(n: int) -> int:
 
 def test_memory_grows_with_the_rows_not_with_their_square():
     assert peak(4000) < 2.6 * peak(2000)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (500, 375)])
+@pytest.mark.parametrize("spread", [0, 1, 255])
+def test_the_contrast_is_the_largest_standard_deviation_of_a_channel(size, spread):
+    rng = np.random.default_rng(SEED)
+    pixels = np.uint8(rng.integers(0, [1, spread + 1, spread // 2 + 1], size=(*size, 3)))
+    held = np.frombuffer(fingerprint(Image.fromarray(pixels)), dtype=PRINT)[0]["contrast"]
+    assert held == pytest.approx(pixels.reshape(-1, 3).std(axis=0).max(), rel=1e-5, abs=1e-6)

@@ -51,13 +51,16 @@ def mistyped(words, chance):
 def brute(texts, part, threshold):
     """(index, similarity) by the definition: all pairs, Python sets."""
     plain = [shingles.normalised(text) for text in texts]
+    spelt = [shingles.spelt(text) for text in texts]
     sets = [{text[at : at + shingles.SHINGLE] for at in range(len(text) - shingles.SHINGLE + 1)} for text in plain]
     index = np.full((len(texts), max(part) + 1), -1)
     similarity = np.zeros(index.shape, dtype=np.float32)
     for i in range(len(texts)):
         for j in range(len(texts)):
             few = min(len(sets[i]), len(sets[j])) < shingles.FEWEST
-            jaccard = 1.0 if plain[i] == plain[j] else 0 if few else len(sets[i] & sets[j]) / len(sets[i] | sets[j])
+            jaccard = 0 if few else len(sets[i] & sets[j]) / len(sets[i] | sets[j])
+            if plain[i] == plain[j]:
+                jaccard = shingles.FOLDED if few and spelt[i] != spelt[j] else 1.0
             if part[i] != part[j] and jaccard >= threshold and np.float32(jaccard) > similarity[i, part[j]]:
                 index[i, part[j]], similarity[i, part[j]] = j, jaccard
     return index, similarity
@@ -68,7 +71,7 @@ def same(found, index, similarity):
     np.testing.assert_array_equal(found.similarity, similarity)
 
 
-WORDS = st.lists(st.sampled_from(VOCABULARY[:60]), max_size=12).map(" ".join)
+WORDS = st.lists(st.sampled_from([*VOCABULARY[:60], "@anna", "@bob", "!"]), max_size=12).map(" ".join)
 
 
 @given(
@@ -132,13 +135,14 @@ def test_a_match_is_one_both_ways_and_a_higher_threshold_finds_less():
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Don't  PANIC!", "don\u2019t panic"),
-        ("see https://a.example/x now please", "see http://b.example now please"),
-        ("@anna thank you", "@bernd thank you"),
+        ("Don't  PANIC!  The lift is stuck again", "don\u2019t panic \u2013 the lift is stuck again"),
+        ("see https://a.example/x now please, it is urgent", "see http://b.example now please it is urgent"),
+        ("@anna thank you for this kind answer", "@bernd thank you for this kind answer!!"),
+        ("thank  YOU!", "Thank you!"),
         ("\uff21\uff22\uff23", "abc"),
         ("na\u00efve", "nai\u0308ve"),
         ("zero\u200bwidth", "zerowidth"),
-        ("well-known", "Well known."),
+        ("a well-known remedy against covid-19", "A well known remedy: against covid 19."),
         ("", ""),
         ("a", "A"),
         ("\U0001f602\U0001f602", "\U0001f602\ufe0f\U0001f602"),
@@ -168,6 +172,48 @@ def test_the_same_text_written_differently(one, other):
 )
 def test_different_texts(one, other):
     assert (shingles.matches([one, other], np.array([0, 1])).index == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("C#", "C"),
+        ("C++", "C"),
+        ("I write C#, mostly", "I write C, mostly"),
+        ("-5", "5"),
+        ("+5", "5"),
+        ("(-5)", "(5)"),
+        ("100%", "100"),
+        ("$5", "5"),
+        ("\u20ac5", "5"),
+    ],
+)
+def test_signs_that_mean_something(one, other):
+    assert shingles.normalised(one) != shingles.normalised(other)
+    assert (shingles.matches([one, other], np.array([0, 1])).index == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("@anna thanks", "@bob thanks!"),
+        ("see https://a.example/x now", "see http://b.example now"),
+        ("Don't  PANIC!", "don\u2019t panic"),
+        ("well-known", "Well known."),
+        ("#monday", "monday"),
+    ],
+)
+def test_few_words_that_differ_in_what_is_folded_are_similar_and_no_copies(one, other):
+    found = shingles.matches([one, other], np.array([0, 1]))
+    assert found.index.tolist() == [[-1, 1], [0, -1]]
+    assert found.similarity.max() == np.float32(shingles.FOLDED)
+    assert (shingles.matches([one, other], np.array([0, 1]), 0.8).index == -1).all()
+
+
+def test_of_few_words_the_equal_spelling_is_preferred_to_an_earlier_row():
+    found = shingles.matches(["@anna thanks", "thanks @x", "@bob thanks!", "@bob  Thanks!"], np.array([0, 0, 0, 1]))
+    assert found.index[:, 1].tolist() == [3, -1, 3, -1] and found.index[3, 0] == 2
+    assert found.similarity[:, 1].tolist() == [np.float32(shingles.FOLDED), 0, 1, 0]
 
 
 def test_a_script_without_spaces():
