@@ -130,16 +130,16 @@ def copies(run: RunFolder) -> set[str]:
 def _guarded(rows: datasets.Dataset, places: list[str], data: Data, seed: int, modality: ModuleType | None) -> Guarded:
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
     groups = rows["group"][:] if "group" in rows.column_names else None
-    near = partial(_near, rows, modality, seed) if modality else None
     copy_at = data.copy_at or (modality.COPY_AT if modality else 0.0)
+    near = partial(_near, rows, modality, seed, copy_at) if modality else None
     policy = Policy(data.on_leak, copy_at, shown(data), data.copy_at is not None)
     return guard(places, ids, keys, labels, groups, near, policy, lambda i: _excerpt(rows[i]))
 
 
-def _near(rows: datasets.Dataset, modality: ModuleType, seed: int, part: np.ndarray) -> tuple[np.ndarray, ...]:
+def _near(rows: datasets.Dataset, modality: ModuleType, seed: int, least: float, part: np.ndarray) -> tuple[Any, ...]:
     """(index, similarity), both (n, splits), and the search's note; rows of part -1 are not looked at."""
     used = np.flatnonzero(part >= 0)
-    found = modality.near(rows.select(used), part[used], seed)
+    found = modality.near(rows.select(used), part[used], seed, least)
     index, similarity = np.full((len(part), len(SPLITS)), -1), np.zeros((len(part), len(SPLITS)))
     columns = found.index.shape[1]
     index[used, :columns] = np.where(found.index >= 0, used[found.index], -1)

@@ -12,6 +12,7 @@ from hfft.dealing import at_random as deal
 from hfft.errors import InputError
 from hfft.limiting import quotas
 from hfft.loading import Table
+from hfft.modalities import text_classification
 from hfft.recipe import Data, Split
 from hfft.records import SPLITS, RunFolder, fingerprint, read_json
 from hfft.splitting import reopen, split, write
@@ -538,3 +539,33 @@ def test_a_copy_is_counted_once_and_only_of_rows_that_are_used():
 def test_a_leak_can_be_refused():
     with pytest.raises(InputError, match="2 rows of test have copies in train"):
         leaky("fail")
+
+
+# --- look-alikes, with a real search
+
+
+def spread(texts: dict[str, list[str]]) -> Table:
+    """Predefined splits of texts that are all different, classes in turn."""
+    rows = [(f"{place}{i}", "ab"[i % 2], place) for place, part in texts.items() for i in range(len(part))]
+    made = table(rows).rows.add_column("text", [text for part in texts.values() for text in part])
+    return Table(made, ())
+
+
+def test_near_copies_leave_train_from_the_similarity_that_the_recipe_says():
+    words = [f"parcel {i} of order {i * 7919} went to the wrong door in street {i * 31}" for i in range(60)]
+    parts = {"train": words[:40], "validation": words[40:50], "test": words[50:]}
+    parts["train"][0] = words[50] + " today"
+    for copy_at, gone in ((None, 1), (0.99, 0)):
+        made = split(
+            spread(parts), data(split=Split(by="predefined"), copy_at=copy_at), 1, modality=text_classification
+        )
+        assert len(made.parts["train"]) == 40 - gone
+
+
+def test_one_passage_with_many_questions_is_no_copy():
+    passage = "The museum opened in 1911 in the old mint, moved twice, and shows coins of four empires to this day. "
+    rows = [(f"k{i}", "ab"[i % 2], place) for i, place in enumerate(["train"] * 30 + ["validation"] * 8 + ["test"] * 8)]
+    questions = [f"{word} {i} {word * 2}" for i, word in enumerate(f"q{n * 7919:x}uestion" for n in range(46))]
+    made = table(rows).rows.add_column("text", [passage] * 46).add_column("text_pair", questions)
+    made = split(Table(made, ()), data(split=Split(by="predefined")), 1, modality=text_classification)
+    assert len(made.parts["train"]) == 30 and not made.leaks

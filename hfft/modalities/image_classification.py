@@ -108,8 +108,8 @@ def prepare(
     return rows.select_columns(kept).with_transform(encoder(processor, model, augment, seed))
 
 
-def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
-    """Each row's copy in every other part, by its print; part: int (n,)."""
+def near(rows: datasets.Dataset, part: np.ndarray, seed: int, least: float) -> Matches:
+    """Each row's copy in every other part, by its print; part: int (n,). The search sets its threshold by the data."""
     return perceptual.matches(rows["print"][:], part, seed)
 
 

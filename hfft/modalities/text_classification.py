@@ -97,13 +97,16 @@ def prepare(
     return rows.map(encoder(processor, model, augment, seed), batched=True, remove_columns=kept, desc=None)
 
 
-def near(rows: datasets.Dataset, part: np.ndarray, seed: int) -> Matches:
-    """Each row's most similar row in every other part; part: int (n,). A pair is as alike as its less alike text."""
-    texts = rows["text"][:]
+def near(rows: datasets.Dataset, part: np.ndarray, seed: int, least: float) -> Matches:
+    """Each row's most similar row in every other part; part: int (n,). A pair is as alike as its less alike text.
+
+    least: similarity that counts as a copy; the search goes down to it, and to its own threshold in any case.
+    """
+    texts, threshold = rows["text"][:], min(least, shingles.THRESHOLD)
     if "text_pair" not in rows.column_names:
-        return shingles.matches(texts, part)
+        return shingles.matches(texts, part, threshold)
     pairs = [text or "" for text in rows["text_pair"][:]]
-    found = shingles.matches([f"{text} {pair}" for text, pair in zip(texts, pairs, strict=True)], part)
+    found = shingles.matches([f"{text} {pair}" for text, pair in zip(texts, pairs, strict=True)], part, threshold)
     index, similarity = found.index.copy(), found.similarity.copy()
     # Many questions about one passage are no copies: the passage alone would make them so.
     for row, place in zip(*np.nonzero(index >= 0), strict=True):
