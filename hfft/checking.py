@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ def check(
         return facts
     say("rehearsing the run in small …")
     read, size, folder = time.perf_counter() - clock, found.report.size("train"), claiming.folder(name, output_dir)
+    stream = None if found.survey is None else partial(gathering.training_rows, found, wanted)
     played = rehearsing.rehearse(
-        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size
+        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size, stream
     )
     return facts | {"rehearsal": dataclasses.asdict(played)}
 

@@ -375,6 +375,22 @@ def test_a_check_tells_what_it_measured(tmp_path, monkeypatch):
     assert set(facts["examples"]) == {"a", "b"}
 
 
+def test_a_rehearsal_reads_the_stream(tmp_path, monkeypatch):
+    """What stops the stream alone is told before training."""
+    monkeypatch.chdir(tmp_path)
+    parquet(tmp_path / "d.parquet", [f"text {i}" for i in range(200)], ["a", "b"] * 100)
+    data = {"path": "parquet", "data_files": "d.parquet", "streaming": True, "split": {"by": "hash"}}
+    (tmp_path / "flow.yaml").write_text(yaml.safe_dump({**TREE, "data": data}))
+
+    def broken(rows):
+        raise RuntimeError("the second pass fails")
+
+    monkeypatch.setattr(spooling.Stream, "__iter__", broken)
+    facts = checking.check("flow.yaml", say=lambda _: None)
+    (problem,) = facts["rehearsal"]["problems"]
+    assert problem["step"] == "inputs" and "the second pass fails" in problem["what"]
+
+
 def test_a_recipe_may_choose_who_makes_batches(shards, tmp_path):
     tree = {**TREE, "data": {"path": "parquet", "data_files": shards, "streaming": True, "split": {"by": "hash"}}}
     args = training.arguments(recipe.build(tree), RunFolder(tmp_path / "run"))
