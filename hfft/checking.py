@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import datasets
 
 from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing, training
 from hfft.errors import InputError
-from hfft.gathering import Say
+from hfft.gathering import Inputs, Say
 from hfft.recipe import Recipe
 from hfft.records import RunFolder
 
@@ -37,13 +37,13 @@ def check(
     if not fast:
         rehearsing.alone()
     wanted = recipe.load(name, overrides)
-    found = gathering.read(wanted, say)
+    found = gathering.read(wanted, say, gathering.SHOWN)
     if fast:
         gathering.check_names(wanted, found.splits.labels)
-    parts = gathering.shown_parts(found, wanted)
+    parts = gathering.shown_parts(found)
     facts = {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
     facts |= {
-        "profile": _profile(wanted, parts, found.modality, say),
+        "profile": _profile(wanted, parts, found, say),
         "examples": profiling.examples(parts["train"], found.modality, wanted.seed),
         "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name))),
     }
@@ -51,20 +51,26 @@ def check(
         return facts
     say("rehearsing the run in small …")
     read, size, folder = time.perf_counter() - clock, found.report.size("train"), claiming.folder(name, output_dir)
+    stream = None if found.survey is None else partial(gathering.training_rows, found, wanted)
     played = rehearsing.rehearse(
-        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size
+        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size, stream
     )
     return facts | {"rehearsal": dataclasses.asdict(played)}
 
 
-def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], modality: ModuleType, say: Say) -> dict[str, Any]:
+def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], found: Inputs, say: Say) -> dict[str, Any]:
     batch = wanted.train.get("per_device_train_batch_size", training.DEFAULTS["per_device_train_batch_size"])
     processor = None
     try:
-        processor = backbones.processor(wanted.model, modality)
+        processor = backbones.processor(wanted.model, found.modality)
     except InputError as error:  # the data can be looked at all the same, and the sentence tells what a run would say
         say(f"  note: inputs are not measured as the model gets them: {error}")
-    return profiling.profile(parts, modality, processor, wanted.model, batch, wanted.seed)
+    counts = found.report.counts["train"]
+    made = profiling.profile(parts, found.modality, processor, wanted.model, batch, wanted.seed, counts)
+    if (drawn := len(parts["train"])) < (whole := sum(counts.values())):
+        first = f"Inputs were measured on a random {drawn:,} of {whole:,} training rows and all validation rows."
+        made["sentences"].insert(0, first)
+    return made
 
 
 def _validated(name: str) -> float | None:

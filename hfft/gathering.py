@@ -37,12 +37,15 @@ class Inputs:
         return self.splits.report
 
 
-def read(wanted: Recipe, say: Say) -> Inputs:
-    """Read the data, deal it into splits, and say what was found."""
+def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
+    """Read the data, deal it into splits, and say what was found.
+
+    sample: training rows to draw from a stream, for `shown_parts`.
+    """
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
-        survey = streaming.survey(wanted.data, modality, wanted.seed)
+        survey = streaming.survey(wanted.data, modality, wanted.seed, sample=sample)
         found = Inputs(survey.splits, modality, survey)
     else:
         splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed, modality)
@@ -62,12 +65,11 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     training.best_metric(wanted, known)
 
 
-def shown_parts(found: Inputs, wanted: Recipe) -> dict[str, datasets.Dataset]:
-    """Rows to describe the data by: the splits, or what is kept of a stream and its first training rows."""
-    parts = found.splits.parts
+def shown_parts(found: Inputs) -> dict[str, datasets.Dataset]:
+    """Rows to describe the data by: the splits, or what is kept of a stream and the training rows drawn from it."""
     if found.survey is None:
-        return parts
-    return {"train": streaming.sample(wanted.data, found.modality, found.survey, SHOWN), **parts}
+        return found.splits.parts
+    return {"train": found.survey.sample, **found.splits.parts}
 
 
 def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
@@ -82,14 +84,16 @@ def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
 def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, datasets.Dataset]:
     """(test rows, training rows for baselines) of a run; InputError when the data has changed since.
 
-    Of a stream, the second holds the first 20,000 training rows at most.
+    Of a stream, the second holds 20,000 training rows at most, drawn at random; for pictures none, whose
+    baselines need none.
     """
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
         prints = read_json(folder.split)["fingerprints"]
-        survey = streaming.reopened(wanted.data, modality, wanted.seed, "test", prints["test"])
-        return survey.splits.parts["test"], streaming.sample(wanted.data, modality, survey, SAMPLE)
+        sample = SAMPLE if "text" in modality.ROLES else 0
+        survey = streaming.reopened(wanted.data, modality, wanted.seed, "test", prints["test"], sample)
+        return survey.splits.parts["test"], survey.sample
     table = loading.read(wanted.data, modality)
     return splitting.reopen(table, folder, "test"), splitting.reopen(table, folder, "train")
 

@@ -39,11 +39,13 @@ def profile(
     model: Model,
     batch: int = 16,
     seed: int = 0,
+    counts: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """rows, measured; measures: {name: quantiles}; inputs: the modality's own facts; balance; shortcut; sentences.
 
     parts: split → rows with the modality's inputs, `label` and `id`. processor: what makes the model's inputs, or None
-    where it cannot be had: tokens are not counted then. batch: rows of a training batch.
+    where it cannot be had: tokens are not counted then. batch: rows of a training batch. counts: class → training rows,
+    where `parts` holds only some of them.
     """
     picked = _picked(parts, seed)
     rows = datasets.concatenate_datasets(list(picked.values()))
@@ -51,7 +53,7 @@ def profile(
     measured: Measured = modality.profile(rows, processor, model, batch)
     places = np.repeat(list(picked), [len(part) for part in picked.values()])
     labels = np.array(rows["label"][:], dtype=object)
-    shared = balance(Counter(parts["train"]["label"][:]))
+    shared = balance(counts or Counter(parts["train"]["label"][:]))
     classes = len(set(labels.tolist()))
     given: dict[str, Any] = {"sentence": None}
     if (places == "train").sum() >= LEAF * classes:  # fewer rows a class: a tree could only guess

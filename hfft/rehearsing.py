@@ -8,11 +8,13 @@ run, in a temporary folder that is always removed. Test rows have no place here:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import random
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -49,6 +51,8 @@ ROWS = 4096  # training rows, at most, read into memory for it
 PASS = 256  # validation rows of one batch, at most
 MAKES_NO_SENSE = 1.5  # times the loss of guessing
 
+Stream = Callable[[Backbone], Iterable[dict[str, Any]]]
+
 KEYS = "mend the recipe; `hfft show --keys` lists every key"
 MODEL = "choose a model.name that fits the task, or mend model: in the recipe"
 INPUTS = "mend the data, or choose a model whose tokenizer or image processor fits it"
@@ -83,13 +87,15 @@ def rehearse(
     hub: str | None = None,
     before: float = 0.0,
     size: int | None = None,
+    stream: Stream | None = None,
 ) -> Rehearsal:
     """Play the run through in small; what the run would stumble over is told, not raised.
 
     labels: class names from train. train, validation: rows with inputs, `label` and `id`. run: where the run will be;
     nothing is left there. hub: OWNER/NAME to ask the Hub about. before: seconds that reading the data took. size:
-    training rows of the run, where `train` holds only some of them. Raises InputError under a launcher of several
-    processes.
+    training rows of the run, where `train` holds only some of them. stream: makes the run's own training rows, where
+    they are one; its first batch is read, while the steps are taken on `train`. Raises InputError under a launcher of
+    several processes.
     """
     alone()
     clock = time.perf_counter()
@@ -107,7 +113,7 @@ def rehearse(
         if hub is not None:
             said = trial.attempt("Hub", "mend it before training, or leave --hub out", lambda: hub_access.check(hub))
             trial.notes.extend([said] if said else [])
-        quote = _acts(trial, args, train, validation, before, size or len(train))
+        quote = _acts(trial, args, train, validation, before, size or len(train), stream)
     if quote is not None:
         need = int(quote.disk_peak_mb * 1e6)
         trial.attempt("disk", "make room before training", lambda: claiming.room_for(run, need))
@@ -123,7 +129,13 @@ def _names(trial: Trial, run: RunFolder) -> Any:
 
 
 def _acts(
-    trial: Trial, args: Any, train: datasets.Dataset, validation: datasets.Dataset, before: float, size: int
+    trial: Trial,
+    args: Any,
+    train: datasets.Dataset,
+    validation: datasets.Dataset,
+    before: float,
+    size: int,
+    stream: Stream | None,
 ) -> quoting.Quote | None:
     """Model, inputs, training, and what follows; the quote, when enough could be measured."""
     clock = time.perf_counter()
@@ -133,7 +145,7 @@ def _acts(
         trial.notes.append("not rehearsed, because there is no model: inputs, training, saving, prediction and report")
         return None
     rows, seen = _training_rows(trial, train), _validation_rows(trial, validation)
-    preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows))
+    preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows, stream))
     if preparing is None:
         trial.notes.append("not rehearsed, because there are no inputs: training, saving, prediction and report")
         return None
@@ -158,13 +170,16 @@ def _model(trial: Trial) -> Backbone | None:
     return trial.attempt("model", MODEL, lambda: backbones.load(trial.wanted.model, trial.modality, trial.labels))
 
 
-def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset) -> float:
-    """Seconds that preparing `rows` takes; then reads a batch as training does."""
+def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: Stream | None) -> float:
+    """Seconds that preparing `rows` takes; then reads a batch as training does, from a stream where there is one."""
     wanted, labelled = trial.wanted, predicting.labelled(rows, backbone)
     clock = time.perf_counter()
     prepared = trial.modality.prepare(labelled, backbone.processor, wanted.model, wanted.augment, wanted.seed)
     seconds = time.perf_counter() - clock
-    trial.modality.collator(backbone.processor)([prepared[i] for i in range(min(4, len(prepared)))])
+    first = [prepared[i] for i in range(min(4, len(prepared)))]
+    if stream is not None:
+        first = list(itertools.islice(stream(backbone), 4))
+    trial.modality.collator(backbone.processor)(first)
     return seconds
 
 

@@ -72,6 +72,10 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     """
     chosen = DEFAULTS | recipe.train | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
+    if recipe.data.streaming:
+        # Else the first process collates for all, and joins their batches, which are padded to different lengths.
+        own = recipe.train.get("accelerator_config") or {}
+        chosen["accelerator_config"] = {"dispatch_batches": False} | own if isinstance(own, dict) else own
     chosen |= {"use_cpu": not torch.accelerator.is_available()}
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}

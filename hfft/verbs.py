@@ -175,9 +175,9 @@ def _baselines(
 def _thinned(folder: RunFolder, train: datasets.Dataset) -> list[str]:
     """A sentence where the baselines saw fewer training rows than the model."""
     whole = sum(read_json(folder.split)["counts"]["train"].values())
-    if len(train) == whole:
+    if len(train) == whole or "text" not in train.column_names:
         return []
-    return [f"The TF-IDF baseline was fitted on the first {len(train):,} of {whole:,} training rows of the stream."]
+    return [f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows of the stream."]
 
 
 def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:

@@ -22,13 +22,13 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"recipe", "intervals", "limiting", "moments", "spooling", "sheets", "text_lengths", "picture_sizes"}
+    {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"quoting", "sketches", "perceptual"},
-    {"pairing", "shingles"},
+    {"pairing", "spooling", "shingles"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
-    {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "claiming", "checkpoints"}
+    {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "doubting", "comparing"},
@@ -46,8 +46,9 @@ HELPERS = {
     ("splitting", "grouping"),
     ("splitting", "guarding"),
     ("grouping", "dealing"),
-    ("streaming", "loading"),
-    ("streaming", "dealing"),
+    ("batching", "loading"),
+    ("batching", "dealing"),
+    ("streaming", "batching"),
     ("streaming", "splitting"),
     ("training", "checkpoints"),
     ("training", "progress"),

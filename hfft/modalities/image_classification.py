@@ -30,6 +30,7 @@ AUTO_CLASS = "AutoModelForImageClassification"
 PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
 CONVOLUTIONAL = True  # worth arranging memory for, even if some backbones are transformers
+STREAMED = 32  # pictures made ready, and held as pixels, together while training reads a stream
 CHUNK = 1000  # pictures whose bytes are held at once
 PRINTED = True  # `inspect` makes what look-alikes are found by
 COPY_AT = 0.0  # the search sets its threshold by the data: whatever it finds is a copy
@@ -61,6 +62,12 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         found = list(pool.map(_inspect_one, batch["image"]))
     digests, prints, problems = (list(column) for column in zip(*found, strict=True)) if found else ([], [], [])
     return {"content": digests, "key": digests, "print": prints, "problem": problems}
+
+
+def keys(batch: dict[str, list[Any]]) -> list[str | None]:
+    """The key of each picture as `inspect` makes it, None where it cannot be used; no prints, which take longer."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_key, batch["image"]))
 
 
 @dataclass
@@ -211,6 +218,17 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str 
     except ValueError as error:
         where = f"{source['path'][:200]}: " if source["path"] else ""  # a column of base64 is taken for paths
         return "", None, f"{where}{error}"
+    return _digest(image), perceptual.fingerprint(image), None
+
+
+def _key(source: dict[str, Any] | None) -> str | None:
+    try:
+        return None if source is None else _digest(pictures.rgb(source))
+    except ValueError:
+        return None  # told by `inspect`, which a stream is surveyed with
+
+
+def _digest(image: Image.Image) -> str:
     digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
     digest.update(image.tobytes())
-    return digest.hexdigest(), perceptual.fingerprint(image), None
+    return digest.hexdigest()

@@ -27,6 +27,7 @@ AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
 CONVOLUTIONAL = False
+STREAMED = 1000  # rows made ready together while training reads a stream
 PRINTED = False  # look-alikes are found by the texts themselves
 # Similarity from which a look-alike counts as a copy: at 0.65 short questions with one decisive word changed begin to
 # fire, from about 0.8 it is rewordings and reposts (BANKING77 and tweets, see benchmarks/RESULTS.md).
@@ -59,11 +60,18 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {"content": [], "key": [], "problem": []}
     for row in zip(*texts, strict=True):
         parts = [part or "" for part in row]
-        plain = [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
+        plain = _folded(parts)
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))
         out["problem"].append(None if any(map(_visible, plain[0])) else "the text is empty")
     return out
+
+
+def keys(batch: dict[str, list[Any]]) -> list[str | None]:
+    """The key of each row as `inspect` makes it, None where it cannot be used."""
+    rows = zip(*(batch[role] for role in ROLES if role in batch), strict=True)
+    plain = [_folded([part or "" for part in row]) for row in rows]
+    return [_digest(parts) if any(map(_visible, parts[0])) else None for parts in plain]
 
 
 @dataclass
@@ -176,6 +184,10 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
 def _longest(processor: Any, model: Model) -> int:
     """Tokens per text."""
     return int(model.max_length or min(processor.model_max_length, 512))
+
+
+def _folded(parts: list[str]) -> list[str]:
+    return [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
 
 
 def _visible(sign: str) -> bool:
