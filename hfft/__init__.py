@@ -47,6 +47,8 @@ class Run:
 
         inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
         """
+        if isinstance(inputs, (str, bytes)):
+            raise InputError(f"expected a list of inputs, got one {type(inputs).__name__}; write predict([...])")
         from hfft import verbs
 
         return verbs.predict(str(self.path), inputs)

@@ -113,7 +113,7 @@ def verdict(facts: dict[str, Any]) -> None:
     scores("test", facts["test"])
     per_class(facts["test"])
     beside(facts["test"], facts["baselines"])
-    for name, apart in facts["gains"].items():
+    for name, apart in reversed(facts["gains"].items()):
         console.print(gained(NAMES.get(name, name), apart))
     if clean := facts.get("test_without_copies"):
         rows = next(iter(clean.values()))["n"]
@@ -133,9 +133,12 @@ def gained(baseline: str, apart: dict[str, Any]) -> str:
     """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
     ends = f"[{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
     points = f"{100 * apart['value']:+.1f} points of {apart['metric']} {ends}"
-    if apart["p"] < 0.05 and apart["value"] > 0:
-        return f"Fine-tuning bought {points} over {baseline}, row by row (p = {apart['p']:.2g})."
-    return f"Fine-tuning is NOT clearly above {baseline}: {points}, row by row (p = {apart['p']:.2g})."
+    chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
+    if apart["p"] >= 0.05 or not apart["value"]:
+        return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance})."
+    if apart["value"] > 0:
+        return f"Fine-tuning bought {points} over {baseline} ({chance})."
+    return f"Fine-tuning is WORSE than {baseline}: {points} ({chance}). Train longer, or keep the baseline."
 
 
 def compared(facts: dict[str, Any]) -> None:

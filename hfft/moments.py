@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from hfft.errors import InputError
+from hfft.records import SPLITS
 
+SOME = 0.05  # share of unreadable times that are slips; more are another format
+FORMATS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
 EXAMPLE = "data.split.time_format='%d/%m/%Y'"
 
 
@@ -26,7 +29,7 @@ def seconds(values: Sequence[Any], form: str | None) -> tuple[np.ndarray, bool]:
     column = pandas.Series(list(values), dtype="object")
     if form is None:
         numbers = pandas.to_numeric(column, errors="coerce")
-        if numbers.notna().sum() == column.notna().sum() and not _dates(column):
+        if 2 * numbers.notna().sum() >= column.notna().sum() and not _dates(column):  # a date is never a number
             return numbers.to_numpy(dtype=float), False
     texts = column.map(lambda value: value.isoformat() if hasattr(value, "isoformat") else value)
     try:
@@ -34,9 +37,27 @@ def seconds(values: Sequence[Any], form: str | None) -> tuple[np.ndarray, bool]:
     except ValueError as error:
         raise InputError(f"data.split.time_format: {' '.join(str(error).split())}; type {EXAMPLE}") from error
     known = read.notna().to_numpy()
+    _refuse_another_format(texts, known, form)
     out = np.full(len(column), np.nan)
     out[known] = (read[known] - pandas.Timestamp(0, tz="UTC")) / pandas.Timedelta(seconds=1)
     return out, True
+
+
+def _refuse_another_format(texts: Any, known: np.ndarray, form: str | None) -> None:
+    """Raise InputError where many texts are no such dates: leaving them out would leave the misread ones in."""
+    import pandas
+
+    given = texts.notna().to_numpy() & (texts.astype(str).str.strip() != "").to_numpy()
+    odd = given & ~known
+    if odd.sum() <= SOME * given.sum():
+        return
+    fitting = [one for one in FORMATS if pandas.to_datetime(texts[given], format=one, errors="coerce").notna().all()]
+    typed = f"type data.split.time_format='{fitting[0]}'" if fitting else f"say how they are written, such as {EXAMPLE}"
+    also = f" ({' or '.join(fitting)} fit all rows: you know which)" if len(fitting) > 1 else ""
+    raise InputError(
+        f"data.columns.time: {int(odd.sum()):,} of {int(given.sum()):,} times are not {form or 'ISO 8601 dates'}, such "
+        f"as {texts[odd].iloc[0]!r}; {typed}{also}"
+    )
 
 
 def gap(text: str | float | None, dates: bool) -> float:
@@ -65,3 +86,17 @@ def gap(text: str | float | None, dates: bool) -> float:
 
 def _dates(column: Any) -> bool:
     return any(hasattr(value, "isoformat") for value in column)
+
+
+def spans(times: np.ndarray, places: Sequence[str], dates: bool) -> str:
+    """From when to when each split runs, as a sentence."""
+    import pandas
+
+    where = np.asarray(places, dtype=object)
+
+    def shown(value: float) -> str:
+        return pandas.Timestamp(value, unit="s").isoformat().removesuffix("T00:00:00") if dates else f"{value:g}"
+
+    names = [name for name in SPLITS if (where == name).any()]
+    ends = {name: (times[where == name].min(), times[where == name].max()) for name in names}
+    return "times: " + ", ".join(f"{name} {shown(first)} to {shown(last)}" for name, (first, last) in ends.items())

@@ -169,11 +169,15 @@ def _dealt(
         if len(set(mine["unit"][:])) > 1:
             raise InputError("data.columns.time: some files hold dates and others numbers; write them alike")
         times = np.asarray(mine["time"][:])
-        dealt, found = by_time(times, shares, moments.gap(spec.gap, mine["unit"][0] == "seconds"))
+        dates = mine["unit"][0] == "seconds"
+        dealt, found = by_time(times, shares, moments.gap(spec.gap, dates))
+        found = [moments.spans(times, dealt, dates), *found]
     elif spec.by == "hash":
         dealt = by_hash(groups or keys, shares, spec.salt)
     elif groups and spec.by != "random":
         dealt, found = by_group(groups, labels, shares, seed, spec.stratify)
+        sizes = {name: len({g for g, place in zip(groups, dealt, strict=True) if place == name}) for name in shares}
+        found = [f"groups: {', '.join(f'{n:,} in {name}' for name, n in sizes.items())}", *found]
     else:
         by_key, found = at_random(_classes(keys, labels), shares, seed, spec.stratify)
         dealt = [by_key[key] for key in keys]

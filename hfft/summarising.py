@@ -150,8 +150,15 @@ def _data(split: dict[str, Any]) -> dict[str, Any] | None:
         "method": split.get("method", {}),
         "fingerprints": split.get("fingerprints", {}),
         "findings": split.get("findings", []),
-        "leaks": split.get("leaks", {}),
+        "leaks": _leaks(split.get("leaks", {})),
     }
+
+
+def _leaks(found: dict[str, Any]) -> dict[str, Any]:
+    """What the leak guard found, with the pairs of splits that share rows or groups; empty for older runs."""
+    if not found:
+        return {}
+    return found | {"shared": [pair for pair in found["overlaps"] if pair["rows"] or pair["groups"]]}
 
 
 def _openings(entries: list[dict[str, Any]], headline: str | None) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _baselines(
     """Majority class and, for texts, TF-IDF + linear: trained on the same rows, scored on the same rows."""
     fixed = (predictions.labels, predictions.ids, predictions.names)
     made = {"majority": baselines.majority(read_json(folder.split)["counts"]["train"], *fixed)}
-    if "text" in rows.column_names:
+    if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
         texts, tests = baselines.joined(train), baselines.joined(rows)
         made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
     scores, gains = {}, {}

@@ -602,7 +602,7 @@ def test_a_row_without_group_or_time_is_a_bad_row(write_text):
     lines = [f"{word} {i},{word},g{i},{i}" for i in range(4) for word in ("a", "b")]
     path = write_text("g.csv", "text,label,group,time\n" + "\n".join(lines) + "\nx,a,,3\ny,b,g1,later\n")
     assert "row 9: the group is missing" in refused(texts, path, split=Split(by="group"))
-    assert "row 1: the time is missing or no date or number" in refused(texts, path, split=Split(by="time"))
+    assert "row 10: the time is missing or no date or number" in refused(texts, path, split=Split(by="time"))
     kept = texts(path, split=Split(by="group"), on_bad_rows="drop").rows
     assert len(kept) == 9
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 from functools import cache
 from html import unescape
 from pathlib import Path
@@ -460,3 +461,23 @@ def test_golden(file: str, made, small: RunFolder) -> None:
         GOLDEN.mkdir(exist_ok=True)
         (GOLDEN / file).write_text(said, encoding="utf-8")
     assert said == (GOLDEN / file).read_text(encoding="utf-8")
+
+
+def test_copies_between_splits_are_told(text, tmp_path):
+    text = RunFolder(Path(shutil.copytree(text.root, tmp_path / "moods")))
+    tree = json.loads(text.split.read_text())
+    empty = {"rows": 0, "exact": 0, "normalised": 0, "near": 0, "similar": 0, "conflicting": 0, "groups": 0}
+    pairs = [("validation", "train"), ("test", "train"), ("test", "validation")]
+    overlaps = [{"split": late, "with": early, **empty} for late, early in pairs]
+    leaks = {"policy": "drop", "overlaps": overlaps, "left_out": {"train": 0, "validation": 0}, "note": ""}
+    write_json(text.split, tree | {"leaks": leaks})
+    assert "No row of one split was found again in another." in visible(reporting.render(text).read_text())
+    overlaps[1] |= {"rows": 7, "exact": 4, "near": 2, "similar": 1, "conflicting": 3}
+    overlaps[2] |= {"groups": 5}
+    write_json(text.split, tree | {"leaks": leaks | {"left_out": {"train": 6, "validation": 0}}})
+    shown = visible(reporting.render(text).read_text())
+    assert "Policy: drop" in shown and "6 of train" in shown
+    table = shown[shown.index("Copies between splits") :]
+    assert "test train 4 0 2 3 0 1" in " ".join(table.split()) and "test validation 0 0 0 0 5 0" in " ".join(
+        table.split()
+    )
