@@ -31,7 +31,7 @@ SHINGLE = 4  # characters
 THRESHOLD = 0.65  # finds 99.3 % of planted edits of tweets; one word in a five-word question falls below
 FEWEST = 16  # shingles; below (about four words) one word decides what a text says, so only equal texts match
 FOLDED = 0.65  # similarity of texts of fewer than FEWEST shingles that differ in punctuation, URLs and handles only
-LONG = 400  # different shingles from which on a text is compared by a sketch of them: an exact join takes too long
+LONG = 200  # different shingles from which on a text is compared by a sketch of them: an exact join takes too long
 LONGEST = 50_000  # characters of a text that are compared
 
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
@@ -82,12 +82,14 @@ def _folded(text: str) -> str:
 def matches(texts: Sequence[str], part: np.ndarray, threshold: float = THRESHOLD) -> Matches:
     """For every text (n,) the most similar one in every other part; `part`: (n,) integers from 0.
 
-    The result is exact: no pair at or above `threshold` (in (0, 1]) is missed and similarity is the true Jaccard
-    similarity (shingles are told apart by a 64-bit hash: with 10^7 different ones, two are taken for one with a
-    probability of 3e-6). Texts that are equal as normalised have similarity 1. Texts with fewer than `FEWEST` shingles
-    match only when they are equal: with similarity 1 as `spelt`, with `FOLDED` as normalised ("@anna thanks" and "@bob
-    thanks!" may be two people's words). Two caps keep time and memory bounded, and the note counts the texts that met
-    one: see `overlaps.join`, and of a text only the first `LONGEST` characters are compared.
+    Between texts of fewer than `LONG` different shingles the result is exact: no pair at or above `threshold` (in (0,
+    1]) is missed. Pairs of which one is longer are found by sketches: at least 99 % of those at the threshold, more of
+    the more similar ones (see `sketches`). Similarity is always the true Jaccard similarity (shingles are told apart by
+    a 64-bit hash: with 10^7 different ones, two are taken for one with a probability of 3e-6). Texts that are equal as
+    normalised have similarity 1. Texts with fewer than `FEWEST` shingles match only when they are equal: with
+    similarity 1 as `spelt`, with `FOLDED` as normalised ("@anna thanks" and "@bob thanks!" may be two people's words).
+    Caps keep time and memory bounded, and the note counts the texts that met one: see `overlaps.join` and
+    `sketches.join`, and of a text only the first `LONGEST` characters are compared.
     """
     best = nothing_yet(part)
     plain, variant = _forms(texts)

@@ -22,8 +22,8 @@ CELLS = TURNS * BINS
 MISSED = 0.005  # pairs at the threshold that no band may show
 ERRORS = 3  # standard errors by which an estimate may fall short
 GLANCE = 64  # cells compared first
-COUNTED = 8  # likeliest candidates of a set in each other part that are counted exactly
-ROUNDS = ((0, 1), (1, 3), (3, COUNTED))
+COUNTED = 4  # likeliest candidates of a set in each other part that are counted exactly
+ROUNDS = ((0, 1), (1, COUNTED))
 
 Exact = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

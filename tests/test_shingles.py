@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfft import overlaps, shingles
+from hfft import overlaps, shingles, sketches
 
 SEED = 5
 VOCABULARY = [
@@ -244,6 +244,63 @@ def test_planted_copies_are_found_and_nothing_else():
     found = shingles.matches(texts + copies, np.repeat([0, 1], [len(texts), len(copies)]))
     assert np.mean(found.index[len(texts) :, 0] == sources) >= 0.99
     assert not np.delete(found.index[: len(texts), 1] >= 0, sources).any()
+
+
+def long_texts_and_copies(n: int, most: float) -> tuple[list[str], list[str]]:
+    """n texts of 20 to 300 words, and each again with up to a share `most` of its words replaced."""
+    chance = random.Random(SEED)
+    texts = [zipf(1, chance.randint(20, 300), seed)[0] for seed in range(n)]
+    copies = []
+    for text in texts:
+        share = chance.uniform(0, most)
+        copies.append(" ".join(chance.choice(VOCABULARY) if chance.random() < share else w for w in text.split()))
+    return texts, copies
+
+
+@pytest.mark.parametrize(("threshold", "most"), [(0.4, 0.4), (0.65, 0.2), (0.8, 0.12)])
+def test_copies_of_long_texts_are_found_with_their_true_similarity(threshold, most):
+    texts, copies = long_texts_and_copies(150, most)
+    sets = [
+        {text[at : at + shingles.SHINGLE] for at in range(len(text) - shingles.SHINGLE + 1)}
+        for text in map(shingles.normalised, [*texts, *copies])
+    ]
+    jaccard = np.array([len(a & b) / len(a | b) for a, b in zip(sets[:150], sets[150:], strict=True)])
+    size = np.array([len(one) for one in sets])
+    assert (size >= shingles.LONG).mean() > 0.8 and ((size > 100) & (size < shingles.LONG)).any()
+    found = shingles.matches(texts + copies, np.repeat([0, 1], 150), threshold)
+    mine = found.index[150:, 0] == np.arange(150)
+    alike = jaccard >= threshold
+    assert 75 < alike.sum() < 150
+    assert mine[alike].mean() >= 0.99 and not mine[~alike].any()
+    np.testing.assert_array_equal(found.similarity[150:, 0][mine], jaccard[mine].astype(np.float32))
+    assert found.note == ""
+
+
+def test_a_band_finds_what_it_promises():
+    for threshold in (0.2, 0.4, 0.5, 0.65, 0.8, 0.9, 1):
+        count, width = sketches.bands(threshold)
+        assert count * width <= sketches.CELLS
+        assert 1 - (1 - threshold**width) ** count >= 0.995
+
+
+def test_a_sketch_estimates_the_similarity():
+    rng = np.random.default_rng(SEED)
+    for shared in (100, 400, 700):
+        codes = rng.integers(0, 2**63, size=1000 + 1000 - shared, dtype=np.uint64)
+        held = np.concatenate([codes[:1000], codes[:1000], codes[-1000:]])  # twice the same: a set has each once
+        a, b = sketches.sketch(np.repeat([0, 0, 1], 1000), held, 2)
+        jaccard = shared / (2000 - shared)
+        assert abs((a == b).mean() - jaccard) < 4 * np.sqrt(jaccard * (1 - jaccard) / sketches.CELLS)
+
+
+def test_long_texts_of_one_template_meet_a_cap_and_find_a_match(monkeypatch):
+    monkeypatch.setattr(overlaps, "MOST", 50)
+    monkeypatch.setattr(overlaps, "ALWAYS", 0)
+    chance, template = random.Random(SEED), zipf(1, 100)[0].split()
+    texts = [replaced(list(template), chance) for _ in range(300)]
+    found = shingles.matches(texts, parts(300))
+    assert "texts share their wording with so many others" in found.note
+    assert (found.index >= 0).any(axis=1).all()
 
 
 def test_independent_texts_raise_no_alarm():
