@@ -10,18 +10,17 @@ it, which are only reported and scored apart. A held-back row counts once per sp
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from hfft.errors import InputError, counted
-from hfft.records import SPLITS, content_of
+from hfft.records import PAIRS, SPLITS, content_of
+from hfft.tallying import COPIES, SIMILAR, sentences
 
-COPIES = ("exact", "normalised", "near")
-SIMILAR = "similar"
 # part of each row (n,), -1 for rows that are not used → (index, similarity), both (n, splits), and a note
 Near = Callable[[np.ndarray], tuple[Any, ...]]
 
@@ -81,7 +80,7 @@ class Guarded:
 
     def findings(self, policy: str) -> list[str]:
         """What a person is told, as sentences."""
-        said = list(self.sentences())
+        said = list(sentences(self.overlaps()))
         if policy == "warn" and said:
             said.append("copies are kept, because data.on_leak is warn")
         if self.note:
@@ -89,33 +88,23 @@ class Guarded:
         gone = [f"{counted(n, 'row')} of {name}" for name, n in self.left_out.items() if n]
         return said + ([f"left out for that: {' and '.join(gone)}"] if gone else [])
 
-    def sentences(self) -> Iterator[str]:
-        """One for each pair of splits that share rows or groups."""
-        for split, other in PAIRS:
-            both = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
-            if met := [leak for leak in both if leak.kind != SIMILAR]:
-                kinds = ", ".join(f"{n:,} {kind}" for kind in COPIES if (n := sum(leak.kind == kind for leak in met)))
-                torn = sum(leak.conflicting for leak in met)
-                label = f", {torn:,} of them with another label" if torn else ""
-                have = "has a copy" if len(met) == 1 else "have copies"
-                yield f"{counted(len(met), 'row')} of {split} {have} in {other} ({kinds}){label}"
-            if alike := len(both) - len(met):
-                look = "looks like a row" if alike == 1 else "look like rows"
-                yield f"{counted(alike, 'row')} of {split} {look} of {other}, but not enough for a copy"
-            if groups := self.straddling.get((split, other)):
-                have = "has" if groups == 1 else "have"
-                yield f"{counted(groups, 'group')} of {split} {have} rows in {other}, too"
+    def overlaps(self) -> list[dict[str, Any]]:
+        """How many rows of each split are met in each earlier one, by kind; conflicting counts copies only."""
+        met: dict[tuple[str, str], Counter[str]] = {pair: Counter() for pair in PAIRS}
+        for leak in self.leaks:
+            met[leak.split, leak.other_split].update([leak.kind, "rows"])
+            met[leak.split, leak.other_split]["conflicting"] += leak.conflicting and leak.kind != SIMILAR
+        kinds = ("rows", *COPIES, SIMILAR, "conflicting")
+        return [
+            {"split": late, "with": early}
+            | {kind: met[late, early][kind] for kind in kinds}
+            | {"groups": self.straddling.get((late, early), 0)}
+            for late, early in PAIRS
+        ]
 
     def facts(self, policy: str) -> dict[str, Any]:
-        """The same as plain data, for split.json."""
-        overlaps = []
-        for split, other in PAIRS:
-            met = [leak for leak in self.leaks if (leak.split, leak.other_split) == (split, other)]
-            count = {kind: sum(leak.kind == kind for leak in met) for kind in (*COPIES, SIMILAR)}
-            count |= {"conflicting": sum(leak.conflicting for leak in met)}
-            groups = self.straddling.get((split, other), 0)
-            overlaps.append({"split": split, "with": other, "rows": len(met), **count, "groups": groups})
-        return {"policy": policy, "overlaps": overlaps, "left_out": self.left_out, "note": self.note}
+        """What was found and done as plain data, for split.json."""
+        return {"policy": policy, "overlaps": self.overlaps(), "left_out": self.left_out, "note": self.note}
 
     def after(self, earlier: Guarded, ids: Sequence[str]) -> Guarded:
         """This search and an `earlier` one as one, about the rows `ids`: the surest copy of a row in a split counts."""
@@ -127,9 +116,6 @@ class Guarded:
         left_out = {name: n + earlier.left_out.get(name, 0) for name, n in self.left_out.items()}
         straddling = earlier.straddling | self.straddling
         return Guarded(self.places, leaks, straddling, left_out, self.note, self.torn)
-
-
-PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 
 
 def guard(
@@ -155,7 +141,8 @@ def guard(
         index, alike, note = near(part)
         found = (partner < 0) & (index >= 0)
         partner, similarity = np.where(found, index, partner), np.where(found, alike, similarity)
-    copied = (partner >= 0) & (_same(part, partner, keys) | (similarity >= policy.copy_at))
+    equal = _same(partner, keys)
+    copied = equal | ((partner >= 0) & (similarity >= policy.copy_at))
     leaks = _leaks(part, partner, similarity, copied, ids, keys, labels, text)
     straddling, early, late = _straddling(part, groups)
     if policy.on_leak == "fail" and (straddling or any(leak.kind != SIMILAR for leak in leaks)):
@@ -164,7 +151,7 @@ def guard(
         torn = frozenset(ids[row] for row in np.flatnonzero(late).tolist())
         return Guarded(places, leaks, straddling, {}, note, torn)
     if not policy.sure:
-        _refuse_usual(part, copied & ~_same(part, partner, keys), policy.shown)
+        _refuse_usual(part, copied & ~equal, policy.shown)
     later = np.array([copied[:, place + 1 :].any(axis=1) for place in range(len(SPLITS))])
     gone = early | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
     left_out = {name: int((gone & (part == place)).sum()) for place, name in enumerate(SPLITS[:-1])}
@@ -204,7 +191,7 @@ def _refuse_usual(part: np.ndarray, alike: np.ndarray, shown: str) -> None:
         )
 
 
-def _same(part: np.ndarray, partner: np.ndarray, keys: Sequence[str]) -> np.ndarray:
+def _same(partner: np.ndarray, keys: Sequence[str]) -> np.ndarray:
     """Whether row and partner have equal keys, bool (n, splits)."""
     names = np.asarray(keys, dtype=object)
     return np.asarray((partner >= 0) & (names[:, None] == names[partner]))
@@ -264,7 +251,7 @@ def _straddling(
 
 
 def _refusal(found: Guarded, shown: str) -> str:
-    what = "; ".join(found.sentences())
+    what = "; ".join(sentences(found.overlaps()))
     return (
         f"{shown}: {what}. data.on_leak is fail: mend the data, or type data.on_leak=drop to leave the copies out of "
         "train, or data.on_leak=warn to keep them and see the score with and without them"

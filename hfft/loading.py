@@ -52,7 +52,7 @@ def read(data: Data, modality: ModuleType) -> Table:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
-    naming.check(table.rows["label"][:], data.labels, shown(data))
+    naming.check(Counter(table.rows["label"][:]), data.labels, shown(data))
     table = named(table, data)
     rows, bad = identified(table.rows, modality)
     dropped = sentence_of_bad(bad, sizes, shown(data))
@@ -82,10 +82,10 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
 
 def named(table: Table, data: Data) -> Table:
     """Labels as `data.labels` names them; rows whose class gets no name are left out."""
-    labels = table.rows["label"][:]
-    names = [data.labels.get(label, label) for label in labels]
     if not data.labels:
         return table
+    labels = table.rows["label"][:]
+    names = [data.labels.get(label, label) for label in labels]
     kept = [i for i, (old, new) in enumerate(zip(labels, names, strict=True)) if new is not None or old is None]
     rows = _with_column(table.rows.remove_columns("label"), "label", names).select(kept)
     gone = len(labels) - len(kept)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from hfft.errors import InputError, counted, listed, meant
 
@@ -28,19 +29,20 @@ def folded(name: str) -> str:
     return WHOLE.sub(r"\1", plain)
 
 
-def check(labels: Iterable[str | None], mapping: Mapping[str, str | None], shown: str) -> None:
+def check(before: Mapping[Any, int], mapping: Mapping[str, str | None], shown: str) -> None:
     """Raise InputError when the mapping renames a class that no row has, or when, after renaming, two classes differ
     by case, white space or the form of a number only. Names that the mapping writes are no slips.
+
+    before: class → rows, as read; None for rows without one.
     """
-    before = Counter(label for label in labels if label is not None)
+    have = sorted(label for label in before if label is not None)
     for old in mapping:
-        if old not in before:
-            raise InputError(
-                f"data.labels: {shown} has no class {old!r}{meant(old, before)}; it has {listed(sorted(before))}"
-            )
+        if old not in have:
+            raise InputError(f"data.labels: {shown} has no class {old!r}{meant(old, have)}; it has {listed(have)}")
     count: Counter[str] = Counter()
     for label, n in before.items():
-        if (name := mapping.get(label, label)) is not None:
+        name = None if label is None else mapping.get(label, label)
+        if name is not None:
             count[name] += n
     alike: dict[str, list[str]] = defaultdict(list)
     for name in sorted(count):
@@ -53,8 +55,8 @@ def check(labels: Iterable[str | None], mapping: Mapping[str, str | None], shown
         " and ".join(f"{name!r} ({counted(count[name], 'row')})" for name in names) for names in doubled[:5]
     )
     more = f"; and {len(doubled) - 5} more" if len(doubled) > 5 else ""
-    most = max(doubled[0], key=lambda name: count[name])
-    merge = ", ".join(f"{name!r}: {most!r}" for name in doubled[0] if name != most)
+    most = {name: max(names, key=lambda name: count[name]) for names in doubled for name in names}
+    merge = ", ".join(f"{name!r}: {kept!r}" for name, kept in most.items() if name != kept)
     apart = ", ".join(f"{name!r}: {name!r}" for name in doubled[0])
     raise InputError(
         f"{shown}: classes differ by case, white space or the form of a number only: {found}{more}. "

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
 
 

@@ -25,7 +25,7 @@ from hfft.records import SPLITS, SplitReport, content_of
 from hfft.sources import shown
 from hfft.splitting import Splits, settled
 from hfft.spooling import Sample, Spool, Stream, folder
-from hfft.tallying import Tally
+from hfft.tallying import Tally, sentences
 
 SEARCHED = "a stream is searched for equal inputs only, not for look-alikes"
 
@@ -80,7 +80,7 @@ def survey(
                     drawn.add(mine)
     if not read:
         raise InputError(f"{shown(data)}: there are no rows in it")
-    naming.check(classes.elements(), data.labels, shown(data))
+    naming.check(classes, data.labels, shown(data))
     report = _report(data, seed, read, {n: f"{v:064x}" for n, v in prints.items()}, tally, gone, bad)
     labels, full = settled(counts, report, declared, data)
     splits = Splits({name: spool.rows() for name, spool in spools.items()}, labels, full)
@@ -203,7 +203,8 @@ def _report(
     data: Data, seed: int, read: int, prints: dict[str, str], tally: Tally, gone: Counter[str], bad: int
 ) -> SplitReport:
     """Raises InputError when there are copies and `data.on_leak` is fail."""
-    met = list(tally.sentences())
+    overlaps = tally.overlaps()
+    met = list(sentences(overlaps))
     if met and data.on_leak == "fail":
         raise InputError(
             f"{shown(data)}: {'; '.join(met)}. data.on_leak is fail: mend the data, or type data.on_leak=drop to leave "
@@ -211,7 +212,7 @@ def _report(
         )
     method = {**dataclasses.asdict(data.split), "seed": seed, "rows_read": read, "limit": None, "streaming": True}
     left_out = {name: gone[name] for name in SPLITS[:-1]} if data.on_leak == "drop" else {}
-    leaks = {"policy": data.on_leak, "overlaps": tally.overlaps(), "left_out": left_out, "note": SEARCHED}
+    leaks = {"policy": data.on_leak, "overlaps": overlaps, "left_out": left_out, "note": SEARCHED}
     findings = [f"{counted(bad, 'row')} cannot be used and {'is' if bad == 1 else 'are'} left out"] if bad else []
     findings += met
     if met and data.on_leak == "warn":

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfft.errors import counted
-from hfft.records import SPLITS
+from hfft.records import PAIRS, SPLITS
 
 Pair = tuple[str, str]  # (split, earlier split)
-PAIRS: list[Pair] = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
+COPIES, SIMILAR = ("exact", "normalised", "near"), "similar"  # from sure to possible, see guarding.py
 
 
 @dataclass
@@ -72,13 +72,19 @@ class Tally:
             out.append({"split": late, "with": early, "rows": rows, **kinds, "groups": groups})
         return out
 
-    def sentences(self) -> Iterator[str]:
-        """What a person is told: one for each pair of splits that share inputs or groups."""
-        for pair in self.overlaps():
-            if rows := pair["rows"]:
-                torn = f", {pair['conflicting']:,} of them with another label" if pair["conflicting"] else ""
-                have = "has a copy" if rows == 1 else "have copies"
-                yield f"{counted(rows, 'row')} of {pair['split']} {have} in {pair['with']} (equal inputs){torn}"
-            if groups := pair["groups"]:
-                have = "has" if groups == 1 else "have"
-                yield f"{counted(groups, 'group')} of {pair['split']} {have} rows in {pair['with']}, too"
+
+def sentences(overlaps: list[dict[str, Any]]) -> Iterator[str]:
+    """What a person is told: one for each pair of splits that share rows, look-alikes or groups."""
+    for pair in overlaps:
+        split, other = pair["split"], pair["with"]
+        if copies := sum(pair[kind] for kind in COPIES):
+            kinds = ", ".join(f"{pair[kind]:,} {kind}" for kind in COPIES if pair[kind])
+            torn = f", {pair['conflicting']:,} of them with another label" if pair["conflicting"] else ""
+            have = "has a copy" if copies == 1 else "have copies"
+            yield f"{counted(copies, 'row')} of {split} {have} in {other} ({kinds}){torn}"
+        if alike := pair[SIMILAR]:
+            look = "looks like a row" if alike == 1 else "look like rows"
+            yield f"{counted(alike, 'row')} of {split} {look} of {other}, but not enough for a copy"
+        if groups := pair["groups"]:
+            have = "has" if groups == 1 else "have"
+            yield f"{counted(groups, 'group')} of {split} {have} rows in {other}, too"

@@ -107,14 +107,14 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
     clean = _without_copies(folder, wanted, predictions)
-    beside = _baselines(folder, wanted, train, rows, predictions)
+    beside, gains = _baselines(folder, wanted, train, rows, predictions)
     notes, verdicts = scoring.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
     gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
     write_json(folder.root / "notes.json", notes)
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
-    facts |= {"gains": read_json(folder.root / "gains.json")}
+    facts |= {"gains": gains}
     facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending
@@ -154,8 +154,8 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
 
 def _baselines(
     folder: RunFolder, wanted: Recipe, train: datasets.Dataset, rows: datasets.Dataset, predictions: Predictions
-) -> dict[str, dict[str, Any]]:
-    """Majority class and, for texts, TF-IDF + linear: trained on the same rows, scored on the same rows."""
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """(scores, gains over it) of majority class and, for texts, TF-IDF + linear, on the same test rows."""
     fixed = (predictions.labels, predictions.ids, predictions.names)
     made = {"majority": baselines.majority(read_json(folder.split)["counts"]["train"], *fixed)}
     if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
@@ -169,7 +169,7 @@ def _baselines(
         gains[name] = {"metric": metric, **dataclasses.asdict(apart)}
     write_json(folder.baselines, scores)
     write_json(folder.root / "gains.json", gains)
-    return scores
+    return scores, gains
 
 
 def _thinned(folder: RunFolder, train: datasets.Dataset) -> list[str]:

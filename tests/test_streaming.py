@@ -320,7 +320,7 @@ def test_kept_copies_are_told(tmp_path):
     kinds = {"exact": 0, "normalised": 3, "near": 0, "similar": 0, "conflicting": 1, "groups": 0}
     assert met == {"split": "test", "with": "train", "rows": 3, **kinds}
     assert overlap(found, "validation", "train")["rows"] == 1 and overlap(found, "test", "validation")["rows"] == 0
-    assert "3 rows of test have copies in train (equal inputs), 1 of them with another label" in report.findings
+    assert "3 rows of test have copies in train (3 normalised), 1 of them with another label" in report.findings
     assert "copies are kept, because data.on_leak is warn; a stream is not scored without them" in report.findings
 
 
