@@ -6,7 +6,6 @@ It reads predictions a run has already made, and never opens the test split.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -29,10 +28,10 @@ from hfft import (
 )
 from hfft.doubting import Doubt
 from hfft.errors import InputError
+from hfft.gathering import Say
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder
 
-Say = Callable[[str], None]
 HELD_OUT = ("validation", "test")
 
 

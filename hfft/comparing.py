@@ -14,9 +14,8 @@ import numpy as np
 from hfft import pairing, scoring
 from hfft.errors import InputError, counted, listed
 from hfft.pairing import Difference
-from hfft.records import Predictions
+from hfft.records import HEADLINES, Predictions
 
-HEADLINES = ("f1_macro", "accuracy")  # the first that the metrics give decides
 BETTER, WORSE, UNCLEAR = "better", "worse", "cannot tell"
 SIGNIFICANT = 0.05
 

@@ -9,11 +9,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hfft.records import HEADLINES
+
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
 LEFT = ("method", "label", "suggested", "input")
-HEADLINES = ("accuracy", "f1_macro")
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
 
 
@@ -205,7 +206,7 @@ def _sensitivity(splits: dict[str, Any]) -> None:
         return
     table = _table("sensitivity", "as labelled", "flagged rows left out")
     for split, part in splits.items():
-        for key in ("accuracy", "f1_macro"):
+        for key in HEADLINES:
             if key in part["as_labelled"]:
                 table.add_row(f"{split} {key}", _full(part["as_labelled"][key]), _full(part["without_flagged"][key]))
     _console().print(table)

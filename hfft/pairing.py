@@ -10,7 +10,7 @@ interval on one test set it takes the rows to be independent, and the two models
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,7 @@ from scipy.special import ndtri
 from scipy.stats import binom, binomtest
 
 from hfft.counts import Counts
-from hfft.intervals import CHUNK, acceleration_of, corrected, gathered, resampled
-
-Statistic = Callable[[Counts], dict[str, np.ndarray]]
-EQUAL = 1e-12
+from hfft.intervals import CHUNK, EQUAL, Statistic, acceleration_of, bca_interval, gathered, resampled
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Difference:
 
 
 def mcnemar(won: int, lost: int) -> tuple[float, float]:
-    """(exact, mid-p) two-sided p-values of `won` against `lost` discordant rows; (1, 1) when there are none.
+    """(exact, mid-p) two-sided p-values of `won` against `lost` discordant rows; (1, 1) when they are equal.
 
     McNemar 1947; mid-p: Fagerland, Lydersen & Laake 2013, who find it near the nominal level where the exact test is
     conservative.
@@ -48,10 +45,10 @@ def mcnemar(won: int, lost: int) -> tuple[float, float]:
     >>> mcnemar(0, 0)
     (1.0, 1.0)
     """
-    if won + lost == 0:
+    if won == lost:
         return 1.0, 1.0
     exact = float(binomtest(min(won, lost), won + lost).pvalue)
-    return exact, min(1.0, exact - float(binom.pmf(min(won, lost), won + lost, 0.5))) if won != lost else 1.0
+    return exact, exact - float(binom.pmf(min(won, lost), won + lost, 0.5))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -94,7 +91,7 @@ def differences(
     swapped = gathered(_exchanged(cells, statistic, resamples, seed))
     found = {}
     for name, point in points.items():
-        spread = corrected(point, draws[name], acceleration_of(deleted[name], cells.rows), 0.95)
+        spread = bca_interval(point, draws[name], acceleration_of(deleted[name], cells.rows), 0.95)
         far = int((np.abs(swapped[name]) >= abs(point) - EQUAL).sum())
         p = (1 + far) / (1 + len(swapped[name])) if cells.discordant else 1.0
         method = f"paired {spread.method}; randomisation, {resamples} resamples"

@@ -15,7 +15,7 @@ from typing import Any
 import datasets
 import numpy as np
 
-from hfft.intervals import wilson
+from hfft.intervals import FEW_ROWS, wilson
 from hfft.limiting import draw
 from hfft.measures import Measured, percent, spread
 from hfft.recipe import Model
@@ -24,7 +24,6 @@ MOST = 50_000  # rows measured, by a draw: tokens of a million reviews would tak
 SHOWN = 2  # rows of a class
 LONGEST = 300  # characters of a row that is shown
 LEAF = 10  # rows in a leaf of the tree
-FEW_ROWS = 30  # of a class, below which its median is no news
 STRONG = 10.0  # largest : smallest class, from which training tends to leave the smallest out
 ONE_SIDED = 0.80  # share of the largest class, above which accuracy says little
 # Share of the errors of always answering the largest class that vanish when only sizes are looked at. Honest data has

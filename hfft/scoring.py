@@ -20,10 +20,9 @@ import numpy as np
 from hfft import rooms
 from hfft.counts import Counts, confusion, count
 from hfft.errors import listed
-from hfft.intervals import FEW_ERRORS, Interval, Proportion, bca, wilson
+from hfft.intervals import FEW_ERRORS, FEW_ROWS, Interval, Proportion, bca, wilson
 from hfft.records import Predictions, Score
 
-FEW_ROWS = 30
 SHOWN = 5
 
 

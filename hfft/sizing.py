@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from scipy.special import ndtri
 
 from hfft.errors import listed
-from hfft.intervals import wilson
+from hfft.intervals import FEW_ROWS, wilson
 
 ACCURACIES = (0.80, 0.90)  # what fine-tuned classifiers usually reach
 RECALL = 0.80
 DISCORDANCES = (0.05, 0.10, 0.20)  # shares of rows that exactly one of two models gets right
-# Below 30 rows a recall near 0.8 is known to worse than 14 points, and intervals of macro averages lose their coverage.
-FEW_ROWS = 30
 # Recipes of one family often differ by 2 to 3 points: an accuracy known less well cannot guide a choice among them.
 WIDE = 0.03
 # k-fold trains k times: for more rows than this, that is hours for a class or two, and labelling is the better advice.

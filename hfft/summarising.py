@@ -14,9 +14,8 @@ from typing import Any
 
 from hfft import figures
 from hfft.recipe import read_yaml
-from hfft.records import SPLITS, Predictions, RunFolder, Score, read_json
+from hfft.records import HEADLINES, SPLITS, Predictions, RunFolder, Score, read_json
 
-HEADLINES = ("f1_macro", "accuracy")
 TITLES = {"f1": "F1", "majority": "Most common class", "tfidf_linear": "TF-IDF + linear model"}
 AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)

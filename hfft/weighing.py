@@ -18,7 +18,7 @@ EXAMPLES = 5  # rows won and lost that are shown
 
 
 def compare(names: list[str]) -> dict[str, Any]:
-    """Every run after the first against the first: {"runs", "n", "metrics", "comparisons"}.
+    """Every run after the first against the first: {"runs", "n", "comparisons"}.
 
     Raises InputError when a run has not been scored, or when rows, labels or classes differ.
     """
