@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -69,11 +70,14 @@ def batches(part: datasets.IterableDataset) -> Iterator[dict[str, list[Any]]]:
 
 
 def usable(
-    batch: dict[str, list[Any]], features: Any, name: str, data: Data, modality: ModuleType, start: int
+    batch: dict[str, list[Any]], features: Any, base: Path, data: Data, modality: ModuleType, start: int
 ) -> Usable:
-    """Columns by role, labels by name, ids and keys: what `loading.read` does, for one batch."""
+    """Columns by role, labels by name, ids and keys: what `loading.read` does, for one batch.
+
+    base: folder that paths of pictures are counted from, `sources.beside` of the part.
+    """
     part = datasets.Dataset.from_dict(batch, features=features)
-    table = loading.by_role(part, data, modality, sources.beside(data, name))
+    table = loading.by_role(part, data, modality, base)
     classes = Counter(label for label in table.rows["label"][:] if label is not None)
     rows, bad = loading.identified(loading.named(table, data).rows, modality)
     if bad and data.on_bad_rows == "fail":
@@ -85,10 +89,10 @@ def usable(
     return Usable(rows, classes, table.declared, len(bad), start + len(part))
 
 
-def keyed(batch: dict[str, list[Any]], features: Any, name: str, data: Data, modality: ModuleType) -> datasets.Dataset:
+def keyed(batch: dict[str, list[Any]], features: Any, base: Path, data: Data, modality: ModuleType) -> datasets.Dataset:
     """The usable rows of a batch with `label`, `key` and perhaps `group`: what dealing needs, and no more."""
     part = datasets.Dataset.from_dict(batch, features=features)
-    rows = loading.named(loading.by_role(part, data, modality, sources.beside(data, name)), data).rows
+    rows = loading.named(loading.by_role(part, data, modality, base), data).rows
     keys = modality.keys({role: rows[role][:] for role in modality.ROLES if role in rows.column_names})
     needed = zip(keys, rows["label"][:], groups(rows) or keys, strict=True)
     usable = [i for i, values in enumerate(needed) if None not in values]

@@ -50,10 +50,10 @@ def check(
     if fast:
         return facts
     say("rehearsing the run in small …")
-    read, size, folder = time.perf_counter() - clock, found.report.size("train"), claiming.folder(name, output_dir)
+    read, folder = time.perf_counter() - clock, claiming.folder(name, output_dir)
     stream = None if found.survey is None else partial(gathering.training_rows, found, wanted)
     played = rehearsing.rehearse(
-        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, size, stream
+        wanted, found.splits.labels, parts["train"], parts["validation"], folder, hub, read, found.report, stream
     )
     return facts | {"rehearsal": dataclasses.asdict(played)}
 

@@ -94,6 +94,8 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     """Everything `hfft eval` writes, with validation rows in the place of test rows, and the page and card from it."""
     folder, wanted = trial.folder, trial.wanted
     (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
+    if trial.split is not None:
+        write_json(folder.split, vars(trial.split))
     folder.write_scores("test", scores)
     found.write(folder.predictions("test"))
     Predictions.read(folder.predictions("test"))

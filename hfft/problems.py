@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from hfft.errors import InputError
 from hfft.recipe import Recipe
-from hfft.records import RunFolder
+from hfft.records import RunFolder, SplitReport
 
 T = TypeVar("T")
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
@@ -33,7 +33,8 @@ class Problem:
 class Trial:
     """What a rehearsal works on, and what it has found so far.
 
-    chosen: the training options with hfft's defaults. folder: where it may write. problems, notes: grow on the way.
+    chosen: the training options with hfft's defaults. folder: where it may write. split: what was dealt where, for the
+    page. problems, notes: grow on the way.
     """
 
     wanted: Recipe
@@ -41,6 +42,7 @@ class Trial:
     labels: tuple[str, ...]
     modality: ModuleType
     folder: RunFolder
+    split: SplitReport | None = None
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -42,7 +42,7 @@ from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.problems import Problem, Trial
 from hfft.recipe import Recipe
-from hfft.records import RunFolder
+from hfft.records import RunFolder, SplitReport
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
 
 STEPS = 16  # at most: one of warm-up, and enough to tell the spread
@@ -86,14 +86,14 @@ def rehearse(
     run: RunFolder,
     hub: str | None = None,
     before: float = 0.0,
-    size: int | None = None,
+    split: SplitReport | None = None,
     stream: Stream | None = None,
 ) -> Rehearsal:
     """Play the run through in small; what the run would stumble over is told, not raised.
 
     labels: class names from train. train, validation: rows with inputs, `label` and `id`. run: where the run will be;
-    nothing is left there. hub: OWNER/NAME to ask the Hub about. before: seconds that reading the data took. size:
-    training rows of the run, where `train` holds only some of them. stream: makes the run's own training rows, where
+    nothing is left there. hub: OWNER/NAME to ask the Hub about. before: seconds that reading the data took. split:
+    what was dealt where, which may be more than `train` holds. stream: makes the run's own training rows, where
     they are one; its first batch is read, while the steps are taken on `train`. Raises InputError under a launcher of
     several processes.
     """
@@ -103,7 +103,7 @@ def rehearse(
         folder = RunFolder(Path(scratch) / run.root.absolute().name)
         folder.root.mkdir()
         chosen = training.DEFAULTS | wanted.train
-        trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder)
+        trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
         args = _names(trial, run)
         try:
             claiming.fresh(run)
@@ -113,7 +113,7 @@ def rehearse(
         if hub is not None:
             said = trial.attempt("Hub", "mend it before training, or leave --hub out", lambda: hub_access.check(hub))
             trial.notes.extend([said] if said else [])
-        quote = _acts(trial, args, train, validation, before, size or len(train), stream)
+        quote = _acts(trial, args, train, validation, before, stream)
     if quote is not None:
         need = int(quote.disk_peak_mb * 1e6)
         trial.attempt("disk", "make room before training", lambda: claiming.room_for(run, need))
@@ -134,7 +134,6 @@ def _acts(
     train: datasets.Dataset,
     validation: datasets.Dataset,
     before: float,
-    size: int,
     stream: Stream | None,
 ) -> quoting.Quote | None:
     """Model, inputs, training, and what follows; the quote, when enough could be measured."""
@@ -160,6 +159,7 @@ def _acts(
     finished = None if left is None else ending.rehearse(trial, left, seen)
     if args is None or finished is None or len(watch.steps) < LEAST_STEPS or not watch.batches:
         return None
+    size = trial.split.size("train") if trial.split else len(train)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
     found = _measured(trial, args, watch, len(seen), reading, finished)
     return quoting.quote(quoting.plan(args, size), found, len(validation))

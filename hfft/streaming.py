@@ -13,12 +13,13 @@ import importlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import datasets
 
-from hfft import batching, naming, pictures
+from hfft import batching, naming, pictures, sources
 from hfft.errors import InputError, counted
 from hfft.recipe import Data
 from hfft.records import SPLITS, SplitReport, content_of
@@ -64,8 +65,9 @@ def survey(
     read, bad = 0, 0
     declared: tuple[str, ...] = ()
     for name, part in parts.items():  # held-back parts come first: their keys must be known when train is read
+        base = sources.beside(data, name)
         for batch in batching.batches(part):
-            made = batching.usable(batch, part.features, name, data, modality, read)
+            made = batching.usable(batch, part.features, base, data, modality, read)
             read, bad = made.end, bad + made.bad
             declared = declared or made.declared
             classes.update(made.classes)
@@ -111,9 +113,8 @@ def train_rows(
     for name, part in parts.items():
         if have and pictures.SPLIT_NAMES[name.lower()] != "train":
             continue
-        finish = _Finish(
-            part.features, name, have, data, modality.__name__, found.keys, found.groups, encoder, tuple(names)
-        )
+        base, task = sources.beside(data, name), modality.__name__
+        finish = _Finish(part.features, name, base, have, data, task, found.keys, found.groups, encoder, tuple(names))
         shuffled = part.shuffle(seed=seed, buffer_size=data.shuffle_buffer)
         columns = list(next(iter(part), {}))
         streams.append(shuffled.map(finish, batched=True, batch_size=modality.STREAMED, remove_columns=columns))
@@ -126,6 +127,7 @@ class _Finish:
 
     features: Any
     name: str
+    base: Path
     have: tuple[str, ...]
     data: Data
     modality: str
@@ -136,7 +138,7 @@ class _Finish:
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         modality = importlib.import_module(self.modality)
-        rows = batching.keyed(batch, self.features, self.name, self.data, modality)
+        rows = batching.keyed(batch, self.features, self.base, self.data, modality)
         keys, groups = rows["key"][:], batching.groups(rows)
         places = batching.dealt(keys, groups, self.name, self.have, self.data)
         mine = rows.select(
@@ -185,8 +187,9 @@ def _hold_ahead(
 ) -> None:
     """One pass that only remembers what is held back."""
     for name, part in parts.items():
+        base = sources.beside(data, name)
         for batch in batching.batches(part):
-            rows = batching.keyed(batch, part.features, name, data, modality)
+            rows = batching.keyed(batch, part.features, base, data, modality)
             keys, groups = rows["key"][:], batching.groups(rows)
             tally.hold(batching.dealt(keys, groups, name, have, data), keys, rows["label"][:], groups)
 

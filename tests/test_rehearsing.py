@@ -27,7 +27,8 @@ from hfft import (
 )
 from hfft.errors import InputError
 from hfft.problems import Trial
-from hfft.records import RunFolder
+from hfft.recipe import Split
+from hfft.records import RunFolder, SplitReport
 from tests.command import hfft
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
 
@@ -47,14 +48,15 @@ def parts(rows: datasets.Dataset) -> tuple[datasets.Dataset, datasets.Dataset]:
     return whole.select(range(48)), whole.select(range(48, 64))
 
 
-def play(tmp_path: Path, kind: str = "bert", run: Path | None = None, **changes):
+def play(tmp_path: Path, kind: str = "bert", run: Path | None = None, split=None, **changes):
     """The rehearsal of a tiny random model on 64 rows; its folder is asserted to be as it was."""
     base = BERT if kind == "bert" else VIT
     wanted = recipe.build({**base, **changes})
     (tmp_path / "data").mkdir()
     rows = text_rows(tmp_path / "data") if kind == "bert" else image_rows()
     before = sorted(tmp_path.rglob("*"))
-    done = rehearsing.rehearse(wanted, LABELS, *parts(rows), RunFolder(run or tmp_path / "runs" / "mine"))
+    folder = RunFolder(run or tmp_path / "runs" / "mine")
+    done = rehearsing.rehearse(wanted, LABELS, *parts(rows), folder, split=split)
     assert sorted(tmp_path.rglob("*")) == before
     return done
 
@@ -72,6 +74,22 @@ def test_a_good_recipe_has_a_quote_and_no_problem(kind, tmp_path):
     assert (done.quote.steps, done.quote.evaluations, done.quote.steps_measured) == (18, 3, 4)
     assert 0 < done.quote.low < done.quote.high
     assert done.quote.memory_gb > 0.1 and 0 < done.quote.disk_kept_mb < done.quote.disk_peak_mb < 100
+
+
+def test_the_page_is_made_of_what_was_really_dealt(tmp_path):
+    """A page that cannot tell of copies would otherwise be found out after training."""
+    counts = {name: dict.fromkeys(LABELS, 100) for name in ("train", "validation", "test")}
+    pair = {"split": "test", "with": "train", "rows": 2, "exact": 2, "normalised": 0, "near": 0, "similar": 0}
+    leaks = {"policy": "drop", "left_out": {"train": 2}, "note": ""}
+    whole = leaks | {"overlaps": [pair | {"conflicting": 1, "groups": 0}]}
+    method = dataclasses.asdict(Split()) | {"seed": 1, "rows_read": 900, "limit": None}
+    done = play(tmp_path, split=SplitReport(method, counts, {}, [], whole))
+    assert not done.problems
+    assert done.quote.steps == 57, "300 rows in batches of 16, three times: the split's rows, not the sample's"
+    shutil.rmtree(tmp_path / "data")
+    assert steps(play(tmp_path, split=SplitReport({"by": "random"}, counts, {}, [], leaks | {"overlaps": [{}]}))) == [
+        "report"
+    ]
 
 
 def test_all_problems_come_in_one_list(tmp_path, monkeypatch):
