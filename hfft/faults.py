@@ -11,21 +11,40 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hfft.errors import counted
+
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def encoding(path: Path) -> str | None:
-    """Which line is not UTF-8, and what to type."""
-    number = 0
+    """Which line is not UTF-8, and what to type; a file that mixes encodings is not read right as any one of them."""
+    first, signs, others = "", set[int](), 0
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")
+                others += not line.isascii()
             except UnicodeDecodeError as error:
-                named = next((name for mark, name in MARKS.items() if number == 1 and line.startswith(mark)), None)
-                what = f"encoding={named}" if named else "encoding=latin-1, or what it is"
-                return f"line {number:,} is not UTF-8 (at byte {error.start + 1:,}); type data.options.{what}"
-    return None
+                marks = [name for mark, name in MARKS.items() if number == 1 and line.startswith(mark)]
+                if marks:
+                    return f"line 1 is not UTF-8; type data.options.encoding={marks[0]}"
+                first = first or f"line {number:,} is not UTF-8 (at byte {error.start + 1:,})"
+                signs.update(line)
+    if not first:
+        return None
+    if others:
+        are = f"{counted(others, 'other line')} {'is' if others == 1 else 'are'}"
+        return f"{first}, but {are}: the file mixes encodings; save it again as UTF-8"
+    return f"{first}; type data.options.encoding={_single(bytes(signs))}, or what it is"
+
+
+def _single(signs: bytes) -> str:
+    """The likelier of two encodings of one byte a sign: 0x80 to 0x9f are curly quotes and dashes to Windows only."""
+    try:
+        signs.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252" if any(0x80 <= sign <= 0x9F for sign in signs) else "latin-1"
 
 
 def cells(path: Path, separator: str) -> str | None:
