@@ -32,7 +32,8 @@ def predict(
     labels = label_ids(rows["label"][:], names)
     scores = probabilities(backbone, modality, rows, spec, args)
     ids = np.array(rows["id"][:], dtype=object)
-    return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+    groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
+    return Predictions(ids, labels, scores.argmax(axis=1), scores, names, groups)
 
 
 def probabilities(

@@ -32,7 +32,8 @@ class Predictions:
     """One row per example of one split.
 
     ids: row ids, str (n,). labels, predicted: class indices into `names`, int (n,). scores: probabilities,
-    float32 (n, classes), rows sum to 1. names: class names, in the order of the model's outputs.
+    float32 (n, classes), rows sum to 1. names: class names, in the order of the model's outputs. groups: where the
+    data has them, what each row belongs to, str (n,): rows of a group are no independent witnesses.
     """
 
     ids: np.ndarray
@@ -40,19 +41,22 @@ class Predictions:
     predicted: np.ndarray
     scores: np.ndarray
     names: tuple[str, ...]
+    groups: np.ndarray | None = None
 
     @property
     def n(self) -> int:
         return len(self.labels)
 
-    def where(self, mask: np.ndarray) -> Predictions:
-        """The rows that `mask`, bool (n,), picks."""
-        return Predictions(self.ids[mask], self.labels[mask], self.predicted[mask], self.scores[mask], self.names)
+    def where(self, rows: np.ndarray) -> Predictions:
+        """The rows that `rows`, a mask bool (n,) or places int (m,), picks."""
+        arrays = (self.ids[rows], self.labels[rows], self.predicted[rows], self.scores[rows])
+        return Predictions(*arrays, self.names, None if self.groups is None else self.groups[rows])
 
     def write(self, path: Path) -> None:
-        """Columns: id, label and prediction (names), then score_<class>."""
+        """Columns: id, label and prediction (names), group where there are groups, then score_<class>."""
         names = np.asarray(self.names, dtype=object)
         columns = {"id": self.ids, "label": names[self.labels], "prediction": names[self.predicted]}
+        columns |= {} if self.groups is None else {"group": self.groups}
         columns |= {SCORE + name: self.scores[:, index] for index, name in enumerate(self.names)}
         write_whole(path, lambda target: pq.write_table(pa.table(columns), target))
 
@@ -68,12 +72,16 @@ class Predictions:
             for column in ("label", "prediction")
         )
         scores = np.column_stack([table[SCORE + name].to_numpy() for name in names])
-        return cls(np.array(table["id"].to_pylist(), dtype=object), labels, predicted, scores, names)
+        ids, groups = (
+            np.array(table[column].to_pylist(), dtype=object) if column in table.column_names else None
+            for column in ("id", "group")
+        )
+        return cls(ids, labels, predicted, scores, names, groups)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A number that may be shown: value and 95 % interval in [0, 1] (None where undefined), n rows, method."""
+    """A number that may be shown: value, 95 % interval (None where undefined), n rows, method."""
 
     value: float | None
     low: float | None
