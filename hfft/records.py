@@ -23,6 +23,7 @@ from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
+LOSSES = ("log_loss", "brier", "ece")  # less is better
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
 
@@ -46,6 +47,11 @@ class Predictions:
     @property
     def n(self) -> int:
         return len(self.labels)
+
+    @property
+    def multi_label(self) -> bool:
+        """Several classes may apply to a row: labels and predicted are bool (n, classes), scores need not sum to 1."""
+        return self.labels.ndim == 2
 
     def where(self, rows: np.ndarray) -> Predictions:
         """The rows that `rows`, a mask bool (n,) or places int (m,), picks."""

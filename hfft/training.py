@@ -29,7 +29,7 @@ from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
-from hfft.records import RunFolder
+from hfft.records import LOSSES, RunFolder
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 16,
@@ -158,7 +158,7 @@ def fit(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
-    args.greater_is_better = args.metric_for_best_model != "loss"
+    args.greater_is_better = args.metric_for_best_model not in ("loss", *LOSSES)
     line = watch or ProgressLine(args.metric_for_best_model)
     model = arranged(backbone.model, modality, args)
     prepared = train
@@ -171,7 +171,7 @@ def fit(
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
         data_collator=modality.collator(backbone.processor),
         compute_loss_func=loss_function(recipe.loss, args.label_smoothing_factor),
-        compute_metrics=metric_function(recipe.metrics, names),
+        compute_metrics=evaluate_modules.together(recipe.metrics, names),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), line],
@@ -209,20 +209,6 @@ def loss_function(name: str, smoothing: float) -> Callable[..., torch.Tensor]:
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
         total: torch.Tensor = rows(logits, labels, smoothing=smoothing).sum() / count
         return total
-
-    return compute
-
-
-def metric_function(metrics: list[str], names: tuple[str, ...]) -> Callable[[Any], dict[str, float]]:
-    """`evaluate` modules over gathered predictions: the same on one process and on many."""
-    modules = [evaluate_modules.load(metric, names) for metric in metrics]
-
-    def compute(prediction: Any) -> dict[str, float]:
-        predicted = prediction.predictions.argmax(-1)
-        out: dict[str, float] = {}
-        for module in modules:
-            out |= module.compute(predictions=predicted, references=prediction.label_ids)
-        return out
 
     return compute
 

@@ -22,8 +22,10 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
+    {"resamples"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"quoting", "sketches", "perceptual"},
+    {"estimates"},
     {"pairing", "spooling", "shingles"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
@@ -31,7 +33,7 @@ LAYERS = [
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing"},
+    | {"features", "doubting", "comparing", "cautioning"},
     {"gathering", "ending"},
     {"rehearsing"},
     {"verbs", "checking", "auditing", "weighing"},
@@ -67,7 +69,8 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
-NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
+NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing", "resamples", "estimates"]
+NO_ML += ["cautioning"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
