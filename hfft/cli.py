@@ -156,7 +156,7 @@ def report(folder: Folder) -> None:
     """Write report.html again from the run's files; opens no split."""
     from hfft import verbs
 
-    print(verbs.report(folder))
+    print(verbs.report(folder, _say(True)))
 
 
 @app.command("labels")

@@ -124,10 +124,20 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"note: {note}")
     for gate in facts["gates"]:
         console.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
-    times = "once" if facts["look"] == 1 else f"{facts['look']} times"
-    console.print(f"The test split of this run has been opened {times} ({facts['run']}/ledger.jsonl).")
+    looks(facts)
     console.print(f"\nreport  {facts['report']}")
     console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
+
+
+def looks(facts: dict[str, Any]) -> None:
+    """How often the test rows have been looked at, and what that is worth."""
+    console, found = _console(), facts["openings"]
+    first, *others = found["sentences"]
+    console.print(f"{first[:-1]} ({facts['run']}/ledger.jsonl).")
+    for sentence in others:
+        console.print(sentence)
+    if found["warning"]:
+        console.print(f"\n!! {found['warning']}")
 
 
 def gained(baseline: str, apart: dict[str, Any]) -> str:

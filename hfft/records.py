@@ -142,6 +142,10 @@ class RunFolder:
         return self.root / "ledger.jsonl"
 
     @property
+    def ledger_head(self) -> Path:
+        return self.root / "ledger.head"
+
+    @property
     def split(self) -> Path:
         return self.root / "split.json"
 
@@ -176,19 +180,6 @@ class RunFolder:
         if not self.metrics.is_file():
             return {}
         return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
-
-    def openings(self) -> list[dict[str, Any]]:
-        """The ledger: one entry per opening of the test split, oldest first."""
-        if not self.ledger.is_file():
-            return []
-        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").split("\n") if line]
-
-    def append_opening(self, entry: dict[str, Any]) -> None:
-        """Append one line and flush it to disk before returning."""
-        with self.ledger.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def content_of(identity: str) -> str:

@@ -24,6 +24,8 @@ from hfft import (
     environment,
     gathering,
     gating,
+    ledger,
+    openings,
     predicting,
     quoting,
     recipe,
@@ -36,7 +38,7 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
+from hfft.records import HEADLINES, Predictions, RunFolder, Score, fingerprint, read_json, write_json
 from hfft.references import sha256
 
 
@@ -97,12 +99,13 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     modality = rooms.find("modalities", wanted.task)
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
+    look = _open(folder, rows, args)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
     predictions = predicting.predict(backbone, modality, rows, wanted.model, args)
     if args.process_index:
         return {"run": str(folder.root)}
     scores = scoring.score(predictions, wanted.metrics)
-    look = _write_opening(folder, predictions, scores)
+    ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
     predictions.write(folder.predictions("test"))
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
@@ -113,7 +116,14 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     write_json(folder.root / "notes.json", notes)
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
-    facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
+    facts = {
+        "run": str(folder.root),
+        "n": predictions.n,
+        "look": look,
+        "openings": _looks(folder, scores),
+        "test": _facts(scores),
+        "baselines": beside,
+    }
     facts |= {"gains": gains}
     facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
@@ -135,10 +145,12 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
 
 
-def report(name: str) -> Path:
-    """Write report.html and the card again from the files of a run; opens no split."""
+def report(name: str, say: Say = print) -> Path:
+    """Write report.html and the card again from the files of a run; opens no split. A broken ledger is said."""
     folder = RunFolder.existing(name)
     _publish(folder)
+    if warning := openings.told(folder, None, None)["warning"]:
+        say(warning)
     return folder.report
 
 
@@ -191,21 +203,18 @@ def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions)
     return scores
 
 
-def _write_opening(folder: RunFolder, predictions: Predictions, scores: dict[str, Score]) -> int:
-    """One ledger line; returns which look at the test split this was, counting from 1."""
-    look = len(folder.openings()) + 1
-    folder.append_opening(
-        {
-            "time": _now(),
-            "look": look,
-            "split": "test",
-            "n": predictions.n,
-            "fingerprint": fingerprint([str(row) for row in predictions.ids]),
-            "weights": sha256(folder.model / "model.safetensors"),
-            "scores": {name: score.value for name, score in scores.items() if "[" not in name},
-        }
-    )
-    return look
+def _open(folder: RunFolder, rows: datasets.Dataset, args: Any) -> int:
+    """The ledger line of a look that is about to happen, once for all processes; returns the look's number."""
+    if args.process_index:
+        return 0
+    return ledger.opened(folder, len(rows), fingerprint(rows["id"][:]), sha256(folder.model / "model.safetensors"))
+
+
+def _looks(folder: RunFolder, scores: dict[str, Score]) -> dict[str, Any]:
+    """What the ledgers say, without their lines."""
+    headline = next((key for key in HEADLINES if key in scores), next(iter(scores)))
+    facts = openings.told(folder, headline, scores[headline])
+    return {key: value for key, value in facts.items() if key != "entries"}
 
 
 def _environment(

@@ -23,8 +23,9 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
-    | {"quoting", "sketches", "perceptual"},
-    {"pairing", "spooling", "shingles"},
+    | {"quoting", "sketches", "perceptual", "ledger"},
+    {"pairing", "spooling", "shingles", "luck"},
+    {"openings"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
@@ -69,7 +70,7 @@ NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options"
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
-NO_ML += ["quoting", "problems", "hub_access"]
+NO_ML += ["quoting", "problems", "hub_access", "ledger", "luck", "openings"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
