@@ -1,6 +1,6 @@
 """What a score has to be held against: predictors that need no fine-tuning, on the same test rows.
 
-In: training texts and labels, test rows. Out: `Predictions` like any model's. scikit-learn only.
+In: training texts or features and labels, test rows. Out: `Predictions` like any model's. scikit-learn only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from hfft.records import Predictions
 
+NAMES = ("majority", "tfidf_linear", "linear_probe")
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
 
 
@@ -47,6 +48,31 @@ def tfidf_linear(
     for place, name in enumerate(names):
         if name in known:
             scores[:, place] = found[:, known[name]]
+    return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+
+
+def linear_probe(
+    train: np.ndarray,
+    given: np.ndarray,
+    features: np.ndarray,
+    labels: np.ndarray,
+    ids: np.ndarray,
+    names: tuple[str, ...],
+) -> Predictions:
+    """Logistic regression on what the pretrained model sees before it is fine-tuned (Alain & Bengio 2016).
+
+    train: features of training rows (m, d). given: their classes, int (m,). features, labels, ids: the test rows (n,).
+    Settings are fixed; nothing is tuned on any split.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # Strong shrinkage: features are hundreds, and standardised ones need little weight each.
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    model.fit(train, given)
+    scores = np.zeros((len(features), len(names)), dtype=np.float32)
+    scores[:, np.unique(given)] = model.predict_proba(features)
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
 
 
