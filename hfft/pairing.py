@@ -150,16 +150,19 @@ def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.n
 
 def _exchanged(pairs: Sample, statistic: Statistic, resamples: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
     """Differences after exchanging each draw's predictions with probability one half."""
+    whole = [pairs.counts(pairs.times, who) for who in (0, 1)]
     for kept in pairs.halved(resamples, seed):
-        gone = pairs.times - kept
-        sides = [statistic(_sum(pairs.counts(kept, who), pairs.counts(gone, 1 - who))) for who in (0, 1)]
-        yield _apart(*sides)
+        own = [pairs.counts(kept, who) for who in (0, 1)]
+        # What a model does not keep of its own it gets from the other one.
+        sides = [_merged(own[who], whole[1 - who], own[1 - who]) for who in (0, 1)]
+        yield _apart(*(statistic(side) for side in sides))
 
 
 def _apart(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: theirs[name] - ours[name] for name in ours}
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
-    names = ("hits", "support", "predicted", *(("right", "rows") if one.multi_label else ()))
-    return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in names})
+def _merged(own: Counts, whole: Counts, kept: Counts) -> Counts:
+    """own + whole - kept."""
+    names = ("hits", "support", "predicted", *(("right", "rows") if own.multi_label else ()))
+    return replace(own, **{name: getattr(own, name) + getattr(whole, name) - getattr(kept, name) for name in names})
