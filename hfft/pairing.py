@@ -142,6 +142,22 @@ def told(metric: str, apart: Mapping[str, Any]) -> str:
     return f"{100 * apart['value']:+.1f} points of {metric} [{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
 
 
+def gained(baseline: str, apart: Mapping[str, Any]) -> str:
+    """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
+    points = told(apart["metric"], apart)
+    chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
+    if apart["p"] >= 0.05 or not apart["value"]:
+        return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance}{narrow(apart)})."
+    if (apart["value"] > 0) != (apart["metric"] in LOSSES):
+        return f"Fine-tuning bought {points} over {baseline} ({chance})."
+    return f"Fine-tuning is WORSE than {baseline}: {points} ({chance}). Train longer, or keep the baseline."
+
+
+def narrow(apart: Mapping[str, Any]) -> str:
+    """An aside where the interval leaves 0 out and the test does not: with few rows a bootstrap is too sure."""
+    return "; with so few rows the interval is too narrow" if apart["low"] > 0 or apart["high"] < 0 else ""
+
+
 def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.ndarray]]:
     """Differences without one draw of each kind in turn."""
     for ours, theirs in zip(pairs.jackknifed(0), pairs.jackknifed(1), strict=True):
