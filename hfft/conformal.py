@@ -1,6 +1,6 @@
 """Sets of classes that hold the right one with a promised probability: split conformal prediction.
 
-In: probabilities, labels and the promised coverage. Out: quantiles, and sets as masks. numpy only. It must not know
+In: probabilities, labels and the promised coverage. Out: quantiles, and sets as masks. numpy, scipy. It must not know
 where the rows come from; that they are other rows than any that the probabilities were fitted to is the caller's duty.
 
 A row's score says how strange a class looks: 1 - p (LAC: Sadinle, Lei & Wasserman 2019), or the probability of all
@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import betabinom
 
 
 def lac(scores: np.ndarray) -> np.ndarray:
@@ -81,3 +83,28 @@ def rows_needed(coverage: float) -> int:
 def sets(strangeness: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
     """Masks bool (n, classes): the classes in each row's set. threshold: one quantile, or one per class."""
     return strangeness <= threshold
+
+
+def chance(calibrated: np.ndarray, tested: np.ndarray, coverage: float) -> tuple[float, float]:
+    """Between which shares the measured coverage lies with probability 95 %, if the promise holds and scores have no ties.
+
+    calibrated, tested: rows of each class (classes,), or (1,) for one quantile over all. Quantiles from n rows are luck,
+    too: the number of m tested rows that are covered is beta-binomial (m, k, n + 1 - k), k = `rank_of` (Vovk 2012);
+    several classes are added up as a normal. Too few rows for a quantile cover everything.
+
+    >>> [round(end, 3) for end in chance(np.array([1000]), np.array([1000]), 0.9)]
+    [0.873, 0.925]
+    """
+    rows = int(tested.sum())
+    ranks = np.array([rank_of(int(n), coverage) for n in calibrated])
+    bounded = ranks <= calibrated
+    m, k, b = (part[bounded] for part in (tested, ranks, calibrated + 1 - ranks))
+    sure = rows - int(m.sum())
+    if rows == 0 or not bounded.any():
+        return 1.0, 1.0
+    if len(m) == 1:
+        below = np.cumsum(betabinom.pmf(np.arange(int(m[0]) + 1), m[0], k[0], b[0]))
+        low, high = (float(np.searchsorted(below, level)) for level in (0.025, 0.975))
+        return (sure + low) / rows, min(sure + high, rows) / rows
+    mean, spread = betabinom.mean(m, k, b).sum(), float(ndtri(0.975) * np.sqrt(betabinom.var(m, k, b).sum()))
+    return float((sure + mean - spread) / rows), float(min(sure + mean + spread, rows) / rows)

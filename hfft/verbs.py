@@ -19,6 +19,7 @@ import transformers
 from hfft import (
     backbones,
     baselines,
+    calibrating,
     claiming,
     comparing,
     environment,
@@ -79,6 +80,7 @@ def run(
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
+    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
@@ -106,6 +108,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     predictions.write(folder.predictions("test"))
     predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
     folder.write_scores("test", scores)
+    calibration = calibrating.settle_and_judge(folder, predictions, wanted.abstain)
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _baselines(folder, wanted, train, rows, predictions)
     notes, verdicts = scoring.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
@@ -114,14 +117,17 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     write_json(folder.root / "gates.json", gates)
     _publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
-    facts |= {"gains": gains}
+    facts |= {"gains": gains, "calibration": calibration}
     facts |= {"test_without_copies": _facts(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending
 
 
-def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
-    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first."""
+def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
+    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
+
+    calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
+    """
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
@@ -130,9 +136,11 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     gathering.quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
-    scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    scores = calibrating.applied(folder, raw) if calibrated else raw
     names = backbones.class_order(backbone.model)
-    return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
+    orders = (-raw).argsort(axis=1, kind="stable")
+    return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
 
 
 def report(name: str) -> Path:

@@ -75,6 +75,7 @@ def judged(
     for kind, score in KINDS.items():
         limits = thresholds(stored["sets"], kind, names)
         sets[kind] = _measured(conformal.sets(score(scores), limits), labels, names, units)
+        sets[kind]["chance"] = None if units is not None else _chance(stored["sets"], kind, labels, names)
         sets[kind]["infinite"] = [name for name, q in zip(names, limits, strict=True) if math.isinf(q)]
     return {"selective": selective, "sets": sets}
 
@@ -115,6 +116,14 @@ def _measured(inside: np.ndarray, labels: np.ndarray, names: tuple[str, ...], un
         rows = labels == k
         facts["per_class"][name] = dataclasses.asdict(share(each[rows], None if units is None else units[rows]))
     return facts
+
+
+def _chance(stored: dict[str, Any], kind: str, labels: np.ndarray, names: tuple[str, ...]) -> list[float]:
+    """What the measured coverage may be while the promise holds, rows being independent."""
+    tested = np.bincount(labels, minlength=len(names))
+    rows = stored[kind].get("rows")
+    calibrated = np.array([rows[name] for name in names] if rows else [stored["n"]])
+    return list(conformal.chance(calibrated, tested if rows else tested.sum(keepdims=True), stored["coverage"]))
 
 
 def _finite(value: float) -> float | None:

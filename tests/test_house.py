@@ -23,19 +23,20 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
-    | {"quoting", "sketches", "perceptual"},
-    {"pairing", "spooling", "shingles"},
-    {"augmenting", "processors", "sources", "problems", "hub_access"},
+    | {"quoting", "sketches", "perceptual", "conformal", "nulls"},
+    {"pairing", "spooling", "shingles", "means", "binning"},
+    {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"reliability", "withholding", "calibration_telling"},
     {"backbones"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing"},
+    | {"features", "doubting", "comparing", "calibrating", "calibration_figures"},
     {"gathering", "ending"},
     {"rehearsing"},
     {"verbs", "checking", "auditing", "weighing"},
-    {"display", "display_rehearsal", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -62,6 +63,9 @@ HELPERS = {
     ("summarising", "figures"),
     ("cli", "display"),
     ("cli", "display_rehearsal"),
+    ("cli", "display_calibration"),
+    ("reporting", "calibration_figures"),
+    ("calibration_figures", "figures"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -69,7 +73,8 @@ NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options"
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
-NO_ML += ["quoting", "problems", "hub_access"]
+NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
+NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
