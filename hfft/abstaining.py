@@ -53,8 +53,8 @@ def areas(confidence: np.ndarray, wrong: np.ndarray, units: np.ndarray | None = 
 
     Geifman, Uziel & El-Yaniv 2019. AURC is 0 without errors; E-AURC is 0 when all errors are the least confident rows.
     Intervals rest on each row's influence (an error at rank share t pulls by -log t, and any row moves the ranks of
-    those after it), normal on the log scale; simulated with 500 rows of which 2 to 20 % are wrong they hold the truth in
-    92 to 95 %. Without an error, the upper end is what Wilson allows the error rate.
+    those after it), normal on the log scale; simulated with 500 rows of which 8 to 32 % are wrong they hold the truth
+    in 92 to 95 %. Without an error, the upper end is what Wilson allows the error rate.
     """
     n = len(confidence)
     if n == 0:
@@ -86,7 +86,9 @@ def _logarithmic(value: float, normal: Score) -> Score:
     if value <= 0:
         return Score(0.0, 0.0, wilson(0, normal.n)[1], normal.n, "Wilson on the error rate")
     factor = math.exp(min((normal.high - normal.low) / (2 * value), 50))
-    return Score(value, value / factor, min(value * factor, 1.0), normal.n, normal.method.replace("normal", "log-normal"))
+    return Score(
+        value, value / factor, min(value * factor, 1.0), normal.n, normal.method.replace("normal", "log-normal")
+    )
 
 
 def accuracy_at(coverage: float, confidence: np.ndarray, wrong: np.ndarray) -> Score:

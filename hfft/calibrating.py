@@ -107,7 +107,9 @@ def stored(folder: RunFolder) -> dict[str, Any] | None:
         return None
     facts = read_json(path)
     if not isinstance(facts, dict) or facts.get("version") != VERSION:
-        raise InputError(f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft eval` again")
+        raise InputError(
+            f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft eval` again"
+        )
     return facts
 
 

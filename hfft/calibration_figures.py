@@ -25,7 +25,9 @@ def diagram(bins: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for part in bins:
         y, low, high = (round(SIDE * (1 - part["accuracy"][end]), 2) for end in ("value", "low", "high"))
         radius = round(1.5 + 4 * math.sqrt(part["n"] / most), 2)
-        marks.append({"x": round(SIDE * part["confidence"], 2), "y": y, "low": low, "high": high, "r": radius, "bin": part})
+        marks.append(
+            {"x": round(SIDE * part["confidence"], 2), "y": y, "low": low, "high": high, "r": radius, "bin": part}
+        )
     return marks
 
 

@@ -20,9 +20,14 @@ SHOWN = 5
 
 
 def told(facts: dict[str, Any]) -> dict[str, list[str]]:
-    """{"calibration": sentences, "answering": on threshold and promise, "sets": on prediction sets, "unbounded": on those that hold all}."""
+    """Sentences: {"calibration", "answering": threshold and promise, "sets", "unbounded": classes in every set}."""
     if not facts["n"]:
-        return {"calibration": ["There are no rows: nothing can be said."], "answering": [], "sets": [], "unbounded": []}
+        return {
+            "calibration": ["There are no rows: nothing can be said."],
+            "answering": [],
+            "sets": [],
+            "unbounded": [],
+        }
     found: dict[str, list[str]] = {"calibration": _calibration(facts), "answering": [], "sets": [], "unbounded": []}
     if facts["groups"]:
         found["calibration"].append(
@@ -77,8 +82,8 @@ def _calibration(facts: dict[str, Any]) -> list[str]:
         more = "takes confidence back" if temperature["value"] > 1 else "adds confidence"
         ends = f"[{temperature['low']:.2f}, {temperature['high']:.2f}]"
         said.append(
-            f"Temperature {temperature['value']:.2f} {ends}, fitted on {temperature['n']:,} validation rows: it {more}; "
-            "no answer changes."
+            f"Temperature {temperature['value']:.2f} {ends}, fitted on {temperature['n']:,} validation rows: it {more}"
+            "; no answer changes."
         )
     elif temperature:
         said.append(f"The temperature stays 1 ({temperature['note'] or 'nothing is better'}).")
@@ -147,8 +152,8 @@ def _set(kind: str, sets: dict[str, Any]) -> str:
         asked += f", of which chance makes {100 * low:.1f} to {100 * high:.1f} here"
         missed = ": the promise is MISSED" if own["coverage"]["value"] < low else ""
     return (
-        f"{SETS[kind]} sets hold the right class for {percent(own['coverage'])} of the rows ({asked}){missed}. They hold "
-        f"{own['size']['value']:.2f} classes on average, one alone for {percent(own['singletons'])}, none for "
+        f"{SETS[kind]} sets hold the right class for {percent(own['coverage'])} of the rows ({asked}){missed}. They "
+        f"hold {own['size']['value']:.2f} classes on average, one alone for {percent(own['singletons'])}, none for "
         f"{percent(own['empty'])}."
     )
 

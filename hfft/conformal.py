@@ -86,10 +86,10 @@ def sets(strangeness: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
 
 
 def chance(calibrated: np.ndarray, tested: np.ndarray, coverage: float) -> tuple[float, float]:
-    """Between which shares the measured coverage lies with probability 95 %, if the promise holds and scores have no ties.
+    """Between which shares the measured coverage lies with probability 95 % if the promise holds and no scores tie.
 
-    calibrated, tested: rows of each class (classes,), or (1,) for one quantile over all. Quantiles from n rows are luck,
-    too: the number of m tested rows that are covered is beta-binomial (m, k, n + 1 - k), k = `rank_of` (Vovk 2012);
+    calibrated, tested: rows of each class (classes,), or (1,) for one quantile over all. Quantiles from n rows are
+    luck, too: of m tested rows a beta-binomial number (m, k, n + 1 - k) is covered, k = `rank_of` (Vovk 2012);
     several classes are added up as a normal. Too few rows for a quantile cover everything.
 
     >>> [round(end, 3) for end in chance(np.array([1000]), np.array([1000]), 0.9)]

@@ -148,7 +148,9 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
-            section = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}.get(part, section)
+            section = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}.get(
+                part, section
+            )
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):

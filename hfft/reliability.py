@@ -1,4 +1,4 @@
-"""All that is said about one set of probabilities: calibration errors beside what noise alone would show, proper scores.
+"""All that is said about one set of probabilities: calibration errors beside what noise would show, proper scores.
 
 In: probabilities, labels, answers, units. Out: plain facts. numpy, scipy. It must not know whether a temperature was
 applied, nor any file.
@@ -68,9 +68,7 @@ def measured(
     return facts
 
 
-def _classwise(
-    seen: np.ndarray, draws: np.ndarray, names: tuple[str, ...], rows: np.ndarray, n: int
-) -> dict[str, Any]:
+def _classwise(seen: np.ndarray, draws: np.ndarray, names: tuple[str, ...], rows: np.ndarray, n: int) -> dict[str, Any]:
     """Mean over the classes, then each class: value beside its null. rows: of each class."""
     whole, null = float(seen.mean()), _null(draws.mean(axis=1))
     each = []

@@ -21,6 +21,7 @@ from hfft.means import Z, summed
 # The smallest normal float32: a probability that was stored as 0 is one that float32 could not hold.
 TINY = float(np.finfo(np.float32).tiny)
 EDGE = 100.0  # temperatures outside [1 / EDGE, EDGE] mean that there is nothing to fit
+FLAT = 1e-9  # bend of the log loss per row below which it is flat
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def fit(scores: np.ndarray, labels: np.ndarray, units: np.ndarray | None = None)
     if loss(0.0) <= loss(best):
         best = 0.0
     pulls, bend = _slopes(z, labels, np.exp(-best), several)
-    if bend <= 0 or abs(best) > np.log(EDGE) - 1e-3:
+    if bend <= FLAT * n or abs(best) > np.log(EDGE) - 1e-3:
         return Temperature(1.0, None, None, n, "not fitted: no temperature is best, the probabilities say too little")
     error = float(np.sqrt((summed(pulls, units) ** 2).sum())) / bend * np.exp(best)  # of log T: that of 1 / T, times T
     low, high = (float(np.exp(np.clip(best + sign * Z * error, *ends))) for sign in (-1, 1))

@@ -102,7 +102,9 @@ def _kept(answer: np.ndarray, wrong: np.ndarray, units: np.ndarray | None, promi
     return {"on_test": told | {"verdict": verdict}}
 
 
-def _measured(inside: np.ndarray, labels: np.ndarray, names: tuple[str, ...], units: np.ndarray | None) -> dict[str, Any]:
+def _measured(
+    inside: np.ndarray, labels: np.ndarray, names: tuple[str, ...], units: np.ndarray | None
+) -> dict[str, Any]:
     """What sets, masks (n, classes), do: coverage with interval, size, how many hold one class or none."""
     sizes, each = inside.sum(axis=1), inside[np.arange(len(labels)), labels]
     facts: dict[str, Any] = {

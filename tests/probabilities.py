@@ -7,9 +7,7 @@ import numpy as np
 from hfft.records import Predictions
 
 
-def drawn(
-    n: int, classes: int, seed: int, sureness: float = 1.0, spread: float = 2.0, groups: int = 0
-) -> Predictions:
+def drawn(n: int, classes: int, seed: int, sureness: float = 1.0, spread: float = 2.0, groups: int = 0) -> Predictions:
     """Labels from softmax(z); the model says softmax(sureness z), so sureness is the temperature to be found."""
     rng = np.random.default_rng(seed)
     z = rng.normal(0, spread, (n, classes))

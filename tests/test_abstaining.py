@@ -129,7 +129,9 @@ def test_rows_of_equal_confidence_are_answered_together(rows, max_error):
     promise = abstaining.promised(confidence, wrong, max_error, 0.8)
     if promise.threshold is not None:
         kept = confidence >= promise.threshold
-        assert promise.threshold in confidence and promise.answered == kept.sum() and promise.errors == wrong[kept].sum()
+        assert (
+            promise.threshold in confidence and promise.answered == kept.sum() and promise.errors == wrong[kept].sum()
+        )
 
 
 def test_means_and_shares_of_groups_are_as_wide_as_the_groups_allow():

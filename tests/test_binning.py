@@ -1,5 +1,7 @@
 """Calibration errors: by hand, against what noise shows, and with intervals that hold the truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from tests.probabilities import drawn, drawn_several, softmax
 def naive(confidence, hits, edges):
     """Bins (low, high], one after the other."""
     total = 0.0
-    for b, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for b, (low, high) in enumerate(pairwise(edges)):
         inside = [i for i, c in enumerate(confidence) if low < c <= high or (b == 0 and c <= low)]
         if inside:
             total += abs(np.mean([hits[i] for i in inside]) - np.mean([confidence[i] for i in inside])) * len(inside)
@@ -102,9 +104,7 @@ def test_groups_are_no_independent_witnesses():
         rows, units = drawn(50, 3, seed).where(np.repeat(np.arange(50), 8)), np.repeat(np.arange(50), 8)
         p = softmax(np.log(rows.scores) + rng.normal(0, 0.02, rows.scores.shape))
         answer = p[np.arange(400), rows.predicted]
-        cells = nulls.Cells(
-            p, rows.predicted, binning.equal_width(p), 15, {"ece": binning.equal_width(answer)}
-        )
+        cells = nulls.Cells(p, rows.predicted, binning.equal_width(p), 15, {"ece": binning.equal_width(answer)})
         truth = one_hot(rows.labels, 3)
         seen = nulls.seen(cells, truth)["ece"]
         wolf += [seen > nulls.threshold(nulls.shown(cells, truth, by, most=199)["ece"]) for by in (units, None)]

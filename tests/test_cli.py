@@ -20,6 +20,7 @@ FILES = {
     "recipe.yaml", "environment.json", "split.json", "split.parquet", "metrics.json", "ledger.jsonl", "report.html",
     "baselines.json", "model/config.json", "model/model.safetensors", "model/README.md",
     "predictions/validation.parquet", "predictions/test.parquet", "figures/confusion_matrix.png",
+    "model/calibration.json", "calibration.json", "figures/reliability.png", "figures/risk_coverage.png",
 }  # fmt: skip
 
 

@@ -55,7 +55,9 @@ def test_the_temperature_is_scikit_learns(sureness, classes):
 def test_no_other_temperature_has_less_loss():
     rows = drawn(800, 4, 3, 1.7)
     best = tempering.fit(rows.scores, rows.labels).value
-    loss = {t: tempering.log_loss(tempering.apply(rows.scores, t), rows.labels).mean() for t in np.geomspace(0.1, 10, 201)}
+    loss = {
+        t: tempering.log_loss(tempering.apply(rows.scores, t), rows.labels).mean() for t in np.geomspace(0.1, 10, 201)
+    }
     assert tempering.log_loss(tempering.apply(rows.scores, best), rows.labels).mean() <= min(loss.values()) + 1e-12
     assert abs(np.log(best) - np.log(min(loss, key=loss.get))) < 0.03
 
@@ -75,7 +77,9 @@ def test_rows_that_are_repeated_tell_nothing_new():
 
 
 def test_several_classes_per_row_share_a_temperature():
-    many = [tempering.fit(rows.scores, rows.labels) for rows in (drawn_several(500, 5, seed, 2.0) for seed in range(200))]
+    many = [
+        tempering.fit(rows.scores, rows.labels) for rows in (drawn_several(500, 5, seed, 2.0) for seed in range(200))
+    ]
     assert 0.91 <= np.mean([fit.low <= 2.0 <= fit.high for fit in many]) <= 0.985
     rows, found = drawn_several(2000, 5, 1, 2.0), many[0]
     p = tempering.apply(rows.scores, found.value, several=True)
@@ -122,7 +126,9 @@ def test_proper_scores_are_scikit_learns(classes):
         rows = drawn(40, classes, seed, 1.5)
         p, every = rows.scores.astype(np.float64), list(range(classes))
         p /= p.sum(axis=1, keepdims=True)
-        assert tempering.log_loss(p, rows.labels).mean() == pytest.approx(log_loss(rows.labels, p, labels=every), abs=1e-12)
+        assert tempering.log_loss(p, rows.labels).mean() == pytest.approx(
+            log_loss(rows.labels, p, labels=every), abs=1e-12
+        )
         theirs = brier_score_loss(rows.labels, p, labels=every, scale_by_half=False) if classes > 2 else None
         one = np.eye(classes)[rows.labels]
         naive = np.mean([sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) for x, y in zip(p, one, strict=True)])
