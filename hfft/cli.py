@@ -130,16 +130,12 @@ def run(
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
     """Score a run on its held-out test split, and write that down in its ledger."""
-    from hfft import display, display_calibration, verbs
+    from hfft import display, verbs
 
     facts = verbs.evaluate(folder, _say(as_json))
     if "test" not in facts:
         return
-    if as_json:
-        _print_json(facts)
-    else:
-        display_calibration.calibration(facts["calibration"])
-        display.verdict(facts)
+    _print_json(facts) if as_json else display.verdict(facts)
     raise typer.Exit(facts["exit_code"])
 
 

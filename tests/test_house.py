@@ -63,7 +63,7 @@ HELPERS = {
     ("summarising", "figures"),
     ("cli", "display"),
     ("cli", "display_rehearsal"),
-    ("cli", "display_calibration"),
+    ("display", "display_calibration"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
 }
