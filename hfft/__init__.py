@@ -42,16 +42,18 @@ class Run:
         """Open the test split, score the model on it, and write the opening into the ledger."""
         return evaluate(self.path)
 
-    def predict(self, inputs: list[Any]) -> list[dict[str, float]]:
+    def predict(self, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
         """{class: probability} for each input, likeliest class first.
 
         inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
+        calibrated: at the temperature that was fitted on validation (model/calibration.json), where the run has one;
+        False gives the model's own probabilities. The answer is the same.
         """
         if isinstance(inputs, (str, bytes)):
             raise InputError(f"expected a list of inputs, got one {type(inputs).__name__}; write predict([...])")
         from hfft import verbs
 
-        return verbs.predict(str(self.path), inputs)
+        return verbs.predict(str(self.path), inputs, calibrated)
 
 
 def train(recipe: str | Path, *overrides: str, output_dir: str | Path | None = None, resume: bool = False) -> Run:

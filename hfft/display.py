@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hfft import display_calibration
 from hfft.pairing import gained
 from hfft.records import HEADLINES, LOSSES
 
@@ -125,6 +126,8 @@ def verdict(facts: dict[str, Any]) -> None:
         rows = next(iter(clean.values()))["n"]
         told = ", ".join(f"{key} {_full(clean[key])}" for key in HEADLINES if key in clean)
         console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
+    if found := facts.get("calibration"):
+        display_calibration.calibration(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import baselines, cautioning, comparing, gating, openings, recipe, reporting, scoring
+from hfft import baselines, calibrating, cautioning, comparing, gating, openings, recipe, reporting, scoring
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, leading, read_json, write_json
@@ -48,6 +48,7 @@ def judged(
     """Everything about the test predictions, written into the run folder. scores: where they are known already."""
     scores = scores or scored(folder, wanted, predictions)
     gating.check(wanted.gates, scores)
+    calibration = calibrating.settle_and_judge(folder, predictions, wanted.abstain)
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
@@ -57,7 +58,7 @@ def judged(
     write_json(folder.root / "gates.json", gates)
     publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
-    facts |= {"baselines": beside, "gains": gains}
+    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
     return facts | {"notes": notes, "gates": gates} | ending

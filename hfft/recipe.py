@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from hfft import notation, references, rooms, trainer_options
 from hfft.errors import InputError, brief, listed, meant
-from hfft.schema import SECTIONS, Augment, Data, Model, Recipe, Split
+from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Recipe, Split
 
-__all__ = ["Augment", "Data", "Model", "Recipe", "Split", "build", "describe", "dump", "load", "locate", "shipped"]
+__all__ = ["Abstain", "Augment", "Data", "Model", "Recipe", "Split"]
+__all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
@@ -147,7 +148,9 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
-            section = {"data": Data, "model": Model, "split": Split, "augment": Augment}.get(part, section)
+            section = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}.get(
+                part, section
+            )
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):

@@ -137,6 +137,16 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class Abstain:
+    """What is promised of the answers: an error rate when unsure rows are left out, and sets that hold the truth."""
+
+    __pydantic_config__ = STRICT
+    max_error: Annotated[Share, Field(description="error rate promised among the rows that are answered")] = 0.05
+    confidence: Annotated[Share, Field(description="probability with which that promise must hold")] = 0.95
+    coverage: Annotated[Share, Field(description="share of rows whose set of classes must hold the right one")] = 0.90
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One fine-tuning job, complete: what `hfft run` needs to know."""
 
@@ -155,9 +165,10 @@ class Recipe:
     gates: Annotated[
         dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
     ] = field(default_factory=dict)
+    abstain: Abstain = field(default_factory=Abstain)
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
     ] = 42
 
 
-SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment}
+SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}

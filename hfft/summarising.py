@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import figures, openings
+from hfft import calibration_telling, figures, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
 from hfft.records import HEADLINES, LOSSES, SPLITS, Predictions, RunFolder, Score, leading, read_json
@@ -57,6 +57,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "confusion": figures.confusions(predictions) if predictions else None,
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
+        "calibration": _calibration(run) if split == "test" else None,
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
@@ -150,6 +151,12 @@ def _classes(shown: dict[str, Score]) -> dict[str, Any]:
     values = {row["name"]: row["cells"][ranked]["value"] for row in whole}
     whole.sort(key=lambda row: (values[row["name"]] is None, values[row["name"]] or 0.0))
     return {"columns": columns, "rows": whole, "ranked_by": ranked}
+
+
+def _calibration(run: RunFolder) -> dict[str, Any] | None:
+    """The facts of calibration.json with the sentences about them; None in a run without, or without rows."""
+    facts = _json(run.root / "calibration.json", None)
+    return facts | {"told": calibration_telling.told(facts)} if facts and facts["n"] else None
 
 
 def _data(split: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ import transformers
 
 from hfft import (
     backbones,
+    calibrating,
     claiming,
     environment,
     gathering,
@@ -75,6 +76,7 @@ def run(
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
+    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
@@ -108,8 +110,11 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 
-def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
-    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first."""
+def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
+    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
+
+    calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
+    """
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
@@ -118,9 +123,11 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     gathering.quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
-    scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    scores = calibrating.applied(folder, raw) if calibrated else raw
     names = backbones.class_order(backbone.model)
-    return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
+    orders = (-raw).argsort(axis=1, kind="stable")
+    return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:

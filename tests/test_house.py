@@ -24,21 +24,22 @@ LAYERS = [
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
-    | {"quoting", "sketches", "perceptual", "ledger"},
-    {"estimates", "luck"},
+    | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
+    {"estimates", "luck", "means", "binning"},
     {"pairing", "spooling", "shingles", "openings"},
-    {"augmenting", "processors", "sources", "problems", "hub_access"},
+    {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"reliability", "withholding", "calibration_telling"},
     {"backbones"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning"},
+    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures"},
     {"gathering", "ending"},
     {"rehearsing"},
     {"judging", "yardsticks"},
     {"verbs", "checking", "auditing", "weighing"},
-    {"display", "display_rehearsal", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -65,6 +66,9 @@ HELPERS = {
     ("summarising", "figures"),
     ("cli", "display"),
     ("cli", "display_rehearsal"),
+    ("display", "display_calibration"),
+    ("reporting", "calibration_figures"),
+    ("calibration_figures", "figures"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -73,7 +77,9 @@ NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "s
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing", "resamples", "estimates"]
 NO_ML += ["cautioning", "judging"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
-NO_ML += ["quoting", "problems", "hub_access", "ledger", "luck", "openings"]
+NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
+NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
+NO_ML += ["ledger", "luck", "openings"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
