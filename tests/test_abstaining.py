@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from hfft import abstaining
+from hfft.intervals import wilson
 from hfft.means import mean, share
 
 ROWS = st.lists(st.tuples(st.sampled_from([0.3, 0.5, 0.6, 0.9]), st.booleans()), min_size=1, max_size=30)
@@ -117,7 +118,8 @@ def test_a_promise_that_cannot_be_kept():
     rng = np.random.default_rng(0)
     promise = abstaining.promised(rng.random(300), rng.random(300) < 0.5, 0.05, 0.95)
     assert (promise.threshold, promise.bound, promise.answered, promise.n) == (None, None, 0, 300)
-    assert abstaining.promised(np.zeros(0), np.zeros(0, dtype=bool), 0.05, 0.95).threshold is None
+    nothing = abstaining.promised(np.zeros(0), np.zeros(0, dtype=bool), 0.05, 0.95)
+    assert (nothing.threshold, nothing.tried) == (None, 0)
     assert abstaining.promised(np.array([0.9] * 20), np.zeros(20, dtype=bool), 0.05, 0.95).threshold is None
     every = abstaining.promised(np.array([0.9] * 59), np.zeros(59, dtype=bool), 0.05, 0.95)
     assert (every.threshold, every.answered, every.tried) == (0.9, 59, 1), "one value, one try: 59 rows are enough"
@@ -146,6 +148,24 @@ def test_means_and_shares_of_groups_are_as_wide_as_the_groups_allow():
     grouped, alone = held[:2] / 500, held[2:] / 500
     assert (grouped >= 0.92).all() and (grouped <= 0.98).all()
     assert (alone < 0.88).all(), "rows taken as independent would promise too much"
+
+
+def test_the_clustered_error_is_statsmodels():
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(0)
+    units = rng.integers(0, 12, 80)
+    values = rng.normal(size=80) + 0.5 * units
+    theirs = OLS(values, np.ones(80)).fit(cov_type="cluster", cov_kwds={"groups": units, "df_correction": False})
+    found = mean(values, units)
+    # statsmodels also multiplies by (n - 1) / (n - parameters), which is 1 for a mean.
+    assert (found.high - found.low) / 2 == pytest.approx(1.959963984540054 * theirs.bse[0], rel=1e-9)
+    hits = rng.random(80) < 0.7
+    low, high = mean(hits * 1.0, units).low, mean(hits * 1.0, units).high
+    variance = ((high - low) / 2 / 1.959963984540054) ** 2
+    worth = hits.mean() * (1 - hits.mean()) / variance
+    assert worth < 80, "or the rows' own number would be used"
+    assert (share(hits, units).low, share(hits, units).high) == pytest.approx(wilson(hits.mean() * worth, worth))
 
 
 def test_shares_without_spread():

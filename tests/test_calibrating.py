@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +102,21 @@ def test_what_is_stored_can_be_used_in_plain_python(tmp_path, pair, stored):
     sizes = conformal.sets(conformal.aps(p), found["sets"]["aps"]["quantile"]).sum(axis=1)
     assert facts["sets"]["aps"]["size"]["value"] == pytest.approx(sizes.mean())
     assert facts["sets"]["aps"]["empty"]["value"] == 0
+
+
+def test_the_code_in_the_docs_runs(tmp_path, monkeypatch, pair, stored, facts):
+    page = (Path(__file__).parent.parent / "docs" / "calibration.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "json.loads" in block)
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "model" / "calibration.json", stored)
+    rows, names = pair[1], {"logits": np.log(pair[1].scores.astype(np.float64))}
+    exec(code, names)
+    each = np.arange(rows.n), rows.labels
+    assert names["answered"].mean() == pytest.approx(facts["selective"]["promise"]["on_test"]["answered"]["value"])
+    for kind in ("lac", "aps", "per_class"):
+        own = facts["sets"]["lac_per_class" if kind == "per_class" else kind]
+        assert names[kind][each].mean() == pytest.approx(own["coverage"]["value"]), kind
+        assert names[kind].sum(axis=1).mean() == pytest.approx(own["size"]["value"]), kind
 
 
 def test_promises_are_kept_on_rows_like_these():

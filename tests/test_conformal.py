@@ -80,6 +80,8 @@ def test_the_quantile_by_hand(seed, n, coverage):
     held = [x for x in sorted(values) if (values <= x).sum() >= (n + 1) * coverage - 1e-9]
     assert conformal.quantile(values, coverage) == (held[0] if held else np.inf)
     assert (conformal.rows_needed(coverage) <= n) == bool(held)
+    many = np.random.default_rng(seed).random(2000)
+    assert conformal.quantile(many, coverage) == np.sort(many)[conformal.rank_of(2000, coverage) - 1]
 
 
 @given(st.integers(0, 10**6), st.integers(2, 9))

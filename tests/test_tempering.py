@@ -66,6 +66,7 @@ def test_the_interval_holds_the_true_temperature():
     found = [tempering.fit(rows.scores, rows.labels) for rows in (drawn(400, 3, seed, 1.6) for seed in range(400))]
     held = np.mean([fit.low <= 1.6 <= fit.high for fit in found])
     assert 0.925 <= held <= 0.98
+    assert all(fit.low * fit.high == pytest.approx(fit.value**2) for fit in found), "even on the log scale"
 
 
 def test_rows_that_are_repeated_tell_nothing_new():
@@ -117,7 +118,9 @@ def test_a_probability_of_zero_is_one_that_float32_could_not_hold():
     p = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
     assert np.isfinite(tempering.log_loss(p, np.array([1, 1]))).all()
     assert tempering.log_loss(p, np.array([1, 1]))[0] == pytest.approx(-np.log(np.finfo(np.float32).tiny))
-    assert np.isfinite(tempering.apply(p, 3.0, several=True)).all()
+    for several in (True, False):
+        assert np.isfinite(tempering.logits(p, several)).all()
+        assert np.isfinite(tempering.apply(p, 3.0, several)).all()
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
