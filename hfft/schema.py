@@ -153,7 +153,10 @@ class Recipe:
         default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
     )
     gates: Annotated[
-        dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
+        dict[str, Any],
+        Field(
+            description="metric: '>= 0.70', judged on the interval; leaks: 0; looks: 3; no_worse_than: {run, margin}"
+        ),
     ] = field(default_factory=dict)
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")

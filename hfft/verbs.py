@@ -21,6 +21,7 @@ from hfft import (
     baselines,
     claiming,
     comparing,
+    deciding,
     environment,
     gathering,
     gating,
@@ -34,6 +35,7 @@ from hfft import (
     scoring,
     splitting,
     training,
+    verdicts,
 )
 from hfft.errors import InputError
 from hfft.gathering import Say
@@ -97,6 +99,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
     modality = rooms.find("modalities", wanted.task)
+    deciding.ready(folder, wanted)
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
     look = _open(folder, rows, args)
@@ -111,10 +114,12 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     folder.write_scores("test", scores)
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _baselines(folder, wanted, train, rows, predictions)
-    notes, verdicts = scoring.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
-    gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
+    notes, judged = (
+        scoring.notes(predictions) + _thinned(folder, train),
+        deciding.judge(folder, wanted, scores, predictions),
+    )
     write_json(folder.root / "notes.json", notes)
-    write_json(folder.root / "gates.json", gates)
+    gates = verdicts.write(folder, judged)
     _publish(folder)
     facts = {
         "run": str(folder.root),
@@ -126,7 +131,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     }
     facts |= {"gains": gains}
     facts |= {"test_without_copies": _facts(clean)} if clean else {}
-    ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
+    ending = {"report": str(folder.report), "exit_code": gating.exit_code(judged)}
     return facts | {"notes": notes, "gates": gates} | ending
 
 

@@ -21,7 +21,7 @@ ROOMS = {"modalities", "metrics", "losses"}
 LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
-    | {"measures", "overlaps", "notation", "faults"},
+    | {"measures", "overlaps", "notation", "faults", "rules"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"quoting", "sketches", "perceptual", "ledger"},
     {"pairing", "spooling", "shingles", "luck"},
@@ -32,8 +32,8 @@ LAYERS = [
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing"},
-    {"gathering", "ending"},
+    | {"features", "doubting", "comparing", "verdicts"},
+    {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"verbs", "checking", "auditing", "weighing"},
     {"display", "display_rehearsal", "cli"},
@@ -57,6 +57,7 @@ HELPERS = {
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
     ("reporting", "figures"),
+    ("verdicts", "gating"),
     ("comparing", "scoring"),
     ("features", "predicting"),
     ("reporting", "summarising"),
@@ -71,6 +72,7 @@ NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "s
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "ledger", "luck", "openings"]
+NO_ML += ["rules", "verdicts", "deciding"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
@@ -130,7 +132,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     for path, target in edges():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
-    bringing = {"verbs", "weighing", "checking", "auditing", "gathering", "ending", "rehearsing"}
+    bringing = {"verbs", "weighing", "checking", "auditing", "gathering", "ending", "rehearsing", "deciding"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
