@@ -14,7 +14,7 @@ from typing import Any
 
 from hfft import figures, openings
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, SPLITS, Predictions, RunFolder, Score, read_json
+from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, RunFolder, Score, read_json
 
 TITLES = {"f1": "F1", "majority": "Most common class", "tfidf_linear": "TF-IDF + linear model"}
 AVERAGES = ("macro", "micro", "weighted")
@@ -53,6 +53,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
+        "seeds": _seeds(run, split, headline),
         "environment": _environment(_json(run.environment, {})),
         "history": _json(run.root / "history.json", []),
     }
@@ -158,6 +159,20 @@ def _leaks(found: dict[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     return found | {"shared": [pair for pair in found["overlaps"] if pair["rows"] or pair["groups"]]}
+
+
+def _seeds(run: RunFolder, split: str, headline: str | None) -> dict[str, Any] | None:
+    """The leading score of the runs that differ from this one in their seed alone; None for a run on its own."""
+    tree = _json(run.root.resolve().parent / SEEDS, {})
+    found = tree.get(split, {}).get(headline)
+    if not found or run.root.resolve().name not in tree["members"]:
+        return None
+    own = tree["members"].index(run.root.resolve().name)
+    rows = [
+        {"seed": seed, "value": value, "own": place == own}
+        for place, (seed, value) in enumerate(zip(tree["seeds"], found["values"], strict=True))
+    ]
+    return {"title": title(str(headline)), "rows": rows, "spread": found, "sentences": tree["sentences"][split]}
 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:
