@@ -144,7 +144,8 @@ def _claimed(root: Path, members: list[Member], seeds: int, resume: bool, name: 
     if held and not resume:
         raise InputError(
             f"{root} already holds {listed((entry for entry in held if entry != SEEDS), 6)}; type `hfft run {name} "
-            f"--seeds {seeds} --resume` to train what is missing, `hfft eval {root}` to score them, or --output-dir FOLDER"
+            f"--seeds {seeds} --resume` to train what is missing, `hfft eval {root}` to score them, or "
+            "--output-dir FOLDER"
         )
     if resume and not held:
         raise InputError(f"{root}: there is no run to resume; leave --resume out to start")

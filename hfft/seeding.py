@@ -95,8 +95,8 @@ def interval(
     Two half-widths, squared and added. Other seeds: t sd / sqrt(seeds), seeds - 1 degrees of freedom. Other rows: 1.96
     sqrt(alike) error: of the noise of the rows, the part that all runs share. The other part differs from run to run
     and is in sd already; should sd be smaller than it by luck, the interval is at least what the rows alone leave to
-    the mean. Exact where either is all there is, in between a little too wide (rows and seeds are crossed effects, as in
-    Owen 2007). A bootstrap over three to five seeds is too narrow: so few cannot show their spread, and t can.
+    the mean. Exact where either is all there is, in between a little too wide (rows and seeds are crossed effects: Owen
+    2007). A bootstrap over three to five seeds is too narrow: so few cannot show their spread, and t can.
 
     >>> [round(end, 4) for end in interval(0.8, 0.0, 0.01, 5)]
     [0.7804, 0.8196]
