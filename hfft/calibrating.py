@@ -19,10 +19,11 @@ import numpy as np
 from hfft import reliability, tempering, withholding
 from hfft.errors import InputError
 from hfft.means import mean, units_of
-from hfft.records import Predictions, RunFolder, content_of, read_json, write_json
+from hfft.records import Predictions, RunFolder, Score, content_of, read_json, write_json
 from hfft.schema import Abstain
 
 FILE = "calibration.json"
+ECE = "ece"
 VERSION = 1  # of the definitions; a reader that knows another one must not guess
 SALT = b"hfft calibration halves 1:"
 FORMS = {False: "softmax(log(p) / temperature)", True: "sigmoid(log(p / (1 - p)) / temperature) of each class"}
@@ -127,6 +128,12 @@ def settle_and_judge(folder: RunFolder, predictions: Predictions, wanted: Abstai
     facts = judged(predictions, settled(folder, wanted))
     write_json(folder.root / FILE, facts)
     return facts
+
+
+def scores(facts: dict[str, Any]) -> dict[str, Score]:
+    """What gates may ask of the judged facts: {"ece": of the probabilities that `predict` gives}."""
+    told = (facts["after"] or facts["before"] or {}).get("ece")
+    return {ECE: Score(*(told[part] for part in ("value", "low", "high", "n", "method")))} if told else {}
 
 
 def applied(folder: RunFolder, scores: np.ndarray) -> np.ndarray:

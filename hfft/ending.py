@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import transformers
 
-from hfft import backbones, baselines, cautioning, gating, predicting, recipe, reporting, scoring, training
+from hfft import backbones, baselines, cautioning, gating, predicting, recipe, reporting, scoring, training, verdicts
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
 from hfft.problems import Trial
@@ -105,7 +105,6 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     write_json(folder.baselines, {"majority": majority})
     write_json(folder.root / "notes.json", cautioning.notes(found))
     if not any(problem.step == "gates" for problem in trial.problems):
-        gates = [dataclasses.asdict(verdict) for verdict in gating.judge(wanted.gates, scores)]
-        write_json(folder.root / "gates.json", gates)
+        verdicts.write(folder, gating.judge(wanted.gates, gating.Evidence(scores)))
     reporting.render(folder)
     (folder.root / "card.md").write_text(reporting.card(folder), encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import notation, references, rooms, trainer_options
+from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Recipe, Split
 
@@ -81,6 +81,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
         mistakes += problems
+    mistakes += rules.mistakes(tree.get("gates"))
     metrics = tree.get("metrics")
     rooms_of = {
         "task": ("modalities", [tree.get("task")]),

@@ -15,7 +15,7 @@ from typing import Any
 from hfft import calibration_telling, figures, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, LOSSES, SPLITS, Predictions, RunFolder, Score, leading, read_json
+from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, RunFolder, Score, leading, less_is_better, read_json
 
 TITLES = {
     "f1": "F1",
@@ -61,6 +61,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
+        "seeds": _seeds(run, split, headline),
         "environment": _environment(_json(run.environment, {})),
         "history": _json(run.root / "history.json", []),
     }
@@ -106,7 +107,7 @@ def _headline(
     rivals = [(name, rival) for name, rival in rivals if rival["value"] is not None]
     if not rivals:
         return facts | {"baseline": None, "gain": None}
-    sign = -1 if metric in LOSSES else 1
+    sign = -1 if less_is_better(metric) else 1
     name, rival = max(rivals, key=lambda item: sign * item[1]["value"])
     found = gains.get(name)
     gain = gained(inline(title(name)), found) if found and found["metric"] == metric else None
@@ -123,7 +124,7 @@ def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) ->
         rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
         rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
         method = _usual(row["score"] for row in rows)
-        drawn = metric not in LOSSES  # a loss has no place on an axis of shares
+        drawn = not less_is_better(metric)  # a loss has no place on an axis of shares
         groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows, "drawn": drawn})
     return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
 
@@ -179,6 +180,20 @@ def _leaks(found: dict[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     return found | {"shared": [pair for pair in found["overlaps"] if pair["rows"] or pair["groups"]]}
+
+
+def _seeds(run: RunFolder, split: str, headline: str | None) -> dict[str, Any] | None:
+    """The leading score of the runs that differ from this one in their seed alone; None for a run on its own."""
+    tree = _json(run.root.resolve().parent / SEEDS, {})
+    found = tree.get(split, {}).get(headline)
+    if not found or run.root.resolve().name not in tree["members"]:
+        return None
+    own = tree["members"].index(run.root.resolve().name)
+    rows = [
+        {"seed": seed, "value": value, "own": place == own}
+        for place, (seed, value) in enumerate(zip(tree["seeds"], found["values"], strict=True))
+    ]
+    return {"title": title(str(headline)), "rows": rows, "spread": found, "sentences": tree["sentences"][split]}
 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hfft import (
     backbones,
     calibrating,
     claiming,
+    deciding,
     environment,
     gathering,
     judging,
@@ -93,6 +94,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
     modality = rooms.find("modalities", wanted.task)
+    deciding.ready(folder, wanted)
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
     look = _open(folder, rows, args)
