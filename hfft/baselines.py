@@ -13,15 +13,21 @@ import numpy as np
 from hfft.records import Predictions
 
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
+SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one
 
 
-def majority(train: Mapping[str, int], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]) -> Predictions:
+def majority(
+    train: Mapping[str, int], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...], rows: int | None = None
+) -> Predictions:
     """Always the most frequent training class; its scores are the training shares.
 
-    train: class name → training rows. labels: test class indices (n,). ids: (n,).
+    train: class name → training rows. labels: test class indices (n,). ids: (n,). rows: of train, where labels are bool
+    (n, classes) and several classes may apply: then what most rows say of each class, which is mostly no.
     """
-    shares = np.array([train.get(name, 0) for name in names], dtype=np.float32) / sum(train.values())
+    shares = np.array([train.get(name, 0) for name in names], dtype=np.float32) / (rows or sum(train.values()))
     scores = np.tile(shares, (len(labels), 1))
+    if labels.ndim == 2:
+        return Predictions(ids, labels, scores > 0.5, scores, names)
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
 
 
@@ -32,14 +38,10 @@ def tfidf_linear(
 
     train: (text, class name) pairs. texts, labels, ids: the test rows, (n,).
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    # One-letter words count too: "I", "u" and numbers carry meaning in short texts. C=10: little shrinkage, as is
-    # usual for tf-idf rows of length one.
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
-    model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
+    model = make_pipeline(_words(), LogisticRegression(**SETTINGS))
     model.fit([text for text, _ in train], [label for _, label in train])
     known = {name: place for place, name in enumerate(model.classes_)}
     found = model.predict_proba(texts)
@@ -48,6 +50,33 @@ def tfidf_linear(
         if name in known:
             scores[:, place] = found[:, known[name]]
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+
+
+def tfidf_tagger(
+    train: list[str], given: np.ndarray, texts: list[str], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]
+) -> Predictions:
+    """The same for several classes: one logistic regression per class, which applies from one half on.
+
+    train: training texts (m,); given: which classes apply to them, bool (m, classes). texts, labels, ids: the test rows.
+    A class that no training row has, or every one, is answered by its share.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    words = _words()
+    seen, asked = words.fit_transform(train), words.transform(texts)
+    scores = np.tile(given.mean(axis=0).astype(np.float32), (len(texts), 1))
+    for place in range(len(names)):
+        if 0 < given[:, place].sum() < len(given):
+            model = LogisticRegression(**SETTINGS).fit(seen, given[:, place])
+            scores[:, place] = model.predict_proba(asked)[:, 1]
+    return Predictions(ids, labels, scores >= 0.5, scores, names)
+
+
+def _words() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # One-letter words count too: "I", "u" and numbers carry meaning in short texts.
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
 
 
 def joined(rows: Any) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from hfft import loading, pictures, sources
+from hfft import labelsets, loading, pictures, sources
 from hfft.dealing import by_hash
 from hfft.errors import InputError
 from hfft.recipe import Data
@@ -78,7 +78,7 @@ def usable(
     """
     part = datasets.Dataset.from_dict(batch, features=features)
     table = loading.by_role(part, data, modality, base)
-    classes = Counter(label for label in table.rows["label"][:] if label is not None)
+    classes = labelsets.count((label for label in table.rows["label"][:] if label is not None), data.multi_label)
     rows, bad = loading.identified(loading.named(table, data).rows, modality)
     if bad and data.on_bad_rows == "fail":
         numbered = {start + index: why for index, why in bad.items()}

@@ -52,7 +52,7 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
         matched = aligned(name, base, other, predictions)
         differences = _differences(base, matched, metrics)
         headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
-        right, theirs = base.predicted == base.labels, matched.predicted == matched.labels
+        right, theirs = (~_unequal(made.predicted, made.labels) for made in (base, matched))
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
         tests = pairing.mcnemar(len(won), len(lost))
         # Of accuracy there is an exact test: no resample is needed.
@@ -84,11 +84,15 @@ def aligned(name: str, base: Predictions, other: str, predictions: Predictions) 
     place = {identity: row for row, identity in enumerate(predictions.ids)}
     rows = np.array([place[identity] for identity in base.ids], dtype=np.int64)
     columns = np.array([predictions.names.index(label) for label in base.names])
+    if base.multi_label != predictions.multi_label:
+        kinds = {True: "several classes", False: "one class"}
+        raise InputError(f"{name} gives a row {kinds[base.multi_label]}, {other} {kinds[predictions.multi_label]}")
     number = np.empty(len(columns), dtype=np.int64)
     number[columns] = np.arange(len(columns))
-    labels, predicted = number[predictions.labels[rows]], number[predictions.predicted[rows]]
-    if (labels != base.labels).any():
-        raise InputError(f"{name} and {other} have different labels for {int((labels != base.labels).sum()):,} rows")
+    given = (predictions.labels[rows], predictions.predicted[rows])
+    labels, predicted = (part[:, columns] if base.multi_label else number[part] for part in given)
+    if (apart := _unequal(labels, base.labels)).any():
+        raise InputError(f"{name} and {other} have different labels for {int(apart.sum()):,} rows")
     return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names)
 
 
@@ -97,6 +101,12 @@ def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) ->
     differences = _differences(base, predictions, metrics)
     headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
     return headline, differences[headline]
+
+
+def _unequal(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rows whose classes differ, all of several, bool (n,)."""
+    differing = first != second
+    return differing.any(axis=1) if differing.ndim == 2 else differing
 
 
 def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:

@@ -21,7 +21,9 @@ SEPARATORS = ("|", ";", ",")
 FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
-def read(part: datasets.Dataset, column: str | None, data: Data, shown: str) -> tuple[list[str | None], tuple[str, ...]]:
+def read(
+    part: datasets.Dataset, column: str | None, data: Data, shown: str
+) -> tuple[list[str | None], tuple[str, ...]]:
     """(label of each row, the class order that the data declares or ()).
 
     column: of the label, None with `data.label_columns`. shown: the data. Raises InputError for what is no label.
@@ -94,9 +96,8 @@ def _sets(values: list[Any], declared: tuple[str, ...], separator: str | None, w
         members = value if isinstance(value, list) else _members(value, separator, where, row)
         found = [None if isinstance(one, (list, dict, bytes)) else _name(one, declared, where, row) for one in members]
         if None in found:
-            raise InputError(
-                f"{where} holds {brief(value)} in row {row:,}: expected class names, or an empty list where none applies"
-            )
+            what = f"{where} holds {brief(value)} in row {row:,}"
+            raise InputError(f"{what}: expected class names, or an empty list where none applies")
         out.append(labelsets.text(name for name in found if name))
     return out
 
@@ -139,9 +140,7 @@ def _refuse_vectors(values: list[Any], where: str) -> None:
         )
 
 
-def _of_columns(
-    part: datasets.Dataset, columns: list[str], shown: str
-) -> tuple[list[str | None], tuple[str, ...]]:
+def _of_columns(part: datasets.Dataset, columns: list[str], shown: str) -> tuple[list[str | None], tuple[str, ...]]:
     have = part.column_names
     for column in columns:
         if column not in have:

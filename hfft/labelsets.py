@@ -11,11 +11,11 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-NONE = "no class"
-TAGGED = "binary_cross_entropy"  # the loss of a recipe whose rows may have several classes
+from hfft.records import NONE
 
 
 def text(names: Iterable[str]) -> str:
@@ -46,16 +46,16 @@ def shown(text: str) -> str:
     return ", ".join(names(text)) or NONE
 
 
-def count(labels: Iterable[str | None], multi_label: bool) -> Counter[str | None]:
+def count(labels: Iterable[str | None], multi_label: bool) -> Counter[Any]:
     """class → rows that carry it, in the order of the rows; None → rows whose label is missing.
 
     >>> count(['["a", "b"]', '["b"]', "[]"], True) == {"a": 1, "b": 2}
     True
     """
-    found: Counter[str | None] = Counter(labels)
+    found: Counter[Any] = Counter(labels)
     if not multi_label:
         return found
-    out: Counter[str | None] = Counter()
+    out: Counter[Any] = Counter()
     for label, rows in found.items():
         for name in (None,) if label is None else names(label):
             out[name] += rows
@@ -72,6 +72,36 @@ def matrix(labels: Sequence[str], order: Sequence[str]) -> np.ndarray:
     out = np.zeros((len(labels), len(order)), dtype=bool)
     for row, label in enumerate(labels):
         out[row, [place[name] for name in names(label)]] = True
+    return out
+
+
+def targets(labels: Sequence[str], order: Sequence[str], multi_label: bool) -> list[Any]:
+    """What a model is trained on: the place of the class in `order`, or a 0.0 or 1.0 per class.
+
+    >>> targets(["b", "a"], ("a", "b"), False), targets(['["b"]', "[]"], ("a", "b"), True)
+    ([1, 0], [[0.0, 1.0], [0.0, 0.0]])
+    """
+    if multi_label:
+        return matrix(labels, order).astype(float).tolist()  # type: ignore[no-any-return]
+    place = {name: index for index, name in enumerate(order)}
+    return [place[label] for label in labels]
+
+
+def described(labels: Sequence[str], shared: dict[str, Any]) -> list[str]:
+    """What is to be known about several classes per row, as sentences. shared: `profiling.balance` of their counts."""
+    sizes = np.array([len(names(label)) for label in labels])
+    without = float((sizes == 0).mean())
+    out = [
+        f"A row of train has {sizes.mean():.2f} of {shared['classes']} classes on average, {sizes.max()} at most; "
+        f"{without:.1%} of the rows have none, and {len(set(labels)):,} different combinations occur.",
+        f"Most frequent: {shared['largest']} ({shared['largest_rows']:,} rows, {shared['majority_share']:.1%} of train); "
+        f"rarest: {shared['smallest']} ({shared['smallest_rows']:,}).",
+    ]
+    if shared["ratio"] >= 10 or shared["majority_share"] < 0.2:
+        out.append(
+            "Most answers are no: judge by f1_macro and each class's F1, not by a share of right answers, which "
+            "answering no to everything drives up."
+        )
     return out
 
 

@@ -20,6 +20,7 @@ from hfft.schema import SECTIONS, Augment, Data, Model, Recipe, Split
 
 __all__ = ["Augment", "Data", "Model", "Recipe", "Split", "build", "describe", "dump", "load", "locate", "shipped"]
 
+SEVERAL = {"loss": "binary_cross_entropy"}  # what a multi-label recipe means by keys that it leaves out
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
@@ -90,9 +91,16 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
+    if recipe is not None and recipe.data.multi_label:
+        recipe = _of_several(recipe, tree)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
+
+
+def _of_several(recipe: Recipe, tree: dict[str, Any]) -> Recipe:
+    """With the keys that a multi-label recipe leaves out."""
+    return dataclasses.replace(recipe, **{key: value for key, value in SEVERAL.items() if key not in tree})
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from hfft import (
     environment,
     gathering,
     gating,
+    labelsets,
     predicting,
     quoting,
     recipe,
@@ -31,12 +32,13 @@ from hfft import (
     rooms,
     scoring,
     splitting,
+    thresholds,
     training,
 )
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json
+from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, read_json, write_json
 from hfft.references import sha256
 
 
@@ -62,7 +64,7 @@ def run(
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
-    backbone = backbones.load(wanted.model, modality, found.splits.labels)
+    backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
     planned = quoting.plan(args, found.report.size("train"))
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
@@ -76,6 +78,8 @@ def run(
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
+    if predictions.multi_label:
+        predictions = _thresholded(folder, predictions, say)
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
@@ -101,6 +105,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     predictions = predicting.predict(backbone, modality, rows, wanted.model, args)
     if args.process_index:
         return {"run": str(folder.root)}
+    if predictions.multi_label:
+        predictions = thresholds.applied(predictions, thresholds.read(folder.thresholds, predictions.names))
     scores = scoring.score(predictions, wanted.metrics)
     look = _write_opening(folder, predictions, scores)
     predictions.write(folder.predictions("test"))
@@ -121,7 +127,10 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
 
 
 def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
-    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first."""
+    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
+
+    They sum to 1, unless several classes may apply (`data.multi_label`): then each is a probability of its own.
+    """
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
@@ -157,10 +166,17 @@ def _baselines(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """(scores, gains over it) of majority class and, for texts, TF-IDF + linear, on the same test rows."""
     fixed = (predictions.labels, predictions.ids, predictions.names)
-    made = {"majority": baselines.majority(read_json(folder.split)["counts"]["train"], *fixed)}
+    dealt = read_json(folder.split)
+    made = {"majority": baselines.majority(dealt["counts"]["train"], *fixed, dealt.get("rows", {}).get("train"))}
     if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
         texts, tests = baselines.joined(train), baselines.joined(rows)
-        made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
+        given = train["label"][:]
+        if predictions.multi_label:
+            made["tfidf_linear"] = baselines.tfidf_tagger(
+                texts, labelsets.matrix(given, predictions.names), tests, *fixed
+            )
+        else:
+            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
     scores, gains = {}, {}
     for name, found in made.items():
         found.write(folder.predictions(f"test_{name}"))
@@ -172,9 +188,17 @@ def _baselines(
     return scores, gains
 
 
+def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
+    """Validation predictions by thresholds that are tuned on them and kept beside the model."""
+    tuned = thresholds.tune(predictions)
+    thresholds.write(folder.thresholds, tuned, predictions)
+    say(thresholds.sentence(tuned, predictions))
+    return thresholds.applied(predictions, tuned)
+
+
 def _thinned(folder: RunFolder, train: datasets.Dataset) -> list[str]:
     """A sentence where the baselines saw fewer training rows than the model."""
-    whole = sum(read_json(folder.split)["counts"]["train"].values())
+    whole = SplitReport(**read_json(folder.split)).size("train")
     if len(train) == whole or "text" not in train.column_names:
         return []
     return [f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows of the stream."]
