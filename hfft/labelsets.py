@@ -94,8 +94,8 @@ def described(labels: Sequence[str], shared: dict[str, Any]) -> list[str]:
     out = [
         f"A row of train has {sizes.mean():.2f} of {shared['classes']} classes on average, {sizes.max()} at most; "
         f"{without:.1%} of the rows have none, and {len(set(labels)):,} different combinations occur.",
-        f"Most frequent: {shared['largest']} ({shared['largest_rows']:,} rows, {shared['majority_share']:.1%} of train); "
-        f"rarest: {shared['smallest']} ({shared['smallest_rows']:,}).",
+        f"Most frequent: {shared['largest']} ({shared['largest_rows']:,} rows, {shared['majority_share']:.1%} of "
+        f"train); rarest: {shared['smallest']} ({shared['smallest_rows']:,}).",
     ]
     if shared["ratio"] >= 10 or shared["majority_share"] < 0.2:
         out.append(

@@ -81,7 +81,8 @@ def profile(
 def balance(counts: Mapping[str, int], rows: int | None = None) -> dict[str, Any]:
     """Of the training rows: largest and smallest class, their ratio, majority share, effective number of classes.
 
-    rows: of train, where they are not the sum of the counts. The effective number is exp(entropy of the shares) (Hill 1973, order 1): equal classes count fully.
+    The effective number is exp(entropy of the shares) (Hill 1973, order 1): equal classes count fully. rows: of train,
+    where they are not the sum of the counts.
 
     >>> round(balance({"a": 50, "b": 50})["effective_classes"], 6), balance({"a": 90, "b": 10})["ratio"]
     (2.0, 9.0)

@@ -63,9 +63,9 @@ def assess(
 ) -> Sizing:
     """What `counts["test"]` rows can tell, and whether testing all rows by k-fold would be the better choice.
 
-    counts: split → class → rows, with a split "test" that has rows. sizes: split → rows, where a row may have several
-    classes; accuracy is then the share of rows whose classes are all answered right. accuracy: what the model is expected to reach, such
-    as its validation score; otherwise 0.80 to 0.90, or what lies above always answering the majority class.
+    counts: split → class → rows, with a split "test" that has rows. accuracy: what the model is expected to reach, such
+    as its validation score; otherwise 0.80 to 0.90, or what lies above always answering the majority class. sizes:
+    split → rows, where a row may have several classes; accuracy is then the share of rows answered wholly right.
     """
     test = counts["test"]
     several = sizes is not None

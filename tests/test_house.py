@@ -23,12 +23,14 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual"},
     {"pairing", "spooling", "shingles"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
+    | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "doubting", "comparing"},
@@ -41,7 +43,12 @@ LAYERS = [
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
     ("claiming", "checkpoints"),
+    ("loading", "labelling"),
     ("splitting", "loading"),
+    ("splitting", "apportioning"),
+    ("splitting", "settling"),
+    ("settling", "loading"),
+    ("apportioning", "dealing"),
     ("splitting", "dealing"),
     ("splitting", "grouping"),
     ("splitting", "guarding"),
@@ -50,9 +57,11 @@ HELPERS = {
     ("batching", "dealing"),
     ("streaming", "batching"),
     ("streaming", "splitting"),
+    ("streaming", "settling"),
     ("training", "checkpoints"),
     ("training", "progress"),
-    ("training", "evaluate_modules"),
+    ("training", "objectives"),
+    ("objectives", "evaluate_modules"),
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
     ("reporting", "figures"),
@@ -68,6 +77,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
+NO_ML += ["labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
