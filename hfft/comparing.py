@@ -6,15 +6,17 @@ know how the predictions were made. No torch, no transformers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hfft import pairing, scoring
 from hfft.errors import InputError, counted, listed
 from hfft.pairing import Difference
-from hfft.records import HEADLINES, Predictions
+from hfft.records import HEADLINES, LOSSES, Predictions
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "cannot tell"
 SIGNIFICANT = 0.05
@@ -52,11 +54,11 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
         matched = aligned(name, base, other, predictions)
         differences = _differences(base, matched, metrics)
         headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
-        right, theirs = (~_unequal(made.predicted, made.labels) for made in (base, matched))
+        right, theirs = _right(base), _right(matched)
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
         tests = pairing.mcnemar(len(won), len(lost))
-        # Of accuracy there is an exact test: no resample is needed.
-        p = tests[1] if headline == "accuracy" else differences[headline].p
+        # Of accuracy there is an exact test, where rows are independent: no resample is needed.
+        p = tests[1] if headline == "accuracy" and base.groups is None else differences[headline].p
         found.append((other, differences, headline, p, tests, won, lost))
     adjusted = pairing.holm([p for _, _, _, p, *_ in found])
     made = []
@@ -84,16 +86,15 @@ def aligned(name: str, base: Predictions, other: str, predictions: Predictions) 
     place = {identity: row for row, identity in enumerate(predictions.ids)}
     rows = np.array([place[identity] for identity in base.ids], dtype=np.int64)
     columns = np.array([predictions.names.index(label) for label in base.names])
-    if base.multi_label != predictions.multi_label:
-        kinds = {True: "several classes", False: "one class"}
-        raise InputError(f"{name} gives a row {kinds[base.multi_label]}, {other} {kinds[predictions.multi_label]}")
     number = np.empty(len(columns), dtype=np.int64)
     number[columns] = np.arange(len(columns))
+    if base.multi_label != predictions.multi_label:
+        raise InputError(f"{name} and {other} cannot be compared: one gives each row one class, the other several")
     given = (predictions.labels[rows], predictions.predicted[rows])
     labels, predicted = (part[:, columns] if base.multi_label else number[part] for part in given)
-    if (apart := _unequal(labels, base.labels)).any():
-        raise InputError(f"{name} and {other} have different labels for {int(apart.sum()):,} rows")
-    return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names)
+    if different := int((labels != base.labels).reshape(base.n, -1).any(axis=1).sum()):
+        raise InputError(f"{name} and {other} have different labels for {different:,} rows")
+    return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names, base.groups)
 
 
 def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) -> tuple[str, Difference]:
@@ -103,29 +104,42 @@ def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) ->
     return headline, differences[headline]
 
 
-def _unequal(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Rows whose classes differ, all of several, bool (n,)."""
-    differing = first != second
-    return differing.any(axis=1) if differing.ndim == 2 else differing
-
-
 def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:
-    statistic = scoring.statistic(metrics, base.names, base.labels)
-    return pairing.differences(base.labels, base.predicted, other.predicted, len(base.names), statistic)
+    counted = pairing.differences(
+        base.labels, base.predicted, other.predicted, len(base.names), scoring.statistic(metrics), base.groups
+    )
+    graded = scoring.graded(base, metrics), scoring.graded(other, metrics)
+    return counted | pairing.graded_differences(graded[0], graded[1], base.groups)
+
+
+def _right(predictions: Predictions) -> np.ndarray:
+    """Rows that are right as a whole, bool (n,)."""
+    return (predictions.predicted == predictions.labels).reshape(predictions.n, -1).all(axis=1)
 
 
 def _judged(first: str, second: str, metric: str, apart: Difference, p: float, tests: int) -> tuple[str, str]:
     """(verdict, sentence)."""
-    points = f"{100 * apart.value:+.1f} points of {metric} [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+    points = told(metric, dataclasses.asdict(apart))
     chance = f"p = {p:.3g}{f', adjusted for {tests} comparisons' * (tests > 1)}, {counted(apart.n, 'row')}"
     if p < SIGNIFICANT and apart.value:
-        verdict = BETTER if apart.value > 0 else WORSE
+        verdict = BETTER if (apart.value > 0) != (metric in LOSSES) else WORSE
         return verdict, f"{second} is {verdict} than {first}: {points} ({chance})."
     if apart.value == 0:
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
     needed = pairing.rows_needed(apart)
     rows = f" About {_rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
     return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}).{rows}"
+
+
+def told(metric: str, apart: Mapping[str, Any]) -> str:
+    """A difference {value, low, high} for a sentence: in points of a hundred, or as it is for a loss.
+
+    >>> told("f1_macro", {"value": 0.0312, "low": 0.01, "high": 0.0521})
+    '+3.1 points of f1_macro [+1.0, +5.2]'
+    """
+    if metric in LOSSES:
+        return f"{apart['value']:+.4f} of {metric} [{apart['low']:+.4f}, {apart['high']:+.4f}] (less is better)"
+    return f"{100 * apart['value']:+.1f} points of {metric} [{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
 
 
 def _rounded(rows: int) -> str:

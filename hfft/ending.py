@@ -15,7 +15,19 @@ import numpy as np
 import torch
 import transformers
 
-from hfft import backbones, baselines, gating, labelsets, predicting, recipe, reporting, scoring, thresholds, training
+from hfft import (
+    backbones,
+    baselines,
+    cautioning,
+    gating,
+    labelsets,
+    predicting,
+    recipe,
+    reporting,
+    scoring,
+    thresholds,
+    training,
+)
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
 from hfft.problems import Trial
@@ -106,7 +118,7 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     guessed = baselines.majority(counts, found.labels, found.ids, found.names, len(seen))
     majority = {name: dataclasses.asdict(score) for name, score in scoring.score(guessed, wanted.metrics).items()}
     write_json(folder.baselines, {"majority": majority})
-    write_json(folder.root / "notes.json", scoring.notes(found))
+    write_json(folder.root / "notes.json", cautioning.notes(found))
     if not any(problem.step == "gates" for problem in trial.problems):
         gates = [dataclasses.asdict(verdict) for verdict in gating.judge(wanted.gates, scores)]
         write_json(folder.root / "gates.json", gates)

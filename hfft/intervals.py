@@ -1,25 +1,23 @@
 """How far a number on a test set may be from the truth: Wilson for proportions, BCa bootstrap for everything else.
 
-In: counts and confusion matrices. Out: intervals. Nothing here knows a metric, a file or a recipe. numpy, scipy.
+In: counts and samples of rows. Out: intervals. Nothing here knows a metric, a file or a recipe. numpy, scipy.
 
-Both take the rows to be independent draws from what the model will meet. They say nothing about a shift of the data,
-nor about how the model would have come out with another training seed.
+Both take the rows, or the groups where there are any, to be independent draws from what the model will meet. They say
+nothing about a shift of the data, nor about how the model would have come out with another training seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from hfft.counts import Counts
+from hfft.resamples import Sample
 
-# Elements of one working array: about ten such arrays of 8 bytes live at once, whatever the number of classes.
-CHUNK = 2_000_000
 # Below this many errors in all, resamples of a confusion matrix cannot be trusted alone (see `bca`).
 FEW_ERRORS = 10
 # Below this many rows a recall near 0.8 is known to worse than 14 points, and intervals of macro averages lose their
@@ -78,18 +76,54 @@ def wilson(successes: float, trials: float, confidence: float = 0.95) -> tuple[f
     return float(max(low, 0.0)), float(min(high, 1.0))
 
 
+def effective(moments: Moments, confidence: float = 0.95) -> float:
+    """Trials of a simple random sample that would know a share as well as these draws of several trials each do.
+
+    n / design effect, the variance by linearisation of the ratio, with Student's t for few draws (Korn & Graubard
+    1998). Never above the trials themselves; with no or with only successes every draw counts once, as if its trials
+    were copies of each other.
+    """
+    hits, trials, draws = moments.hits, moments.trials, moments.draws
+    if hits in (0, trials) or draws < 2:
+        return float(min(draws, trials))
+    share = hits / trials
+    square = moments.hits_hits - 2 * share * moments.hits_trials + share**2 * moments.trials_trials
+    variance = square * draws / (draws - 1) / trials**2
+    if variance <= 0:
+        return float(trials)
+    level = 0.5 + confidence / 2
+    return float(min(share * (1 - share) / variance * (ndtri(level) / stdtrit(draws - 1, level)) ** 2, trials))
+
+
+class Moments(NamedTuple):
+    """Sums over draws that hold any trial: of hits, of trials, of their products, and how many draws these are."""
+
+    hits: float
+    trials: float
+    hits_hits: float
+    hits_trials: float
+    trials_trials: float
+    draws: int
+
+
+def moments(times: np.ndarray, hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """The sums of `Moments`, (..., 6), of draws (kinds, ...) that occur `times` (kinds,) each."""
+    hits, trials = np.asarray(hits, dtype=float), np.asarray(trials, dtype=float)
+    terms = (hits, trials, hits * hits, hits * trials, trials * trials, trials > 0)
+    return np.stack([np.tensordot(times, term, axes=1) for term in terms], axis=-1)
+
+
 def bca(
-    matrix: np.ndarray, statistic: Statistic, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
+    sample: Sample, statistic: Statistic, resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Interval]:
     """Bias-corrected and accelerated bootstrap intervals of composite metrics, all from the same draws.
 
-    matrix: confusion (classes, classes), rows true, columns predicted. statistic: from `Counts` whose arrays are
-    (..., classes) to {name: array (...)} with values in [0, 1]; it must put up with classes that lost all their rows.
-    Every interval holds its point value; the result depends on nothing but the arguments.
+    sample: rows, or groups of rows, of one model. statistic: from `Counts` whose arrays are (..., classes) to {name:
+    array (...)} with values of at most 1; it must put up with classes that lost all their rows. Every interval holds
+    its point value; the result depends on nothing but the arguments.
 
-    Drawing n rows with replacement and counting them is one Multinomial(n, cells / n) draw of the cells, so no row is
-    touched. Efron 1987, "Better bootstrap confidence intervals"; ties with the point value count half in the bias
-    correction; the acceleration is the exact jackknife, one deletion per non-zero cell, weighted by the cell's rows.
+    Efron 1987, "Better bootstrap confidence intervals"; ties with the point value count half in the bias correction;
+    the acceleration is the exact jackknife, one deletion per kind of draw, weighted by how often it occurs.
 
     Resamples cannot show errors that did not happen: from a perfect score on 20 rows they conclude [1, 1], and with few
     errors or a rare class the lower end is too high. So with fewer than FEW_ERRORS errors, or an interval without any
@@ -99,109 +133,50 @@ def bca(
 
     When the point value lies outside all resamples, no bias correction exists: the method is the percentile interval.
 
-    Raises ValueError for a matrix without rows.
+    Raises ValueError for a sample without rows.
 
-    >>> spread = bca(np.array([[40, 10], [5, 45]]), lambda c: {"accuracy": c.hits.sum(-1) / c.n})["accuracy"]
+    >>> from hfft.resamples import of_matrix
+    >>> accuracy = lambda counts: {"accuracy": counts.hits.sum(-1) / counts.n}
+    >>> spread = bca(of_matrix(np.array([[40, 10], [5, 45]])), accuracy)["accuracy"]
     >>> (round(spread.low, 2), round(spread.high, 2), spread.method)
     (0.77, 0.91, 'BCa bootstrap, 2000 resamples')
-    >>> bca(np.diag([10, 10]), lambda c: {"accuracy": c.hits.sum(-1) / c.n})["accuracy"].method
+    >>> bca(of_matrix(np.diag([10, 10])), accuracy)["accuracy"].method
     'BCa bootstrap, 2000 resamples, widened to Wilson on 20 rows'
     """
-    matrix = np.asarray(matrix)
-    if matrix.sum() == 0:
+    if not sample.draws:
         raise ValueError("no rows to resample")
-    cells = _Cells(matrix)
-    points = statistic(cells.counts(cells.rows))
-    draws = gathered(statistic(cells.counts(part)) for part in resampled(cells, resamples, seed))
-    deleted = gathered(statistic(part) for part in _jackknifed(cells))
-    rows, errors = blind_rows(matrix), int(matrix.sum() - np.trace(matrix))
+    full = sample.counts(sample.times)
+    points = statistic(full)
+    draws = gathered(statistic(sample.counts(part)) for part in sample.resampled(resamples, seed))
+    deleted = gathered(statistic(part) for part in sample.jackknifed())
+    rows = min(blind_rows(full), sample.draws)
     intervals = {}
     for name, point in points.items():
-        value, acceleration = float(point), acceleration_of(deleted[name], cells.rows)
+        value, acceleration = float(point), acceleration_of(deleted[name], sample.times)
         intervals[name] = bca_interval(value, draws[name], acceleration, confidence)
-        if errors < FEW_ERRORS or intervals[name].high - intervals[name].low <= EQUAL:
-            intervals[name] = _widened(intervals[name], value, rows, confidence)
+        if full.wrong < FEW_ERRORS or intervals[name].high - intervals[name].low <= EQUAL:
+            intervals[name] = widened(intervals[name], value, rows, confidence)
     return intervals
 
 
-def blind_rows(matrix: np.ndarray) -> int:
+def blind_rows(counts: Counts) -> int:
     """Rows that a bootstrap which sees no errors may claim: classes x rows of the rarest class (true or predicted).
 
     With no error in sight, n rows bound the expected number of errors among n rows by m (Wilson: z^2 n / (n + z^2)).
     One error costs a macro average of `classes` terms at most 1 / (classes x rows of the rarest class), whether recall,
     precision or F1, so the worst case puts all m there. For equal classes this is n; for a rare class it is honest.
 
-    >>> blind_rows(np.diag([10, 10])), blind_rows(np.diag([1, 99]))
-    (20, 2)
+    >>> from hfft.counts import count
+    >>> same = np.repeat([0, 1], [1, 99])
+    >>> blind_rows(count(same, same, 2))
+    2
     """
-    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-    totals = np.concatenate([support[support > 0], predicted[(predicted > 0) & (support > 0)]])
-    return int(min(matrix.sum(), np.count_nonzero(support) * totals.min()))
+    there = counts.support > 0
+    totals = np.concatenate([counts.support[there], counts.predicted[there & (counts.predicted > 0)]])
+    return int(min(counts.n, np.count_nonzero(there) * totals.min())) if len(totals) else 0
 
 
-class _Cells:
-    """The non-zero cells of a confusion matrix: rows (cells,), and how cells add up to counts per class."""
-
-    def __init__(self, matrix: np.ndarray) -> None:
-        self.true, self.guess = np.nonzero(matrix)
-        self.rows = matrix[self.true, self.guess].astype(np.int64)
-        self.classes = len(matrix)
-        every = np.arange(len(self.rows))
-        right = self.true == self.guess
-        self._hits = self._adder(self.true[right], every[right])
-        self._support = self._adder(self.true, every)
-        self._predicted = self._adder(self.guess, every)
-
-    def _adder(self, owner: np.ndarray, cell: np.ndarray) -> csr_array:
-        ones = np.ones(len(cell), dtype=np.int64)
-        return csr_array((ones, (owner, cell)), shape=(self.classes, len(self.rows)))
-
-    def counts(self, rows: np.ndarray) -> Counts:
-        """Counts (..., classes) of rows per cell (..., cells)."""
-        # Sums over classes must run in memory order, or equal counts would give values that differ in the last bit.
-        parts = (np.ascontiguousarray((adder @ rows.T).T) for adder in (self._hits, self._support, self._predicted))
-        return Counts(*parts)
-
-
-class Cells(Protocol):
-    """Rows that are alike, counted: rows (cells,), and the number of classes they are about."""
-
-    rows: np.ndarray
-    classes: int
-
-
-def resampled(cells: Cells, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Rows per cell of bootstrap resamples, in parts of shape (some, cells)."""
-    rng = np.random.default_rng(seed)
-    n, width = int(cells.rows.sum()), len(cells.rows)
-    step = max(1, CHUNK // max(width, cells.classes))
-    owner = np.repeat(np.arange(width), cells.rows)
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        if n >= 10 * width:
-            yield rng.multinomial(n, cells.rows / n, size=size)
-        else:  # the same distribution; with few rows per cell, drawing rows is cheaper than a binomial per cell
-            picks = (owner[rng.integers(0, n, size=n, dtype=np.int64)] for _ in range(size))
-            yield np.stack([np.bincount(pick, minlength=width) for pick in picks])
-
-
-def _jackknifed(cells: _Cells) -> Iterator[Counts]:
-    """Counts without one row of each cell in turn, in parts of shape (some, classes)."""
-    full = cells.counts(cells.rows)
-    step = max(1, CHUNK // cells.classes)
-    for start in range(0, len(cells.rows), step):
-        true, guess = cells.true[start : start + step], cells.guess[start : start + step]
-        each = np.arange(len(true))
-        hits, support, predicted = (
-            np.repeat(array[None], len(true), axis=0) for array in (full.hits, full.support, full.predicted)
-        )
-        hits[each, true] -= true == guess
-        support[each, true] -= 1
-        predicted[each, guess] -= 1
-        yield Counts(hits, support, predicted)
-
-
-def gathered(parts: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def gathered(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """{name: array} of values that come in parts."""
     kept = list(parts)
     return {name: np.concatenate([np.asarray(part[name], dtype=float) for part in kept]) for name in kept[0]}
@@ -228,7 +203,8 @@ def bca_interval(value: float, draws: np.ndarray, acceleration: float, confidenc
     return Interval(min(float(low), value), max(float(high), value), f"{method}, {len(draws)} resamples")
 
 
-def _widened(interval: Interval, value: float, rows: int, confidence: float) -> Interval:
+def widened(interval: Interval, value: float, rows: int, confidence: float) -> Interval:
+    """The interval, made to hold Wilson's for the share `value` of that many rows."""
     low, high = wilson(min(max(value, 0.0), 1.0) * rows, rows, confidence)
     method = f"{interval.method}, widened to Wilson on {rows:,} row{'' if rows == 1 else 's'}"
     return Interval(min(low, interval.low), max(high, interval.high), method)

@@ -1,6 +1,6 @@
-"""What training minimises, and what it is watched by: a room's loss and metrics in the form the Trainer takes.
+"""What training minimises: a room's loss in the form the Trainer takes.
 
-In: names from a recipe and class names. Out: callables over logits and labels. It must not know rows or models.
+In: a name from a recipe. Out: a callable over outputs and labels. It must not know rows or models.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from hfft import evaluate_modules, rooms
+from hfft import rooms
 from hfft.errors import InputError, listed
 
 
@@ -47,29 +47,3 @@ def loss_function(name: str, smoothing: float, multi_label: bool = False) -> Cal
         return total
 
     return compute
-
-
-def metric_function(
-    metrics: list[str], names: tuple[str, ...], multi_label: bool = False
-) -> Callable[[Any], dict[str, float]]:
-    """`evaluate` modules over gathered predictions: the same on one process and on many.
-
-    Of several classes those apply whose probability is above one half: thresholds are tuned when training is over.
-    """
-    modules = [evaluate_modules.load(metric, names, multi_label) for metric in metrics]
-
-    def compute(prediction: Any) -> dict[str, float]:
-        logits, references = prediction.predictions, prediction.label_ids
-        predicted = logits > 0 if multi_label else logits.argmax(-1)
-        references = references > 0.5 if multi_label else references
-        out: dict[str, float] = {}
-        for module in modules:
-            out |= module.compute(predictions=predicted, references=references)
-        return out
-
-    return compute
-
-
-def first_output(logits: Any, labels: Any) -> torch.Tensor:
-    """Logits alone, where a model returns more."""
-    return logits[0] if isinstance(logits, tuple) else logits

@@ -10,16 +10,18 @@ interval on one test set it takes the rows to be independent, and the two models
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.special import ndtri
 from scipy.stats import binom, binomtest
 
+from hfft import estimates
 from hfft.counts import Counts
-from hfft.intervals import CHUNK, EQUAL, Statistic, acceleration_of, bca_interval, gathered, resampled
+from hfft.estimates import Estimate
+from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered
+from hfft.resamples import Sample, sample
 
 
 @dataclass(frozen=True)
@@ -70,32 +72,48 @@ def differences(
     second: np.ndarray,
     classes: int,
     statistic: Statistic,
+    groups: np.ndarray | None = None,
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Difference]:
     """Every metric of `second` minus `first`: BCa bootstrap over rows, p by approximate randomisation.
 
-    labels, first, second: class indices (n,). statistic: as for `intervals.bca`. Bootstrap: rows are drawn in pairs,
-    one multinomial over the joint cells (label, first, second), Efron 1987. Randomisation: each row's two predictions
-    change places with probability one half (Noreen 1989; Yeh 2000), p = (1 + as far apart) / (1 + resamples).
+    labels, first, second: class indices (n,), or bool (n, classes). statistic: as for `intervals.bca`. groups: (n,),
+    rows that are drawn and exchanged together. Bootstrap: rows are drawn in pairs, one multinomial over what truth and
+    both models say, Efron 1987. Randomisation: each row's two predictions change places with probability one half
+    (Noreen 1989; Yeh 2000), p = (1 + as far apart) / (1 + resamples).
     """
-    cells = _Joint(labels, first, second, classes)
+    pairs = sample(labels, [first, second], classes, groups)
 
-    def apart(rows: np.ndarray) -> dict[str, np.ndarray]:
-        ours, theirs = (statistic(cells.counts(rows, who)) for who in (0, 1))
-        return {name: theirs[name] - ours[name] for name in ours}
+    def apart(times: np.ndarray) -> dict[str, np.ndarray]:
+        return _apart(*(statistic(pairs.counts(times, who)) for who in (0, 1)))
 
-    points = {name: float(value) for name, value in apart(cells.rows).items()}
-    draws = gathered(apart(part) for part in resampled(cells, resamples, seed))
-    deleted = gathered(apart(part) for part in _without_one(cells))
-    swapped = gathered(_exchanged(cells, statistic, resamples, seed))
+    points = {name: float(value) for name, value in apart(pairs.times).items()}
+    if not points:
+        return {}
+    draws = gathered(apart(part) for part in pairs.resampled(resamples, seed))
+    deleted = gathered(_without_one(pairs, statistic))
+    swapped = gathered(_exchanged(pairs, statistic, resamples, seed + 1))
+    same, by_group = bool((np.asarray(first) == np.asarray(second)).all()), ", drawn by group" * pairs.grouped
     found = {}
     for name, point in points.items():
-        spread = bca_interval(point, draws[name], acceleration_of(deleted[name], cells.rows), 0.95)
+        spread = bca_interval(point, draws[name], acceleration_of(deleted[name], pairs.times), 0.95)
         far = int((np.abs(swapped[name]) >= abs(point) - EQUAL).sum())
-        p = (1 + far) / (1 + len(swapped[name])) if cells.discordant else 1.0
-        method = f"paired {spread.method}; randomisation, {resamples} resamples"
-        found[name] = Difference(point, spread.low, spread.high, p, int(cells.rows.sum()), method)
+        p = 1.0 if same else (1 + far) / (1 + len(swapped[name]))
+        method = f"paired {spread.method}{by_group}; randomisation, {resamples} resamples"
+        found[name] = Difference(point, spread.low, spread.high, p, len(labels), method)
+    return found
+
+
+def graded_differences(
+    first: Mapping[str, Estimate], second: Mapping[str, Estimate], groups: np.ndarray | None = None
+) -> dict[str, Difference]:
+    """The same of metrics that rest on probabilities, from each row's pull on both; undefined ones are left out."""
+    found, draws = {}, estimates.numbered(groups)
+    for name, one in first.items():
+        if one.value is not None and second[name].value is not None:
+            method = "paired infinitesimal jackknife, normal" + ", clustered by group" * (groups is not None)
+            found[name] = Difference(*estimates.apart(one, second[name], draws), len(one.pull), method)
     return found
 
 
@@ -111,54 +129,24 @@ def rows_needed(difference: Difference, power: float = 0.8, significance: float 
     return math.ceil(difference.n * (reach * error / abs(difference.value)) ** 2)
 
 
-class _Joint:
-    """The non-empty cells (label, first, second): rows (cells,), and how they add up to each model's counts."""
-
-    def __init__(self, labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int) -> None:
-        code = (np.asarray(labels, dtype=np.int64) * classes + first) * classes + second
-        kept, self.rows = np.unique(code, return_counts=True)
-        self.classes, self.true = classes, kept // classes**2
-        self.guess = (kept // classes % classes, kept % classes)
-        self.discordant = int(self.rows[self.guess[0] != self.guess[1]].sum())
-        self._support = self._adder(self.true, np.ones(len(kept), dtype=bool))
-        self._hits = [self._adder(self.true, self.true == guess) for guess in self.guess]
-        self._predicted = [self._adder(guess, np.ones(len(kept), dtype=bool)) for guess in self.guess]
-
-    def _adder(self, owner: np.ndarray, mask: np.ndarray) -> csr_array:
-        cell = np.flatnonzero(mask)
-        ones = np.ones(len(cell), dtype=np.int64)
-        return csr_array((ones, (owner[cell], cell)), shape=(self.classes, len(owner)))
-
-    def counts(self, rows: np.ndarray, who: int) -> Counts:
-        """Counts (..., classes) of model `who` (0 or 1) for rows per cell (..., cells)."""
-        adders = (self._hits[who], self._support, self._predicted[who])
-        return Counts(*(np.ascontiguousarray((adder @ rows.T).T) for adder in adders))
+def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.ndarray]]:
+    """Differences without one draw of each kind in turn."""
+    for ours, theirs in zip(pairs.jackknifed(0), pairs.jackknifed(1), strict=True):
+        yield _apart(statistic(ours), statistic(theirs))
 
 
-def _without_one(cells: _Joint) -> Iterator[np.ndarray]:
-    """Rows per cell without one row of each cell in turn, in parts (some, cells)."""
-    step = max(1, CHUNK // max(len(cells.rows), cells.classes))
-    for start in range(0, len(cells.rows), step):
-        some = np.arange(start, min(start + step, len(cells.rows)))
-        part = np.repeat(cells.rows[None], len(some), axis=0)
-        part[np.arange(len(some)), some] -= 1
-        yield part
+def _exchanged(pairs: Sample, statistic: Statistic, resamples: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Differences after exchanging each draw's predictions with probability one half."""
+    for kept in pairs.halved(resamples, seed):
+        gone = pairs.times - kept
+        sides = [statistic(_sum(pairs.counts(kept, who), pairs.counts(gone, 1 - who))) for who in (0, 1)]
+        yield _apart(*sides)
 
 
-def _exchanged(cells: _Joint, statistic: Statistic, resamples: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """Differences after exchanging each row's predictions with probability one half."""
-    rng = np.random.default_rng(seed + 1)
-    step = max(1, CHUNK // max(len(cells.rows), cells.classes))
-    for start in range(0, resamples, step):
-        size = (min(step, resamples - start), len(cells.rows))
-        kept = rng.binomial(cells.rows, 0.5, size=size)
-        gone = cells.rows - kept
-        sides = []
-        for who in (0, 1):
-            mine, other = cells.counts(kept, who), cells.counts(gone, 1 - who)
-            sides.append(
-                statistic(
-                    Counts(mine.hits + other.hits, mine.support + other.support, mine.predicted + other.predicted)
-                )
-            )
-        yield {name: sides[1][name] - sides[0][name] for name in sides[0]}
+def _apart(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: theirs[name] - ours[name] for name in ours}
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    names = ("hits", "support", "predicted", *(("right", "rows") if one.multi_label else ()))
+    return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in names})

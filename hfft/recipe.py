@@ -20,7 +20,9 @@ from hfft.schema import SECTIONS, Augment, Data, Model, Recipe, Split
 
 __all__ = ["Augment", "Data", "Model", "Recipe", "Split", "build", "describe", "dump", "load", "locate", "shipped"]
 
-SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}  # what a multi-label recipe means by keys that it leaves out
+# What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
+SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
+SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"

@@ -23,6 +23,7 @@ from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
+LOSSES = ("log_loss", "brier", "ece")  # less is better
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
 NONE = "no class"  # what people read where none of several classes applies
@@ -52,7 +53,7 @@ class Predictions:
 
     @property
     def multi_label(self) -> bool:
-        """Whether any number of classes may apply to a row."""
+        """Several classes may apply to a row: labels and predicted are bool (n, classes), scores need not sum to 1."""
         return self.labels.ndim == 2
 
     def shown(self, row: np.ndarray) -> str:

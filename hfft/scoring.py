@@ -6,41 +6,54 @@ must not know how the predictions were made or what is done with the scores. num
 Keys: "accuracy", "f1_macro" and so on for the whole split, then "f1[spam]" per class. Which classes enter an average is
 fixed by the split: those with at least one true row, in every resample the same. That is scikit-learn's
 `labels=<classes that occur>, zero_division=0`; its default also averages over classes that are only predicted, so that
-the divisor depends on the model. micro runs over all rows, hence equals the accuracy (scikit-learn's with all labels).
+the divisor depends on the model. micro runs over all rows, hence equals the accuracy where each row has one class.
+
+A metric is made of predicted classes (`Counted`) or of probabilities (`Graded`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
-from hfft import rooms
-from hfft.counts import Counts, confusion, count
-from hfft.errors import listed
-from hfft.intervals import FEW_ERRORS, FEW_ROWS, Interval, Proportion, bca, wilson
+from hfft import estimates, resamples, rooms
+from hfft.counts import Counts, count
+from hfft.errors import InputError, listed
+from hfft.estimates import Estimate
+from hfft.intervals import Interval, Moments, Proportion, bca, effective, moments, wilson
 from hfft.records import Predictions, Score
+from hfft.resamples import Sample
 
-SHOWN = 5
 
+class Counted(Protocol):
+    """What a file in hfft/metrics/ offers for predicted classes; the module is the metric, its file name the name.
 
-class Metric(Protocol):
-    """What a file in hfft/metrics/ must offer; the module itself is the metric, its file name the metric's name.
-
-    Arrays of `counts` are (..., classes); leading axes are resamples and must be kept. Values lie in [0, 1], more is
-    better, and 0 / 0 counts as 0: resamples lose classes. Adding a metric is adding a file with these three functions.
+    Arrays of `counts` are (..., classes); leading axes are resamples and must be kept. Values are at most 1, more is
+    better, and 0 / 0 counts as 0: resamples lose classes. `MULTI_LABEL = False` where several classes per row make no
+    sense. Adding a metric is adding a file with these three functions.
     """
 
     def score(self, counts: Counts) -> dict[str, np.ndarray]:
-        """{key: array (...)} for the whole split. `counts` holds the classes that occur in the split, no others."""
+        """{key: array (...)} for the whole split; averages over classes are `counts.mean` and `counts.weighted`."""
 
     def per_class(self, counts: Counts) -> dict[str, np.ndarray]:
         """{name: array (..., classes)}; "f1" becomes the keys "f1[spam]", "f1[ham]". May be empty."""
 
     def proportions(self, counts: Counts) -> dict[str, Proportion]:
         """Those of the above that rest on one proportion, hence Wilson; the others are bootstrapped. May be empty."""
+
+
+class Graded(Protocol):
+    """What a file in hfft/metrics/ offers for probabilities."""
+
+    def estimates(
+        self, labels: np.ndarray, scores: np.ndarray
+    ) -> tuple[dict[str, Estimate], dict[str, list[Estimate]]]:
+        """({key: of the whole split}, {name: one per class}); labels as in `Predictions`, scores (n, classes)."""
 
 
 def score(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Score]:
@@ -50,111 +63,139 @@ def score(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Score]:
     (recall), the rows predicted as it (precision), the rows that are either (F1). Undefined values are None. The result
     depends on nothing but the arguments. Raises InputError for a metric that does not exist.
     """
-    modules = [rooms.find("metrics", name) for name in metrics]
-    matrix = confusion(predictions.labels, predictions.predicted, len(predictions.names))
-    counts = count(predictions.labels, predictions.predicted, len(predictions.names))
-    values = _points(counts, modules, predictions.names)
-    proportions = _proportions(counts, modules, predictions.names)
-    rest = [key for key in values if key not in proportions]
-    spread = _bootstrapped(matrix, modules, predictions.names, rest) if predictions.n else {}
-    scores = {}
-    for key, value in values.items():
-        if key in proportions:
-            scores[key] = _exact(value, *proportions[key])
-        elif key in spread:
-            scores[key] = Score(value, spread[key].low, spread[key].high, predictions.n, spread[key].method)
-        else:
-            scores[key] = Score(None, None, None, 0, "undefined: no rows")
-    return scores
+    wanted = keys(metrics, predictions.names, predictions.multi_label)
+    if not predictions.n:
+        return dict.fromkeys(wanted, Score(None, None, None, 0, "undefined: no rows"))
+    counted, graded = _kinds(metrics)
+    found = _counted_scores(predictions, counted) | _graded_scores(predictions, graded)
+    return {key: found[key] for key in wanted}
 
 
 def points(counts: Counts, metrics: Sequence[str], names: Sequence[str]) -> dict[str, float]:
-    """The values alone, without intervals: plain floats under the keys of `score`, in its order.
+    """The values alone of `Counted` metrics, without intervals: plain floats under the keys of `score`, in its order.
 
     counts: arrays (classes,) over all names. What `score` calls undefined is 0 here, because a training loop needs a
     number under every key at every step.
     """
-    return _points(counts, [rooms.find("metrics", name) for name in metrics], names)
+    counts = replace(counts, occurring=_occurring(counts))
+    return {key: float(value) for key, value in _values(counts, _kinds(metrics)[0], names).items()}
 
 
-def statistic(
-    metrics: Sequence[str], names: Sequence[str], labels: np.ndarray
-) -> Callable[[Counts], dict[str, np.ndarray]]:
-    """The metrics of the whole split as a function of `Counts` with leading axes, for resamples of these labels."""
-    modules = [rooms.find("metrics", name) for name in metrics]
-    occurring = np.bincount(labels, minlength=len(names)) > 0
+def graded_points(
+    labels: np.ndarray, scores: np.ndarray, metrics: Sequence[str], names: Sequence[str]
+) -> dict[str, float]:
+    """The same of `Graded` metrics, from labels as in `Predictions` and probabilities (n, classes)."""
+    found = _estimates(labels, scores, _kinds(metrics)[1], names)
+    return {key: part.value or 0.0 for key, part in found.items()}
+
+
+def statistic(metrics: Sequence[str]) -> Callable[[Counts], dict[str, np.ndarray]]:
+    """The `Counted` metrics of the whole split as a function of `Counts` with leading axes."""
+    modules = _kinds(metrics)[0]
 
     def values(counts: Counts) -> dict[str, np.ndarray]:
-        found = _values(counts, occurring, modules, names)
-        return {key: value for key, value in found.items() if "[" not in key}
+        return {key: value for module in modules for key, value in module.score(counts).items()}
 
     return values
 
 
-def keys(metrics: Sequence[str], names: Sequence[str]) -> list[str]:
-    """All keys that `score` will give, known before training.
+def graded(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Estimate]:
+    """The `Graded` metrics of the whole split."""
+    found = _estimates(predictions.labels, predictions.scores, _kinds(metrics)[1], predictions.names)
+    return {key: part for key, part in found.items() if "[" not in key}
+
+
+def keys(metrics: Sequence[str], names: Sequence[str], multi_label: bool = False) -> list[str]:
+    """All keys that `score` will give, known before training. Raises InputError for what cannot be scored.
 
     >>> keys(["accuracy", "f1"], ["ham", "spam"])
     ['accuracy', 'f1_macro', 'f1_micro', 'f1_weighted', 'f1[ham]', 'f1[spam]']
     """
-    ones = np.ones(len(names), dtype=np.int64)
-    return list(points(Counts(ones, ones, ones), metrics, names))
-
-
-def notes(predictions: Predictions) -> list[str]:
-    """Sentences for people: where these rows are too few for the intervals to keep their 95 %, and what is left out."""
-    if predictions.n == 0:
-        return ["There are no rows: nothing can be said."]
-    counts = count(predictions.labels, predictions.predicted, len(predictions.names))
-    errors = int(counts.n - counts.hits.sum())
-    said = []
-    if absent := [name for name, rows in zip(predictions.names, counts.support, strict=True) if rows == 0]:
-        said.append(
-            f"{_classes(absent, 'has', 'have')} no rows here, so averages over classes leave "
-            f"{'it' if len(absent) == 1 else 'them'} out and nothing is known about finding "
-            f"{'it' if len(absent) == 1 else 'them'}."
+    modules = [rooms.find("metrics", name) for name in metrics]
+    single = [name for name, module in zip(metrics, modules, strict=True) if not getattr(module, "MULTI_LABEL", True)]
+    if multi_label and single:
+        raise InputError(
+            f"metrics: {listed(single)} is for one class per row, and here several may apply; leave it out"
         )
-    order = np.argsort(counts.support, kind="stable")
-    if few := [f"{predictions.names[k]} ({counts.support[k]})" for k in order if 0 < counts.support[k] < FEW_ROWS]:
-        said.append(
-            f"{_classes(few, 'has', 'have')} fewer than {FEW_ROWS} rows: "
-            "the intervals of averages over classes may be too narrow."
-        )
-    silent = (counts.support > 0) & (counts.predicted == 0)
-    if mute := [name for name, never in zip(predictions.names, silent, strict=True) if never]:
-        said.append(f"{_classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")
-    if errors < FEW_ERRORS:
-        said.append(
-            f"Only {errors} of {predictions.n:,} rows {'is' if errors == 1 else 'are'} wrong: a bootstrap cannot see "
-            "errors this rare, so the intervals of averages over classes are widened to what the rarest class allows."
-        )
-    return said
+    labels = np.eye(len(names), dtype=bool) if multi_label else np.arange(len(names))
+    every = count(labels, labels, len(names))
+    even = np.full((len(names), len(names)), 1 / max(len(names), 1))
+    found: list[str] = []
+    for module in modules:
+        part = _estimates(labels, even, [module], names) if is_graded(module) else _values(every, [module], names)
+        found += part
+    return [key for key in found if "[" not in key] + [key for key in found if "[" in key]
 
 
-def _classes(names: list[str], one: str, many: str) -> str:
-    return f"Class {names[0]} {one}" if len(names) == 1 else f"{len(names)} classes ({listed(names, SHOWN)}) {many}"
+def _kinds(metrics: Sequence[str]) -> tuple[list[ModuleType], list[ModuleType]]:
+    """(Counted, Graded) modules."""
+    modules = [rooms.find("metrics", name) for name in metrics]
+    return [m for m in modules if not is_graded(m)], [m for m in modules if is_graded(m)]
 
 
-def _points(counts: Counts, modules: Sequence[ModuleType], names: Sequence[str]) -> dict[str, float]:
-    values = _values(counts, _occurring(counts), modules, names)
-    return {key: float(value) for key, value in values.items()}
+def is_graded(module: ModuleType) -> bool:
+    """Whether a metric needs probabilities."""
+    return hasattr(module, "estimates")
 
 
-def _values(
-    counts: Counts, occurring: np.ndarray, modules: Sequence[ModuleType], names: Sequence[str]
-) -> dict[str, np.ndarray]:
+def _estimates(
+    labels: np.ndarray, scores: np.ndarray, modules: Sequence[ModuleType], names: Sequence[str]
+) -> dict[str, Estimate]:
+    whole: dict[str, Estimate] = {}
+    per_class: dict[str, Estimate] = {}
+    for module in modules:
+        of_all, each = module.estimates(labels, scores)
+        whole |= of_all
+        per_class |= {f"{key}[{name}]": p for key, parts in each.items() for name, p in zip(names, parts, strict=True)}
+    return whole | per_class
+
+
+def _graded_scores(predictions: Predictions, modules: Sequence[ModuleType]) -> dict[str, Score]:
+    found, groups = {}, estimates.numbered(predictions.groups)
+    for key, part in _estimates(predictions.labels, predictions.scores, modules, predictions.names).items():
+        if part.value is None:
+            found[key] = Score(None, None, None, 0, f"undefined: {part.undefined}")
+        else:
+            found[key] = Score(part.value, *_ends(estimates.interval(part, groups), predictions.n))
+    return found
+
+
+def _ends(spread: Interval, n: int) -> tuple[float, float, int, str]:
+    return spread.low, spread.high, n, spread.method
+
+
+def _values(counts: Counts, modules: Sequence[ModuleType], names: Sequence[str]) -> dict[str, np.ndarray]:
     """{key: array (...)}: aggregates of all metrics, then classes."""
-    some = Counts(counts.hits[..., occurring], counts.support[..., occurring], counts.predicted[..., occurring])
     values: dict[str, np.ndarray] = {}
     for module in modules:
-        values |= module.score(some)
+        values |= module.score(counts)
     for module in modules:
         for name, each in module.per_class(counts).items():
             values |= {f"{name}[{label}]": each[..., k] for k, label in enumerate(names)}
     return values
 
 
-def _proportions(
+def _counted_scores(predictions: Predictions, modules: Sequence[ModuleType]) -> dict[str, Score]:
+    names = predictions.names
+    sample = resamples.sample(predictions.labels, [predictions.predicted], len(names), predictions.groups)
+    counts = sample.counts(sample.times)
+    values = {key: float(value) for key, value in _values(counts, modules, names).items()}
+    shares = _shares(counts, modules, names)
+    clusters = _clusters(sample, modules, names) if sample.grouped or sample.multi_label else {}
+    found = {key: _exact(values[key], *shares[key], clusters.get(key), sample.grouped) for key in shares}
+    rest = [key for key in values if key not in shares]
+
+    def some(counts: Counts) -> dict[str, np.ndarray]:
+        every = _values(counts, modules, names)
+        return {key: every[key] for key in rest}
+
+    for key, spread in (bca(sample, some) if rest else {}).items():
+        low, high, n, method = _ends(spread, predictions.n)
+        found[key] = Score(values[key], low, high, n, method + ", drawn by group" * sample.grouped)
+    return found
+
+
+def _shares(
     counts: Counts, modules: Sequence[ModuleType], names: Sequence[str]
 ) -> dict[str, tuple[Proportion, int, int]]:
     """{key: (proportion, successes, trials)}."""
@@ -167,23 +208,31 @@ def _proportions(
     return found
 
 
-def _exact(value: float, share: Proportion, successes: int, trials: int) -> Score:
+def _clusters(sample: Sample, modules: Sequence[ModuleType], names: Sequence[str]) -> dict[str, Moments]:
+    """{key: how successes and trials of a proportion lie together within draws}."""
+    sums: dict[str, np.ndarray] = {}
+    for some, one in sample.each():
+        for module in modules:
+            for key, share in module.proportions(one).items():
+                sums[key] = sums.get(key, 0) + moments(sample.times[some], share.successes, share.trials)
+    found: dict[str, Moments] = {}
+    for key, told in sums.items():
+        labels = [f"{key}[{label}]" for label in names] if told.ndim == 2 else [key]
+        found |= {label: Moments(*row) for label, row in zip(labels, np.atleast_2d(told).tolist(), strict=True)}
+    return found
+
+
+def _exact(
+    value: float, share: Proportion, successes: int, trials: int, cluster: Moments | None, grouped: bool
+) -> Score:
+    """Wilson; where draws hold several trials, on as many as they are worth."""
     if trials == 0:
         return Score(None, None, None, 0, f"undefined: {share.undefined}")
-    low, high = (float(share.link(end)) for end in wilson(successes, trials))
-    return Score(value, low, high, trials, share.method)
-
-
-def _bootstrapped(
-    matrix: np.ndarray, modules: Sequence[ModuleType], names: Sequence[str], wanted: list[str]
-) -> dict[str, Interval]:
-    occurring = matrix.sum(axis=1) > 0
-
-    def statistic(counts: Counts) -> dict[str, np.ndarray]:
-        values = _values(counts, occurring, modules, names)
-        return {key: values[key] for key in wanted}
-
-    return bca(matrix, statistic) if wanted else {}
+    worth, method = float(trials), share.method
+    if cluster and cluster.trials_trials > cluster.trials:
+        worth, method = effective(cluster), f"{share.method}, clustered by {'group' if grouped else 'row'}"
+    low, high = (float(share.link(end)) for end in wilson(successes * (worth / trials), worth))
+    return Score(value, min(low, value), max(high, value), trials, method)
 
 
 def _occurring(counts: Counts) -> np.ndarray:

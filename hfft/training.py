@@ -23,13 +23,13 @@ import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import checkpoints, scoring
+from hfft import checkpoints, evaluate_modules, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
-from hfft.objectives import check_loss, first_output, loss_function, metric_function
+from hfft.objectives import check_loss, loss_function
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
-from hfft.records import RunFolder
+from hfft.records import LOSSES, RunFolder
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 16,
@@ -158,8 +158,8 @@ def fit(
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
-    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
-    args.greater_is_better = args.metric_for_best_model != "loss"
+    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names, recipe.data.multi_label))
+    args.greater_is_better = args.metric_for_best_model not in ("loss", *LOSSES)
     line = watch or ProgressLine(args.metric_for_best_model)
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:
@@ -175,7 +175,7 @@ def fit(
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
         data_collator=modality.collator(backbone.processor),
         compute_loss_func=loss_function(recipe.loss, smoothing, several),
-        compute_metrics=metric_function(recipe.metrics, names, several),
+        compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), line],
@@ -213,6 +213,11 @@ def optimizer(args: TrainingArguments, model: Any) -> tuple[Any, dict[str, Any]]
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
     return kind, options
+
+
+def first_output(logits: Any, labels: Any) -> torch.Tensor:
+    """Logits alone, where a model returns more."""
+    return logits[0] if isinstance(logits, tuple) else logits
 
 
 def arranged(model: Any, modality: ModuleType, args: TrainingArguments) -> Any:

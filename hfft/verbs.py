@@ -19,6 +19,7 @@ import transformers
 from hfft import (
     backbones,
     baselines,
+    cautioning,
     claiming,
     comparing,
     environment,
@@ -114,7 +115,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     folder.write_scores("test", scores)
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _baselines(folder, wanted, train, rows, predictions)
-    notes, verdicts = scoring.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
+    notes, verdicts = cautioning.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
     gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
     write_json(folder.root / "notes.json", notes)
     write_json(folder.root / "gates.json", gates)

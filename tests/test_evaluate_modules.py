@@ -1,9 +1,11 @@
 """The same numbers through `evaluate`, without network, warnings or surprises."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from hfft import rooms, scoring
 from hfft.counts import count
@@ -33,12 +35,28 @@ def rows():
 @pytest.mark.parametrize("name", rooms.names("metrics"))
 def test_the_values_are_those_of_scoring(name, rows):
     labels, predicted = rows
-    values = evaluate_modules.load(name, NAMES).compute(predictions=predicted, references=labels)
-    assert values == scoring.points(count(labels, predicted, 3), [name], NAMES)
+    scores = np.random.default_rng(1).dirichlet((1, 1, 1), 50).astype(np.float32)
+    given = {"predictions": predicted, "prediction_scores": scores}
+    column = evaluate_modules.scores_name(name)
+    values = evaluate_modules.load(name, NAMES).compute(**{column: given[column]}, references=labels)
+    if column == "predictions":
+        assert values == scoring.points(count(labels, predicted, 3), [name], NAMES)
     assert list(values) == scoring.keys([name], NAMES)
     assert {type(value) for value in values.values()} == {float}
-    full = scoring.score(Predictions(np.arange(50), labels, predicted, np.zeros((50, 3)), NAMES), [name])
+    full = scoring.score(Predictions(np.arange(50), labels, predicted, scores, NAMES), [name])
     assert values == {key: score.value or 0.0 for key, score in full.items()}
+
+
+def test_trainer_gets_every_metric_from_logits():
+    rng = np.random.default_rng(2)
+    labels, logits = rng.integers(0, 3, 80), rng.normal(0, 2, (80, 3)).astype(np.float32)
+    found = evaluate_modules.together(["accuracy", "log_loss", "auroc"], NAMES)(
+        SimpleNamespace(predictions=logits, label_ids=labels)
+    )
+    assert found["accuracy"] == (logits.argmax(1) == labels).mean()
+    shares = torch.tensor(logits).softmax(1).numpy()
+    assert found["log_loss"] == pytest.approx(-np.log(shares[np.arange(80), labels]).mean(), rel=1e-5)
+    assert 0 < found["auroc_macro"] < 1
 
 
 def test_batches_add_up_and_the_object_can_be_used_again(rows, cache):

@@ -22,9 +22,11 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
+    {"resamples"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual"},
+    {"estimates"},
     {"pairing", "spooling", "shingles"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
@@ -33,7 +35,7 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing"},
+    | {"features", "doubting", "comparing", "cautioning"},
     {"gathering", "ending"},
     {"rehearsing"},
     {"verbs", "checking", "auditing", "weighing"},
@@ -61,7 +63,7 @@ HELPERS = {
     ("training", "checkpoints"),
     ("training", "progress"),
     ("training", "objectives"),
-    ("objectives", "evaluate_modules"),
+    ("training", "evaluate_modules"),
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
     ("reporting", "figures"),
@@ -76,8 +78,8 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
-NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing"]
-NO_ML += ["labelsets", "thresholds"]
+NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing", "resamples", "estimates"]
+NO_ML += ["cautioning", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}

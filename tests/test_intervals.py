@@ -11,7 +11,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from hfft import intervals
 from hfft.counts import Counts, confusion, count
-from hfft.intervals import FEW_ERRORS, bca, blind_rows, wilson
+from hfft.intervals import FEW_ERRORS, wilson
+from hfft.resamples import of_matrix
 
 
 def accuracy(counts: Counts) -> dict[str, np.ndarray]:
@@ -21,6 +22,14 @@ def accuracy(counts: Counts) -> dict[str, np.ndarray]:
 def f1_macro(counts: Counts) -> dict[str, np.ndarray]:
     each = 2 * counts.hits / np.maximum(counts.support + counts.predicted, 1)
     return {"f1_macro": each.mean(axis=-1)}
+
+
+def bca(matrix, *settings, **named):
+    return intervals.bca(of_matrix(matrix), *settings, **named)
+
+
+def blind_rows(matrix) -> int:
+    return intervals.blind_rows(Counts(np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)))
 
 
 def both(counts: Counts) -> dict[str, np.ndarray]:
@@ -90,9 +99,9 @@ def test_the_jackknife_by_cells_is_the_jackknife_by_rows():
     )
     pull = each.mean() - each
     expected = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
-    cells = intervals._Cells(confusion(labels, predicted, 3))
-    deleted = np.concatenate([f1_macro(part)["f1_macro"] for part in intervals._jackknifed(cells)])
-    assert intervals.acceleration_of(deleted, cells.rows) == pytest.approx(expected, rel=1e-9)
+    cells = of_matrix(confusion(labels, predicted, 3))
+    deleted = np.concatenate([f1_macro(part)["f1_macro"] for part in cells.jackknifed()])
+    assert intervals.acceleration_of(deleted, cells.times) == pytest.approx(expected, rel=1e-9)
     assert abs(expected) > 0.01, "a case that says nothing"
 
 
@@ -157,7 +166,7 @@ def test_same_seed_same_bytes_and_chunks_do_not_matter(monkeypatch):
         first = bca(cells, both, seed=3)
         assert first == bca(cells, both, seed=3) != bca(cells, both, seed=4)
         with monkeypatch.context() as patch:
-            patch.setattr("hfft.intervals.CHUNK", 1000)
+            patch.setattr("hfft.resamples.CHUNK", 1000)
             assert bca(cells, both, seed=3) == first
 
 

@@ -3,18 +3,23 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlxtend.evaluate import mcnemar as mlxtend_mcnemar
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
 from hfft import pairing, scoring
+from hfft.counts import count
 
 NAMES = ("a", "b", "c")
 
 
-def statistic(labels: np.ndarray, metrics=("accuracy", "f1")):
-    return scoring.statistic(metrics, NAMES, labels)
+METRICS = ("accuracy", "f1")
+
+
+def statistic():
+    return scoring.statistic(METRICS)
 
 
 def pair(rng, n: int, right: tuple[float, float], same: float = 0.5):
@@ -29,11 +34,14 @@ def pair(rng, n: int, right: tuple[float, float], same: float = 0.5):
     return labels, *out
 
 
+@settings(max_examples=1000)
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_equals_statsmodels_and_the_textbook(won, lost):
+def test_mcnemar_equals_statsmodels_mlxtend_and_the_textbook(won, lost):
     exact, mid = pairing.mcnemar(won, lost)
     if won + lost:
-        assert exact == pytest.approx(reference([[5, won], [lost, 5]], exact=True).pvalue, abs=1e-12)
+        table = np.array([[5, won], [lost, 5]])
+        assert exact == pytest.approx(reference(table, exact=True).pvalue, abs=1e-12)
+        assert exact == pytest.approx(min(1, mlxtend_mcnemar(table, exact=True)[1]), abs=1e-12)
     # The sum of all tables less likely, and half of those as likely, one side doubled (Fagerland 2013, eq. 5).
     n, low = won + lost, min(won, lost)
     expected = 2 * scipy.stats.binom.cdf(low - 1, n, 0.5) + scipy.stats.binom.pmf(low, n, 0.5) if won != lost else 1
@@ -41,6 +49,7 @@ def test_mcnemar_equals_statsmodels_and_the_textbook(won, lost):
     assert pairing.mcnemar(lost, won) == (exact, mid) and 0 < mid <= exact <= 1
 
 
+@settings(max_examples=1000)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_equals_statsmodels(p_values):
     assert pairing.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
@@ -51,11 +60,8 @@ def test_a_difference_is_the_difference_of_the_scores():
     for _ in range(200):
         n = int(rng.integers(5, 60))
         labels, first, second = rng.integers(0, 3, n), rng.integers(0, 3, n), rng.integers(0, 3, n)
-        found = pairing.differences(labels, first, second, 3, statistic(labels), resamples=20)
-        values = statistic(labels)
-        from hfft.counts import count
-
-        one, two = (values(count(labels, guess, 3)) for guess in (first, second))
+        found = pairing.differences(labels, first, second, 3, statistic(), resamples=20)
+        one, two = (scoring.points(count(labels, guess, 3), METRICS, NAMES) for guess in (first, second))
         for key, difference in found.items():
             assert difference.value == pytest.approx(float(two[key] - one[key]), abs=1e-12)
             assert difference.low <= difference.value <= difference.high and difference.n == n
@@ -63,7 +69,7 @@ def test_a_difference_is_the_difference_of_the_scores():
 
 def test_bootstrap_and_randomisation_agree_with_scipy_on_accuracy():
     labels, first, second = pair(np.random.default_rng(1), 400, (0.80, 0.86))
-    found = pairing.differences(labels, first, second, 3, statistic(labels), resamples=4000)["accuracy"]
+    found = pairing.differences(labels, first, second, 3, statistic(), resamples=4000)["accuracy"]
     gains = (second == labels).astype(float) - (first == labels)
     spread = scipy.stats.bootstrap((gains,), np.mean, n_resamples=4000, method="BCa", rng=0).confidence_interval
     assert found.low == pytest.approx(spread.low, abs=0.004) and found.high == pytest.approx(spread.high, abs=0.004)
@@ -74,15 +80,15 @@ def test_bootstrap_and_randomisation_agree_with_scipy_on_accuracy():
 
 def test_equal_models_differ_by_nothing():
     labels, first, _ = pair(np.random.default_rng(2), 300, (0.8, 0.8))
-    for difference in pairing.differences(labels, first, first, 3, statistic(labels), resamples=200).values():
+    for difference in pairing.differences(labels, first, first, 3, statistic(), resamples=200).values():
         assert (difference.value, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
         assert pairing.rows_needed(difference) is None
 
 
 def test_exchanging_the_models_turns_the_sign_only():
     labels, first, second = pair(np.random.default_rng(3), 500, (0.80, 0.85))
-    there = pairing.differences(labels, first, second, 3, statistic(labels))
-    back = pairing.differences(labels, second, first, 3, statistic(labels))
+    there = pairing.differences(labels, first, second, 3, statistic())
+    back = pairing.differences(labels, second, first, 3, statistic())
     for key, difference in there.items():
         assert back[key].value == -difference.value
         assert back[key].low == pytest.approx(-difference.high, abs=0.006)
@@ -94,7 +100,7 @@ def test_equal_models_are_seldom_called_different():
     rng, called = np.random.default_rng(4), {"mid-p": 0, "randomisation": 0, "interval": 0}
     for _ in range(300):
         labels, first, second = pair(rng, 300, (0.85, 0.85))
-        found = pairing.differences(labels, first, second, 3, statistic(labels), resamples=400)["f1_macro"]
+        found = pairing.differences(labels, first, second, 3, statistic(), resamples=400)["f1_macro"]
         won, lost = (
             int((x & ~y).sum()) for x, y in ((second == labels, first == labels), (first == labels, second == labels))
         )
@@ -107,7 +113,7 @@ def test_equal_models_are_seldom_called_different():
 def test_rows_needed_show_the_difference_with_the_power_they_promise():
     rng = np.random.default_rng(5)
     labels, first, second = pair(rng, 4000, (0.80, 0.84))
-    pilot = pairing.differences(labels, first, second, 3, statistic(labels))["accuracy"]
+    pilot = pairing.differences(labels, first, second, 3, statistic())["accuracy"]
     needed, seen = pairing.rows_needed(pilot), 0
     for _ in range(300):
         some = rng.integers(0, 4000, needed)

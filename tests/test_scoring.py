@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfft import rooms, scoring
+from hfft import cautioning, rooms, scoring
 from hfft.counts import Counts
 from hfft.errors import InputError
 from hfft.intervals import wilson
@@ -64,7 +64,7 @@ def test_no_rows_at_all():
     assert list(scores) == scoring.keys(ALL, ("ham", "spam", "other"))
     assert {score.value for score in scores.values()} == {None}
     assert scores["f1_macro"].method == "undefined: no rows"
-    assert scoring.notes(made([], [])) == ["There are no rows: nothing can be said."]
+    assert cautioning.notes(made([], [])) == ["There are no rows: nothing can be said."]
 
 
 def test_an_unknown_metric_is_an_input_error():
@@ -150,21 +150,21 @@ def test_a_metric_with_values_per_class_that_are_no_proportions(monkeypatch):
 
 
 def test_notes_name_what_is_thin():
-    assert scoring.notes(drawn(3, 300)) == []
-    said = scoring.notes(made([0] * 40 + [1] * 12, [0] * 52))
+    assert cautioning.notes(drawn(3, 300)) == []
+    said = cautioning.notes(made([0] * 40 + [1] * 12, [0] * 52))
     assert said == [
         "Class other has no rows here, so averages over classes leave it out and nothing is known about finding it.",
         "Class spam (12) has fewer than 30 rows: the intervals of averages over classes may be too narrow.",
         "Class spam is never predicted: the precision counts as 0 in averages.",
     ]
-    assert scoring.notes(made([0] * 40, [0] * 40, ("ham",))) == [
+    assert cautioning.notes(made([0] * 40, [0] * 40, ("ham",))) == [
         "Only 0 of 40 rows are wrong: a bootstrap cannot see errors this rare, so the intervals of averages over "
         "classes are widened to what the rarest class allows."
     ]
 
 
 def test_notes_stay_short_with_many_classes():
-    said = scoring.notes(drawn(77, 300))
+    said = cautioning.notes(drawn(77, 300))
     assert len(said) <= 4
     assert max(map(len, said)) < 250
     assert "fewer than 30 rows" in " ".join(said) and "more" in " ".join(said)

@@ -25,11 +25,11 @@ from hfft.intervals import Proportion
 def score(counts: Counts) -> dict[str, np.ndarray]:
     """macro, micro and weighted F1, arrays (...); macro runs over all classes in `counts`."""
     each = per_class(counts)["f1"]
-    rows = np.maximum(counts.n, 1)
+    totals = (counts.support + counts.predicted).sum(axis=-1)
     return {
-        "f1_macro": each.mean(axis=-1),
-        "f1_micro": counts.hits.sum(axis=-1) / rows,
-        "f1_weighted": (each * counts.support).sum(axis=-1) / rows,
+        "f1_macro": counts.mean(each),
+        "f1_micro": 2 * counts.hits.sum(axis=-1) / np.maximum(totals, 1),
+        "f1_weighted": counts.weighted(each),
     }
 
 
@@ -40,13 +40,14 @@ def per_class(counts: Counts) -> dict[str, np.ndarray]:
 
 def proportions(counts: Counts) -> dict[str, Proportion]:
     either = counts.support + counts.predicted - counts.hits
-    return {
-        "f1_micro": Proportion(counts.hits.sum(axis=-1), counts.n),
-        "f1": Proportion(
-            counts.hits,
-            either,
-            undefined="no rows and never predicted",
-            method="Wilson on rows truly or predicted the class",
-            link=lambda share: 2 * share / (1 + share),
-        ),
-    }
+    whole = Proportion(counts.hits.sum(axis=-1), counts.n)  # one class per row: the accuracy
+    if counts.multi_label:
+        undefined, method = "no labels, true or predicted", "Wilson on labels true or predicted"
+        whole = Proportion(counts.hits.sum(axis=-1), either.sum(axis=-1), undefined, method, of_jaccard)
+    undefined, method = "no rows and never predicted", "Wilson on rows truly or predicted the class"
+    return {"f1_micro": whole, "f1": Proportion(counts.hits, either, undefined, method, of_jaccard)}
+
+
+def of_jaccard(share: float) -> float:
+    """F1 of J = hits / rows truly or predicted the class."""
+    return 2 * share / (1 + share)

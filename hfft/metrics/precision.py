@@ -1,7 +1,8 @@
 """Precision: of the rows predicted to be a class, the share that truly is (positive predictive value).
 
-macro is the plain mean over classes, weighted the mean by true rows; micro equals the accuracy when each row has one
-class. A class that is never predicted counts as 0 in the means, because not finding it is no success.
+macro is the plain mean over classes, weighted the mean by true rows; micro is over all rows at once, and equals the
+accuracy when each row has one class. A class that is never predicted counts as 0 in the means: not finding it is no
+success.
 
 >>> from hfft.counts import count
 >>> counts = count(labels=[0, 0, 0, 1], predicted=[0, 0, 1, 1], classes=2)
@@ -22,11 +23,10 @@ from hfft.intervals import Proportion
 def score(counts: Counts) -> dict[str, np.ndarray]:
     """macro, micro and weighted precision, arrays (...); macro runs over all classes in `counts`."""
     each = per_class(counts)["precision"]
-    rows = np.maximum(counts.n, 1)
     return {
-        "precision_macro": each.mean(axis=-1),
-        "precision_micro": counts.hits.sum(axis=-1) / rows,
-        "precision_weighted": (each * counts.support).sum(axis=-1) / rows,
+        "precision_macro": counts.mean(each),
+        "precision_micro": counts.hits.sum(axis=-1) / np.maximum(counts.predicted.sum(axis=-1), 1),
+        "precision_weighted": counts.weighted(each),
     }
 
 
@@ -37,6 +37,8 @@ def per_class(counts: Counts) -> dict[str, np.ndarray]:
 
 def proportions(counts: Counts) -> dict[str, Proportion]:
     return {
-        "precision_micro": Proportion(counts.hits.sum(axis=-1), counts.n),
+        "precision_micro": Proportion(
+            counts.hits.sum(axis=-1), counts.predicted.sum(axis=-1), undefined="nothing predicted"
+        ),
         "precision": Proportion(counts.hits, counts.predicted, undefined="never predicted"),
     }

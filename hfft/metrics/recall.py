@@ -21,9 +21,9 @@ from hfft.intervals import Proportion
 
 def score(counts: Counts) -> dict[str, np.ndarray]:
     """macro, micro and weighted recall, arrays (...); macro runs over all classes in `counts`."""
-    right = counts.hits.sum(axis=-1) / np.maximum(counts.n, 1)
+    right = counts.hits.sum(axis=-1) / np.maximum(counts.support.sum(axis=-1), 1)
     return {
-        "recall_macro": per_class(counts)["recall"].mean(axis=-1),
+        "recall_macro": counts.mean(per_class(counts)["recall"]),
         "recall_micro": right,
         "recall_weighted": right,
     }
@@ -35,7 +35,7 @@ def per_class(counts: Counts) -> dict[str, np.ndarray]:
 
 
 def proportions(counts: Counts) -> dict[str, Proportion]:
-    right = Proportion(counts.hits.sum(axis=-1), counts.n)
+    right = Proportion(counts.hits.sum(axis=-1), counts.support.sum(axis=-1), undefined="no labels")
     return {
         "recall_micro": right,
         "recall_weighted": right,

@@ -1,0 +1,211 @@
+"""Metrics of probabilities against scikit-learn, their pulls against brute force, their intervals against the truth."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score, top_k_accuracy_score
+
+from hfft import estimates, rooms, scoring
+from hfft.estimates import Estimate
+from hfft.records import Predictions
+
+GRADED = ["auroc", "average_precision", "brier", "log_loss", "top_k"]
+
+
+def find(name: str):
+    return rooms.find("metrics", name)
+
+
+def cases(total: int, seed: int = 0):
+    """(labels, scores): 2 to 6 classes, 2 to 200 rows, every third case with many ties, some classes without rows."""
+    rng = np.random.default_rng(seed)
+    for index in range(total):
+        classes, rows = int(rng.integers(2, 7)), int(rng.choice([2, 5, 30, 200]))
+        scores = rng.dirichlet(np.ones(classes), rows)
+        if index % 3 == 0:
+            scores = np.round(scores * 4) + 0.25
+            scores /= scores.sum(axis=1, keepdims=True)
+        labels = rng.integers(0, max(2, classes - index % 2), rows)
+        yield labels, scores
+
+
+def test_scikit_learn_agrees():
+    checked = 0
+    for labels, scores in cases(1000):
+        classes = scores.shape[1]
+        every = list(range(classes))
+        loss = find("log_loss").estimates(labels, scores)[0]["log_loss"].value
+        assert loss == pytest.approx(log_loss(labels, scores, labels=every), abs=1e-12)
+        brier = find("brier").estimates(labels, scores)[0]["brier"].value
+        pair = (labels == 1, scores[:, 1]) if classes == 2 else (labels, scores)
+        named = {} if classes == 2 else {"labels": every}
+        if classes > 2 or len(set(labels)) == 2:
+            assert brier == pytest.approx(brier_score_loss(*pair, **named), abs=1e-12)
+        whole, each = find("auroc").estimates(labels, scores)
+        _, precisions = find("average_precision").estimates(labels, scores)
+        parts = each.get("auroc", [whole.get("auroc")] * 2)
+        for k in every:
+            inside = labels == k
+            if 0 < inside.sum() < len(labels):
+                checked += 1
+                assert parts[k].value == pytest.approx(roc_auc_score(inside, scores[:, k]), abs=1e-12)
+            if inside.any():
+                theirs = average_precision_score(inside, scores[:, k])
+                assert precisions["average_precision"][k].value == pytest.approx(theirs, abs=1e-12)
+            else:
+                assert precisions["average_precision"][k].value is None
+    assert checked > 2000
+
+
+def test_top_k_equals_scikit_learn_without_ties_and_gives_nothing_for_them():
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        classes, rows = int(rng.integers(3, 8)), int(rng.integers(1, 60))
+        labels, scores = rng.integers(0, classes, rows), rng.dirichlet(np.ones(classes), rows)
+        whole = find("top_k").estimates(labels, scores)[0]
+        assert list(whole) == [f"top_{k}" for k in (2, 3, 5) if k < classes]
+        for key, part in whole.items():
+            theirs = top_k_accuracy_score(labels, scores, k=int(key[4:]), labels=range(classes))
+            assert part.value == pytest.approx(theirs, abs=1e-12)
+    assert find("top_k").estimates(labels, np.full((rows, 6), 1 / 6))[0]["top_5"].value == 0
+
+
+def test_the_macro_is_the_mean_over_the_classes_that_have_a_value():
+    labels, scores = np.array([0, 0, 1, 1]), np.random.default_rng(0).dirichlet((1, 1, 1), 4)
+    for name in ("auroc", "average_precision"):
+        whole, each = find(name).estimates(labels, scores)
+        values = [part.value for part in each[name]]
+        assert values[2] is None and whole[f"{name}_macro"].value == pytest.approx(np.mean(values[:2]))
+
+
+def weighted(name: str, labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    """The metric with a weight per row, by scikit-learn."""
+    if name == "auroc":
+        return roc_auc_score(labels == 1, scores[:, 1], sample_weight=weights)
+    if name == "average_precision":
+        return average_precision_score(labels == 1, scores[:, 1], sample_weight=weights)
+    loss = {"log_loss": lambda y, p, sample_weight: log_loss(y, p, sample_weight=sample_weight),
+            "brier": lambda y, p, sample_weight: brier_score_loss(y, p[:, 1], sample_weight=sample_weight)}  # fmt: skip
+    return loss[name](labels, scores, sample_weight=weights)
+
+
+@pytest.mark.parametrize("name", ["auroc", "average_precision", "brier", "log_loss"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_pull_is_the_change_that_a_little_more_weight_brings(name, ties):
+    rng = np.random.default_rng(2)
+    scores = rng.dirichlet((1, 1), 40)
+    scores = np.clip(np.round(scores, 1), 0.05, 0.95) if ties else scores
+    labels = (rng.random(40) < scores[:, 1]).astype(int)
+    whole, each = find(name).estimates(labels, scores)
+    part: Estimate = each[name][1] if each else whole[name]
+    step = 1e-6
+    for row in range(40):
+        up, down = (weighted(name, labels, scores, np.ones(40) + side * step * np.eye(40)[row]) for side in (1, -1))
+        scale = 1.0
+        if name == "auroc":  # DeLong's divisors are one less
+            same = (labels == labels[row]).sum()
+            scale = (same / (same - 1)) ** 0.5
+        assert part.pull[row] == pytest.approx(40 * scale * (up - down) / (2 * step), abs=1e-4)
+    assert part.pull.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_auroc_has_the_standard_error_of_delong():
+    rng = np.random.default_rng(3)
+    labels, score = rng.random(80) < 0.3, rng.normal(size=80)
+    score = score + labels
+    part = find("auroc").estimates(labels.astype(int), np.column_stack([-score, score]))[0]["auroc"]
+    placed = (score[labels][:, None] > score[~labels][None]).astype(float)
+    by_positive, by_negative = placed.mean(axis=1), placed.mean(axis=0)
+    variance = by_positive.var(ddof=1) / len(by_positive) + by_negative.var(ddof=1) / len(by_negative)
+    error, _, draws = estimates._spread(part.pull, None)
+    assert part.value == pytest.approx(placed.mean())
+    assert error**2 * (draws - 1) / draws == pytest.approx(variance, rel=1e-9)
+
+
+def test_the_interval_of_a_mean_is_scipys_bca():
+    rng = np.random.default_rng(4)
+    losses = rng.exponential(size=300) ** 1.5
+    ours = estimates.interval(estimates.mean(losses))
+    theirs = scipy.stats.bootstrap((losses,), np.mean, n_resamples=20_000, method="BCa", rng=0).confidence_interval
+    width = theirs.high - theirs.low
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.03 * width)
+    assert ours.high - losses.mean() > 1.1 * (losses.mean() - ours.low), "skewed upwards"
+
+
+def drawn(rng, n: int, positives: float, gap: float):
+    labels = (rng.random(n) < positives).astype(int)
+    logit = rng.normal(size=n) + gap * labels - gap / 2 + np.log(positives / (1 - positives))
+    share = 1 / (1 + np.exp(-gap * logit))
+    return labels, np.column_stack([1 - share, share])
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "positives", "least"),
+    [
+        ("auroc", 200, 0.5, 0.93),
+        ("auroc", 300, 0.1, 0.93),
+        ("average_precision", 300, 0.5, 0.93),
+        ("average_precision", 600, 0.1, 0.93),
+        ("log_loss", 200, 0.3, 0.93),
+        ("brier", 200, 0.3, 0.93),
+    ],
+)
+def test_intervals_hold_the_truth(name, n, positives, least):
+    """500 test sets each; one standard error is 1 point. Truth from 400,000 rows."""
+    rng = np.random.default_rng(5)
+
+    def value(labels, scores):
+        whole, each = find(name).estimates(labels, scores)
+        return each[name][1] if each else whole[name]
+
+    truth = value(*drawn(rng, 400_000, positives, 1.5)).value
+    held = 0
+    for _ in range(500):
+        spread = estimates.interval(value(*drawn(rng, n, positives, 1.5)))
+        held += spread.low <= truth <= spread.high
+    assert least <= held / 500 <= 0.985
+
+
+def test_a_perfect_ranking_is_not_certain():
+    labels = np.repeat([0, 1], [50, 10])
+    scores = np.column_stack([1 - 0.9 * labels, 0.9 * labels]) + 0.05
+    for name in ("auroc", "average_precision"):
+        whole, each = find(name).estimates(labels, scores)
+        part = each[name][1] if each else whole[name]
+        spread = estimates.interval(part)
+        assert part.value == 1 == spread.high and 0.70 < spread.low < 0.73 and "10 rows" in spread.method
+
+
+def test_shuffled_labels_score_at_chance():
+    """50 shuffles: about 95 % of the intervals hold what guessing gives."""
+    rng = np.random.default_rng(6)
+    labels, scores = drawn(rng, 400, 0.4, 2.0)
+    held = {"auroc": 0, "mcc": 0, "balanced_accuracy": 0}
+    for _ in range(50):
+        mixed = rng.permutation(labels)
+        found = scoring.score(Predictions(np.arange(400), mixed, scores.argmax(1), scores, ("a", "b")), list(held))
+        for key, chance in (("auroc", 0.5), ("mcc", 0.0), ("balanced_accuracy", 0.5)):
+            held[key] += found[key].low <= chance <= found[key].high
+    assert min(held.values()) >= 43, held
+
+
+def test_scores_carry_value_interval_rows_and_method():
+    rng = np.random.default_rng(7)
+    labels, scores = rng.integers(0, 3, 150), rng.dirichlet((1, 1, 1), 150).astype(np.float32)
+    predictions = Predictions(np.arange(150), labels, scores.argmax(1), scores, ("a", "b", "c"))
+    found = scoring.score(predictions, [*GRADED, "mcc"])
+    assert list(found) == scoring.keys([*GRADED, "mcc"], ("a", "b", "c"))
+    assert {"auroc_macro", "auroc[a]", "average_precision[c]", "brier", "log_loss", "top_2", "mcc"} <= set(found)
+    for score in found.values():
+        assert score.low < score.value < score.high and score.n == 150 and score.method
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_renaming_classes_changes_no_value(name):
+    rng = np.random.default_rng(8)
+    labels, scores = rng.integers(0, 4, 100), rng.dirichlet(np.ones(4), 100)
+    turn = np.array([2, 0, 3, 1])
+    moved = np.empty_like(scores)
+    moved[:, turn] = scores
+    here, there = (find(name).estimates(*pair)[0] for pair in ((labels, scores), (turn[labels], moved)))
+    assert {key: part.value for key, part in there.items()} == pytest.approx({k: p.value for k, p in here.items()})
