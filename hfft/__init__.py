@@ -43,15 +43,32 @@ class Run:
         return evaluate(self.path)
 
     def predict(self, inputs: list[Any]) -> list[dict[str, float]]:
-        """{class: probability} for each input, likeliest class first.
+        """{class: probability} for each input, likeliest class first; they sum to 1 unless several classes may apply.
 
         inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
         """
-        if isinstance(inputs, (str, bytes)):
-            raise InputError(f"expected a list of inputs, got one {type(inputs).__name__}; write predict([...])")
         from hfft import verbs
 
-        return verbs.predict(str(self.path), inputs)
+        return verbs.predict(str(self.path), _listed(inputs))
+
+    def classes(self, inputs: list[Any]) -> list[list[str]]:
+        """The classes of each input: the likeliest one, or with `data.multi_label` all that apply, likeliest first.
+
+        A class applies from its threshold on, tuned on validation and kept in model/thresholds.json. inputs: as above.
+        """
+        from hfft import recipe, thresholds
+        from hfft.records import RunFolder
+
+        answers = self.predict(inputs)
+        if recipe.load(str(self.path)).data.multi_label:
+            return thresholds.applying(answers, RunFolder(self.path).thresholds)
+        return [[next(iter(answer))] for answer in answers]
+
+
+def _listed(inputs: list[Any]) -> list[Any]:
+    if isinstance(inputs, (str, bytes)):
+        raise InputError(f"expected a list of inputs, got one {type(inputs).__name__}; write predict([...])")
+    return inputs
 
 
 def train(recipe: str | Path, *overrides: str, output_dir: str | Path | None = None, resume: bool = False) -> Run:
