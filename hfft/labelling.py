@@ -51,9 +51,17 @@ def names_of(values: list[Any], declared: tuple[str, ...], where: str) -> list[s
     return out
 
 
-def check(labels: Sequence[str | None], data: Data, shown: str) -> tuple[str, ...]:
-    """Sentences on labels that look like one class per row. Raises InputError where the separator separates nothing."""
-    if not data.multi_label or any(label and len(labelsets.names(label)) > 1 for label in labels):
+def plural(labels: Sequence[str | None], data: Data) -> bool:
+    """Whether some row has more than one class, as `data.multi_label` says."""
+    return data.multi_label and any(label and len(labelsets.names(label)) > 1 for label in set(labels))
+
+
+def check(several: bool, data: Data, shown: str) -> tuple[str, ...]:
+    """Sentences on labels that look like one class per row. several: whether any row has more, see `plural`.
+
+    Raises InputError where the separator separates nothing.
+    """
+    if several or not data.multi_label:
         return ()
     if data.label_separator is not None:
         raise InputError(

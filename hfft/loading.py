@@ -58,7 +58,7 @@ def read(data: Data, modality: ModuleType) -> Table:
         raise InputError(f"{shown(data)}: there are no rows in it")
     given = table.rows["label"][:]
     naming.check(labelsets.count(given, data.multi_label), data.labels, shown(data))
-    found = labelling.check(given, data, shown(data))
+    found = labelling.check(labelling.plural(given, data), data, shown(data))
     table = named(table, data)
     rows, bad = identified(table.rows, modality)
     dropped = sentence_of_bad(bad, sizes, shown(data))

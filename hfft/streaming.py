@@ -19,7 +19,7 @@ from typing import Any
 
 import datasets
 
-from hfft import batching, labelsets, naming, pictures, sources
+from hfft import batching, labelling, labelsets, naming, pictures, sources
 from hfft.errors import InputError, counted
 from hfft.recipe import Data
 from hfft.records import SPLITS, SplitReport, content_of
@@ -64,13 +64,13 @@ def survey(
     ahead = "group" in data.columns and len(have) < len(SPLITS)
     if ahead:
         _hold_ahead(tally, parts, have, data, modality)
-    read, bad = 0, 0
+    read, bad, several = 0, 0, False
     declared: tuple[str, ...] = ()
     for name, part in parts.items():  # held-back parts come first: their keys must be known when train is read
         base = sources.beside(data, name)
         for batch in batching.batches(part):
             made = batching.usable(batch, part.features, base, data, modality, read)
-            read, bad = made.end, bad + made.bad
+            read, bad, several = made.end, bad + made.bad, several or made.several
             declared = declared or made.declared
             classes.update(made.classes)
             places = _kept(made.rows, name, have, data, tally, gone, hold=not ahead)
@@ -86,7 +86,9 @@ def survey(
     if not read:
         raise InputError(f"{shown(data)}: there are no rows in it")
     naming.check(classes, data.labels, shown(data))
+    told = labelling.check(several, data, shown(data))
     report = _report(data, seed, read, {n: f"{v:064x}" for n, v in prints.items()}, tally, gone, bad)
+    report.findings[:0] = told
     labels, full = settled(counts, sizes, report, declared, data)
     splits = Splits({name: spool.rows() for name, spool in spools.items()}, labels, full)
     if data.on_leak != "drop":

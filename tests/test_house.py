@@ -46,6 +46,8 @@ LAYERS = [
 HELPERS = {
     ("claiming", "checkpoints"),
     ("loading", "labelling"),
+    ("batching", "labelling"),
+    ("streaming", "labelling"),
     ("splitting", "loading"),
     ("splitting", "apportioning"),
     ("splitting", "settling"),
