@@ -61,7 +61,7 @@ def test_counts_are_of_classes_and_sizes_of_rows(write_text):
 def test_stratified_by_class_where_chance_is_not(write_text):
     path = written(write_text, tagged_texts(600))
     assert off(parts(path)) <= 1.5
-    assert off(parts(path, {"stratify": False})) > 4
+    assert off(parts(path, {"stratify": False})) > 3
 
 
 def test_groups_stay_together_and_classes_near_their_shares(write_text):
