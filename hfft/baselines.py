@@ -1,6 +1,6 @@
 """What a score has to be held against: predictors that need no fine-tuning, on the same test rows.
 
-In: training texts and labels, test rows. Out: `Predictions` like any model's. scikit-learn only.
+In: training texts or features and labels, test rows. Out: `Predictions` like any model's. scikit-learn only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ import numpy as np
 from hfft import thresholds
 from hfft.records import Predictions
 
+NAMES = ("majority", "tfidf_linear", "linear_probe")
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
 SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one
+PROBE = {
+    "C": 0.01,
+    "max_iter": 1000,
+}  # strong shrinkage: standardised features are hundreds, and need little weight each
 
 
 def majority(
@@ -56,29 +61,44 @@ def tfidf_linear(
 def tfidf_tagger(
     train: list[str], given: np.ndarray, texts: list[str], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]
 ) -> Predictions:
-    """The same for several classes: a logistic regression per class, and a threshold for it as the model has one.
+    """The same for several classes. train: training texts (m,); given: which classes apply to them, bool (m, classes).
 
-    train: training texts (m,), in no order that means anything; given: which classes apply to them, bool (m, classes).
-    texts, labels, ids: the test rows. Thresholds are tuned on every fifth training row, by regressions fitted to the
+    texts, labels, ids: the test rows.
+    """
+    words = _words()
+    return _tagged(words.fit_transform(train), given, words.transform(texts), SETTINGS, labels, ids, names)
+
+
+def _tagged(
+    train: Any,
+    given: np.ndarray,
+    rows: Any,
+    settings: dict[str, Any],
+    labels: np.ndarray,
+    ids: np.ndarray,
+    names: tuple[str, ...],
+) -> Predictions:
+    """A logistic regression per class, and a threshold for each as the model has one.
+
+    train, rows: features (m, d), (n, d). Thresholds are tuned on every fifth training row, by regressions fitted to the
     others: against one half, fine-tuning would seem to buy what its thresholds did.
     """
-    held = np.arange(len(train)) % 5 == 4
-    early, late = ([text for text, out in zip(train, held, strict=True) if out == kind] for kind in (False, True))
-    tried = Predictions(held[held], given[held], given[held], _tagged(early, given[~held], late), names)
-    scores = _tagged(train, given, texts)
+    held = np.arange(len(given)) % 5 == 4
+    tried = Predictions(
+        held[held], given[held], given[held], _chances(train[~held], given[~held], train[held], settings), names
+    )
+    scores = _chances(train, given, rows, settings)
     return thresholds.applied(Predictions(ids, labels, labels, scores, names), thresholds.tune(tried))
 
 
-def _tagged(train: list[str], given: np.ndarray, texts: list[str]) -> np.ndarray:
+def _chances(train: Any, given: np.ndarray, rows: Any, settings: dict[str, Any]) -> np.ndarray:
     """Probabilities, float32 (n, classes); a class that no training row has, or every one, is answered by its share."""
     from sklearn.linear_model import LogisticRegression
 
-    words = _words()
-    seen, asked = words.fit_transform(train), words.transform(texts)
-    scores = np.tile(given.mean(axis=0).astype(np.float32), (len(texts), 1))
+    scores = np.tile(given.mean(axis=0).astype(np.float32), (rows.shape[0], 1))
     for place, column in enumerate(given.T):
         if 0 < column.sum() < len(column):
-            scores[:, place] = LogisticRegression(**SETTINGS).fit(seen, column).predict_proba(asked)[:, 1]
+            scores[:, place] = LogisticRegression(**settings).fit(train, column).predict_proba(rows)[:, 1]
     return scores
 
 
@@ -87,6 +107,34 @@ def _words() -> Any:
 
     # One-letter words count too: "I", "u" and numbers carry meaning in short texts.
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
+
+
+def linear_probe(
+    train: np.ndarray,
+    given: np.ndarray,
+    features: np.ndarray,
+    labels: np.ndarray,
+    ids: np.ndarray,
+    names: tuple[str, ...],
+) -> Predictions:
+    """Logistic regression on what the pretrained model sees before it is fine-tuned (Alain & Bengio 2016).
+
+    train: features of training rows (m, d). given: their classes, int (m,), or which of several apply, bool (m,
+    classes). features, labels, ids: the test rows (n,).
+    Settings are fixed; nothing is tuned on any split.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if given.ndim == 2:
+        scaler = StandardScaler().fit(train)
+        return _tagged(scaler.transform(train), given, scaler.transform(features), PROBE, labels, ids, names)
+    model = make_pipeline(StandardScaler(), LogisticRegression(**PROBE))
+    model.fit(train, given)
+    scores = np.zeros((len(features), len(names)), dtype=np.float32)
+    scores[:, np.unique(given)] = model.predict_proba(features)
+    return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
 
 
 def joined(rows: Any) -> list[str]:

@@ -151,12 +151,22 @@ def compare(
     _print_json(facts) if as_json else display.compared(facts)
 
 
+@app.command("judge")
+def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
+    """Judge a scored run again from its prediction files: no model, no look. Takes metrics= and gates.NAME= words."""
+    from hfft import display, judging
+
+    facts = judging.judge(folder, _chosen(folder, None, words)[1])
+    _print_json(facts) if as_json else display.verdict(facts)
+    raise typer.Exit(facts["exit_code"])
+
+
 @app.command("report")
 def report(folder: Folder) -> None:
     """Write report.html again from the run's files; opens no split."""
-    from hfft import verbs
+    from hfft import judging
 
-    print(verbs.report(folder))
+    print(judging.report(folder, _say(True)))
 
 
 @app.command("labels")

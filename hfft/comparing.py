@@ -7,16 +7,15 @@ know how the predictions were made. No torch, no transformers.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hfft import pairing, scoring
 from hfft.errors import InputError, counted, listed
 from hfft.pairing import Difference
-from hfft.records import HEADLINES, LOSSES, Predictions
+from hfft.records import LOSSES, Predictions, leading
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "cannot tell"
 SIGNIFICANT = 0.05
@@ -53,7 +52,7 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
     for other, predictions in others:
         matched = aligned(name, base, other, predictions)
         differences = _differences(base, matched, metrics)
-        headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
+        headline = _headline(differences)
         right, theirs = _right(base), _right(matched)
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
         tests = pairing.mcnemar(len(won), len(lost))
@@ -100,8 +99,8 @@ def aligned(name: str, base: Predictions, other: str, predictions: Predictions) 
 def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) -> tuple[str, Difference]:
     """(headline metric, its difference) of predictions over a baseline's on the same rows in the same order."""
     differences = _differences(base, predictions, metrics)
-    headline = next((key for key in HEADLINES if key in differences), next(iter(differences)))
-    return headline, differences[headline]
+    metric = _headline(differences)
+    return metric, differences[metric]
 
 
 def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:
@@ -112,6 +111,13 @@ def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) 
     return counted | pairing.graded_differences(graded[0], graded[1], base.groups)
 
 
+def _headline(differences: dict[str, Difference]) -> str:
+    metric = leading(differences)
+    if metric is None:
+        raise InputError("none of the metrics has a value on these rows, so nothing can be compared")
+    return metric
+
+
 def _right(predictions: Predictions) -> np.ndarray:
     """Rows that are right as a whole, bool (n,)."""
     return (predictions.predicted == predictions.labels).reshape(predictions.n, -1).all(axis=1)
@@ -119,7 +125,7 @@ def _right(predictions: Predictions) -> np.ndarray:
 
 def _judged(first: str, second: str, metric: str, apart: Difference, p: float, tests: int) -> tuple[str, str]:
     """(verdict, sentence)."""
-    points = told(metric, dataclasses.asdict(apart))
+    points = pairing.told(metric, dataclasses.asdict(apart))
     chance = f"p = {p:.3g}{f', adjusted for {tests} comparisons' * (tests > 1)}, {counted(apart.n, 'row')}"
     if p < SIGNIFICANT and apart.value:
         verdict = BETTER if (apart.value > 0) != (metric in LOSSES) else WORSE
@@ -129,17 +135,6 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
     needed = pairing.rows_needed(apart)
     rows = f" About {_rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
     return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}).{rows}"
-
-
-def told(metric: str, apart: Mapping[str, Any]) -> str:
-    """A difference {value, low, high} for a sentence: in points of a hundred, or as it is for a loss.
-
-    >>> told("f1_macro", {"value": 0.0312, "low": 0.01, "high": 0.0521})
-    '+3.1 points of f1_macro [+1.0, +5.2]'
-    """
-    if metric in LOSSES:
-        return f"{apart['value']:+.4f} of {metric} [{apart['low']:+.4f}, {apart['high']:+.4f}] (less is better)"
-    return f"{100 * apart['value']:+.1f} points of {metric} [{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
 
 
 def _rounded(rows: int) -> str:

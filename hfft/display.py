@@ -9,13 +9,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hfft.records import HEADLINES
+from hfft.pairing import told
+from hfft.records import HEADLINES, LOSSES
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
+JACKKNIFE = "infinitesimal jackknife"
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
+PER_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
 LEFT = ("method", "label", "suggested", "input")
-NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class"}
+NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class", "linear_probe": "linear probe"}
 
 
 def checked(facts: dict[str, Any]) -> None:
@@ -97,11 +100,13 @@ def scores(split: str, found: dict[str, Any]) -> None:
     table = _table(split, "value", "95 % interval", "n", "method")
     for key, score in found.items():
         if "[" not in key:
-            method = score["method"].replace(BOOTSTRAP, "BCa")
+            method = score["method"].replace(BOOTSTRAP, "BCa").replace(JACKKNIFE, "IJ")
             table.add_row(key, _number(score["value"]), _interval(score), f"{score['n']:,}", method)
     _console().print(table)
     if any(BOOTSTRAP in score["method"] for score in found.values()):
         _console().print("BCa: bias-corrected and accelerated bootstrap, 2,000 resamples")
+    if any(JACKKNIFE in score["method"] for score in found.values()):
+        _console().print(f"IJ: {JACKKNIFE}")
 
 
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
@@ -129,20 +134,29 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"note: {note}")
     for gate in facts["gates"]:
         console.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
-    times = "once" if facts["look"] == 1 else f"{facts['look']} times"
-    console.print(f"The test split of this run has been opened {times} ({facts['run']}/ledger.jsonl).")
+    looks(facts)
     console.print(f"\nreport  {facts['report']}")
     console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
 
 
+def looks(facts: dict[str, Any]) -> None:
+    """How often the test rows have been looked at, and what that is worth."""
+    console, found = _console(), facts["openings"]
+    first, *others = found["sentences"]
+    console.print(f"{first[:-1]} ({facts['run']}/ledger.jsonl).")
+    for sentence in others:
+        console.print(sentence)
+    if found["warning"]:
+        console.print(f"\n!! {found['warning']}")
+
+
 def gained(baseline: str, apart: dict[str, Any]) -> str:
     """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
-    ends = f"[{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
-    points = f"{100 * apart['value']:+.1f} points of {apart['metric']} {ends}"
+    points = told(apart["metric"], apart)
     chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
     if apart["p"] >= 0.05 or not apart["value"]:
         return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance})."
-    if apart["value"] > 0:
+    if (apart["value"] > 0) != (apart["metric"] in LOSSES):
         return f"Fine-tuning bought {points} over {baseline} ({chance})."
     return f"Fine-tuning is WORSE than {baseline}: {points} ({chance}). Train longer, or keep the baseline."
 
@@ -153,9 +167,9 @@ def compared(facts: dict[str, Any]) -> None:
     for found in facts["comparisons"]:
         table = _table(f"{found['second']} minus {found['first']}", "difference", "95 % interval", "p")
         for key, apart in found["differences"].items():
-            points = f"{100 * apart['value']:+.2f}"
-            ends = f"[{100 * apart['low']:+.2f}, {100 * apart['high']:+.2f}]"
-            table.add_row(key, points, ends, f"{apart['p']:.3g}")
+            unit = 1 if key in LOSSES else 100
+            low, value, high = (f"{unit * apart[part]:+.2f}" for part in ("low", "value", "high"))
+            table.add_row(key, value, f"[{low}, {high}]", f"{apart['p']:.3g}")
         console.print(table)
         exact, mid = found["mcnemar"]
         won, lost = len(found["won"]), len(found["lost"])
@@ -167,7 +181,8 @@ def compared(facts: dict[str, Any]) -> None:
                 console.print(f"  {kind}: {shown}   ({row['label']}, taken for {row['prediction']})")
         console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
     console.print(
-        "Points of 100; paired bootstrap intervals and randomisation p-values over the same rows, 2,000 resamples."
+        "Points of 100 (losses as they are); paired intervals and p-values over the same rows: bootstrap and "
+        "randomisation, 2,000 resamples; of metrics of probabilities, infinitesimal jackknife."
     )
 
 
@@ -176,7 +191,7 @@ def per_class(found: dict[str, Any], limit: int = 20) -> None:
     names = [key[3:-1] for key in found if key.startswith("f1[")]
     if not names:
         return
-    kinds = [kind for kind in ("precision", "recall", "f1") if f"{kind}[{names[0]}]" in found]
+    kinds = [kind for kind in PER_CLASS if f"{kind}[{names[0]}]" in found]
     shown = sorted(names, key=lambda name: found[f"f1[{name}]"]["value"] or 0)[:limit] if len(names) > limit else names
     title = "class" if len(names) <= limit else f"worst {limit} of {len(names)} classes"
     table = _table(title, *kinds)

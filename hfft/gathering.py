@@ -21,6 +21,7 @@ from hfft.records import RunFolder, SplitReport, read_json
 
 Say = Callable[[str], None]
 SAMPLE = 20_000  # training rows of a stream that the baselines see
+PICTURES = 5_000  # the same of pictures, of which a linear probe sees no more
 SHOWN = 5_000  # and that `hfft check` describes
 
 
@@ -84,14 +85,13 @@ def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
 def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, datasets.Dataset]:
     """(test rows, training rows for baselines) of a run; InputError when the data has changed since.
 
-    Of a stream, the second holds 20,000 training rows at most, drawn at random; for pictures none, whose
-    baselines need none.
+    Of a stream, the second holds 20,000 training rows at most, or 5,000 pictures, drawn at random.
     """
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
         prints = read_json(folder.split)["fingerprints"]
-        sample = SAMPLE if "text" in modality.ROLES else 0
+        sample = SAMPLE if "text" in modality.ROLES else PICTURES
         survey = streaming.reopened(wanted.data, modality, wanted.seed, "test", prints["test"], sample)
         return survey.splits.parts["test"], survey.sample
     table = loading.read(wanted.data, modality)

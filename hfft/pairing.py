@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -21,6 +22,7 @@ from hfft import estimates
 from hfft.counts import Counts
 from hfft.estimates import Estimate
 from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered
+from hfft.records import LOSSES
 from hfft.resamples import Sample, sample
 
 
@@ -127,6 +129,17 @@ def rows_needed(difference: Difference, power: float = 0.8, significance: float 
     error = (difference.high - difference.low) / (2 * float(ndtri(0.975)))
     reach = float(ndtri(1 - significance / 2) + ndtri(power))
     return math.ceil(difference.n * (reach * error / abs(difference.value)) ** 2)
+
+
+def told(metric: str, apart: Mapping[str, Any]) -> str:
+    """A difference {value, low, high} for a sentence: in points of a hundred, or as it is for a loss.
+
+    >>> told("f1_macro", {"value": 0.0312, "low": 0.01, "high": 0.0521})
+    '+3.1 points of f1_macro [+1.0, +5.2]'
+    """
+    if metric in LOSSES:
+        return f"{apart['value']:+.4f} of {metric} [{apart['low']:+.4f}, {apart['high']:+.4f}] (less is better)"
+    return f"{100 * apart['value']:+.1f} points of {metric} [{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
 
 
 def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.ndarray]]:

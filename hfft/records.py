@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,16 @@ LOSSES = ("log_loss", "brier", "ece")  # less is better
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
 NONE = "no class"  # what people read where none of several classes applies
+
+
+def leading(keys: Iterable[str]) -> str | None:
+    """The metric that leads among `keys`; None where there are none.
+
+    >>> leading(["accuracy", "f1_macro"]), leading(["mcc"])
+    ('f1_macro', 'mcc')
+    """
+    known = list(keys)
+    return next((key for key in HEADLINES if key in known), next(iter(known), None))
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,11 @@ class RunFolder:
         return self.root / "baselines.json"
 
     @property
+    def fitted(self) -> Path:
+        """Sentences on how the baselines were made."""
+        return self.root / "predictions" / "fitted.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 
@@ -163,6 +178,10 @@ class RunFolder:
     @property
     def ledger(self) -> Path:
         return self.root / "ledger.jsonl"
+
+    @property
+    def ledger_head(self) -> Path:
+        return self.root / "ledger.head"
 
     @property
     def split(self) -> Path:
@@ -177,6 +196,14 @@ class RunFolder:
 
     def mistakes(self, split: str) -> Path:
         return self.root / "predictions" / f"{split}_mistakes.parquet"
+
+    def copies(self) -> set[str]:
+        """Ids of the held-back rows whose copy or look-alike in an earlier split took part in this run."""
+        path = self.root / "split.parquet"
+        if not path.is_file() or "leak" not in pq.read_schema(path).names:
+            return set()
+        saved = pq.read_table(path, columns=["id", "leak"])
+        return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
 
     @classmethod
     def existing(cls, name: str | Path) -> RunFolder:
@@ -199,19 +226,6 @@ class RunFolder:
         if not self.metrics.is_file():
             return {}
         return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
-
-    def openings(self) -> list[dict[str, Any]]:
-        """The ledger: one entry per opening of the test split, oldest first."""
-        if not self.ledger.is_file():
-            return []
-        return [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").split("\n") if line]
-
-    def append_opening(self, entry: dict[str, Any]) -> None:
-        """Append one line and flush it to disk before returning."""
-        with self.ledger.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _numbers(column: pa.ChunkedArray, index: dict[str, int]) -> np.ndarray:

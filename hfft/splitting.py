@@ -121,16 +121,6 @@ def reopen(table: Table, run: RunFolder, name: str) -> datasets.Dataset:
     return rows
 
 
-def copies(run: RunFolder) -> set[str]:
-    """Ids of the held-back rows whose copy or look-alike in an earlier split took part in this run."""
-    if not (run.root / "split.parquet").is_file():
-        return set()
-    saved = pq.read_table(run.root / "split.parquet")
-    if "leak" not in saved.column_names:
-        return set()
-    return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
-
-
 def _guarded(rows: datasets.Dataset, places: list[str], data: Data, seed: int, modality: ModuleType | None) -> Guarded:
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
     groups = rows["group"][:] if "group" in rows.column_names else None

@@ -12,11 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import figures
+from hfft import figures, openings
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, SPLITS, Predictions, RunFolder, Score, read_json
+from hfft.records import HEADLINES, SPLITS, Predictions, RunFolder, Score, leading, read_json
 
-TITLES = {"f1": "F1", "majority": "Most common class", "tfidf_linear": "TF-IDF + linear model"}
+TITLES = {
+    "f1": "F1",
+    "majority": "Most common class",
+    "tfidf_linear": "TF-IDF + linear model",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+}
 AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
 
@@ -31,7 +37,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     split = "test" if "test" in scores else "validation"
     shown = scores.get(split, {})
     overall = {metric: score for metric, score in shown.items() if not PER_CLASS.fullmatch(metric)}
-    headline = next((metric for metric in HEADLINES if metric in overall), next(iter(overall), None))
+    headline = leading(overall)
     baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
     recipe = read_yaml(run.root / "recipe.yaml")
     predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
@@ -54,7 +60,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "notes": _json(run.root / "notes.json", []),
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
-        "openings": _openings(run.openings(), headline),
+        "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
         "environment": _environment(_json(run.environment, {})),
         "history": _json(run.root / "history.json", []),
     }
@@ -167,12 +173,6 @@ def _leaks(found: dict[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     return found | {"shared": [pair for pair in found["overlaps"] if pair["rows"] or pair["groups"]]}
-
-
-def _openings(entries: list[dict[str, Any]], headline: str | None) -> dict[str, Any]:
-    """How often, and with how many different weights, the test split has been looked at."""
-    shown = [entry | {"value": (entry.get("scores") or {}).get(headline)} for entry in entries]
-    return {"count": len(entries), "weights": len({entry.get("weights") for entry in entries}), "entries": shown}
 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:

@@ -5,41 +5,35 @@ Each verb returns plain facts and says what it is doing through `say`; none of t
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import time
-from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 import transformers
 
 from hfft import (
     backbones,
-    baselines,
-    cautioning,
     claiming,
-    comparing,
     environment,
     gathering,
-    gating,
-    labelsets,
+    judging,
+    ledger,
     predicting,
     quoting,
     recipe,
-    reporting,
     rooms,
     scoring,
     splitting,
     thresholds,
     training,
+    yardsticks,
 )
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, read_json, write_json
+from hfft.records import Predictions, RunFolder, fingerprint, read_json, write_json
 from hfft.references import sha256
 
 
@@ -87,10 +81,10 @@ def run(
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
-    _publish(folder)
+    judging.publish(folder)
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n)}")
     facts = {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best}
-    return facts | {"validation": _facts(scores), "report": str(folder.report)}
+    return facts | {"validation": judging.plain(scores), "report": str(folder.report)}
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
@@ -102,29 +96,21 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     modality = rooms.find("modalities", wanted.task)
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
+    look = _open(folder, rows, args)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
-    predictions = predicting.predict(backbone, modality, rows, wanted.model, args)
-    if args.process_index:
-        return {"run": str(folder.root)}
+    predictions, scores = predicting.predict(backbone, modality, rows, wanted.model, args), None
     if predictions.multi_label:
         predictions = thresholds.applied(predictions, thresholds.read(folder.thresholds, predictions.names))
-    scores = scoring.score(predictions, wanted.metrics)
-    look = _write_opening(folder, predictions, scores)
-    predictions.write(folder.predictions("test"))
-    predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
-    folder.write_scores("test", scores)
-    clean = _without_copies(folder, wanted, predictions)
-    beside, gains = _baselines(folder, wanted, train, rows, predictions)
-    notes, verdicts = cautioning.notes(predictions) + _thinned(folder, train), gating.judge(wanted.gates, scores)
-    gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
-    write_json(folder.root / "notes.json", notes)
-    write_json(folder.root / "gates.json", gates)
-    _publish(folder)
-    facts = {"run": str(folder.root), "n": predictions.n, "look": look, "test": _facts(scores), "baselines": beside}
-    facts |= {"gains": gains}
-    facts |= {"test_without_copies": _facts(clean)} if clean else {}
-    ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
-    return facts | {"notes": notes, "gates": gates} | ending
+    if args.process_index == 0:
+        predictions.write(folder.predictions("test"))
+        scores = judging.scored(folder, wanted, predictions)
+        ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
+        predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
+    features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
+    if args.process_index:
+        return {"run": str(folder.root)}
+    yardsticks.write(folder, predictions, train, rows, features, notes)
+    return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 
 def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
@@ -145,13 +131,6 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
 
 
-def report(name: str) -> Path:
-    """Write report.html and the card again from the files of a run; opens no split."""
-    folder = RunFolder.existing(name)
-    _publish(folder)
-    return folder.report
-
-
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
     """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
@@ -162,33 +141,6 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         splitting.write(splits, folder)
 
 
-def _baselines(
-    folder: RunFolder, wanted: Recipe, train: datasets.Dataset, rows: datasets.Dataset, predictions: Predictions
-) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """(scores, gains over it) of majority class and, for texts, TF-IDF + linear, on the same test rows."""
-    fixed = (predictions.labels, predictions.ids, predictions.names)
-    dealt = read_json(folder.split)
-    made = {"majority": baselines.majority(dealt["counts"]["train"], *fixed, dealt.get("rows", {}).get("train"))}
-    if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
-        texts, tests = baselines.joined(train), baselines.joined(rows)
-        given = train["label"][:]
-        if predictions.multi_label:
-            made["tfidf_linear"] = baselines.tfidf_tagger(
-                texts, labelsets.matrix(given, predictions.names), tests, *fixed
-            )
-        else:
-            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
-    scores, gains = {}, {}
-    for name, found in made.items():
-        found.write(folder.predictions(f"test_{name}"))
-        scores[name] = _facts(scoring.score(found, wanted.metrics))
-        metric, apart = comparing.gain(found, predictions, wanted.metrics)
-        gains[name] = {"metric": metric, **dataclasses.asdict(apart)}
-    write_json(folder.baselines, scores)
-    write_json(folder.root / "gains.json", gains)
-    return scores, gains
-
-
 def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
     """Validation predictions by thresholds that are tuned on them and kept beside the model."""
     tuned = thresholds.tune(predictions)
@@ -197,40 +149,11 @@ def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predi
     return thresholds.applied(predictions, tuned)
 
 
-def _thinned(folder: RunFolder, train: datasets.Dataset) -> list[str]:
-    """A sentence where the baselines saw fewer training rows than the model."""
-    whole = SplitReport(**read_json(folder.split)).size("train")
-    if len(train) == whole or "text" not in train.column_names:
-        return []
-    return [f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows of the stream."]
-
-
-def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
-    """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
-    copies = splitting.copies(folder)
-    clean = predictions.where(np.array([row not in copies for row in predictions.ids]))
-    if clean.n in (0, predictions.n):
-        return {}
-    scores = scoring.score(clean, wanted.metrics)
-    folder.write_scores("test_without_copies", scores)
-    return scores
-
-
-def _write_opening(folder: RunFolder, predictions: Predictions, scores: dict[str, Score]) -> int:
-    """One ledger line; returns which look at the test split this was, counting from 1."""
-    look = len(folder.openings()) + 1
-    folder.append_opening(
-        {
-            "time": _now(),
-            "look": look,
-            "split": "test",
-            "n": predictions.n,
-            "fingerprint": fingerprint([str(row) for row in predictions.ids]),
-            "weights": sha256(folder.model / "model.safetensors"),
-            "scores": {name: score.value for name, score in scores.items() if "[" not in name},
-        }
-    )
-    return look
+def _open(folder: RunFolder, rows: datasets.Dataset, args: Any) -> int:
+    """The ledger line of a look that is about to happen, once for all processes; returns the look's number."""
+    if args.process_index:
+        return 0
+    return ledger.opened(folder, len(rows), fingerprint(rows["id"][:]), sha256(folder.model / "model.safetensors"))
 
 
 def _environment(
@@ -259,15 +182,6 @@ def _environment(
             "weights_sha256": sha256(folder.model / "model.safetensors"),
         },
     }
-
-
-def _publish(folder: RunFolder) -> None:
-    reporting.render(folder)
-    (folder.model / "README.md").write_text(reporting.card(folder), encoding="utf-8")
-
-
-def _facts(scores: dict[str, Score]) -> dict[str, Any]:
-    return {name: dataclasses.asdict(score) for name, score in scores.items()}
 
 
 def _best_sentence(fit: training.Fit, n: int) -> str:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from hfft import ledger
 from hfft.records import Predictions, RunFolder
 from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent
 FILES = {
     "recipe.yaml", "environment.json", "split.json", "split.parquet", "metrics.json", "ledger.jsonl", "report.html",
-    "baselines.json", "model/config.json", "model/model.safetensors", "model/README.md",
+    "baselines.json", "ledger.head", "model/config.json", "model/model.safetensors", "model/README.md",
     "predictions/validation.parquet", "predictions/test.parquet", "figures/confusion_matrix.png",
 }  # fmt: skip
 
@@ -70,13 +71,13 @@ def test_predictions_agree_with_scikit_learn(run):
 
 
 def test_evaluating_again_gives_the_same_bytes_and_one_more_ledger_line(run, capsys):
-    before, lines = run.metrics.read_bytes(), len(run.openings())
+    before, lines = run.metrics.read_bytes(), ledger.read(run).count
     assert hfft("eval", str(run.root), "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert run.metrics.read_bytes() == before
-    assert len(run.openings()) == lines + 1 == facts["look"]
-    assert run.openings()[-1]["n"] == facts["n"]
-    assert len({(line["weights"], line["fingerprint"]) for line in run.openings()}) == 1
+    assert ledger.read(run).count == lines + 1 == facts["look"]
+    assert ledger.read(run).looks[-1]["n"] == facts["n"]
+    assert len({(line["weights"], line["fingerprint"]) for line in ledger.read(run).looks}) == 1
 
 
 def test_the_model_loads_with_plain_transformers_and_names_its_classes(run):
@@ -110,10 +111,10 @@ def test_changed_data_is_noticed(run, capsys):
     kept = split.read_bytes()
     table = pq.read_table(split)
     pq.write_table(table.slice(0, table.num_rows - 1), split)
-    lines = len(run.openings())
+    lines = ledger.read(run).count
     assert hfft("eval", str(run.root)) == 2
     assert "not the one this run was made with" in capsys.readouterr().err
-    assert len(run.openings()) == lines
+    assert ledger.read(run).count == lines
     split.write_bytes(kept)
 
 
@@ -179,7 +180,7 @@ def test_two_processes_split_and_predict_alike(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(two.openings()) == 1
+    assert ledger.read(two).count == 1
     parallel = Predictions.read(two.predictions("test"))
     assert hfft("eval", str(two.root)) == 0
     single = Predictions.read(two.predictions("test"))

@@ -25,9 +25,9 @@ LAYERS = [
     {"resamples"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
-    | {"quoting", "sketches", "perceptual"},
-    {"estimates"},
-    {"pairing", "spooling", "shingles"},
+    | {"quoting", "sketches", "perceptual", "ledger"},
+    {"estimates", "luck"},
+    {"pairing", "spooling", "shingles", "openings"},
     {"augmenting", "processors", "sources", "problems", "hub_access"},
     {"backbones"},
     ROOMS,
@@ -38,6 +38,7 @@ LAYERS = [
     | {"features", "doubting", "comparing", "cautioning"},
     {"gathering", "ending"},
     {"rehearsing"},
+    {"judging", "yardsticks"},
     {"verbs", "checking", "auditing", "weighing"},
     {"display", "display_rehearsal", "cli"},
     {"__init__", "__main__", "run"},
@@ -81,9 +82,9 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing", "resamples", "estimates"]
-NO_ML += ["cautioning", "labelsets", "thresholds"]
+NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
-NO_ML += ["quoting", "problems", "hub_access"]
+NO_ML += ["quoting", "problems", "hub_access", "ledger", "luck", "openings"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
@@ -143,7 +144,17 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     for path, target in edges():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
-    bringing = {"verbs", "weighing", "checking", "auditing", "gathering", "ending", "rehearsing"}
+    bringing = {
+        "verbs",
+        "judging",
+        "yardsticks",
+        "weighing",
+        "checking",
+        "auditing",
+        "gathering",
+        "ending",
+        "rehearsing",
+    }
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

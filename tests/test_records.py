@@ -59,16 +59,6 @@ def test_a_missing_file_says_what_to_type(tmp_path):
         Predictions.read(RunFolder(tmp_path / "first").predictions("test"))
 
 
-def test_the_ledger_grows_by_one_line(tmp_path):
-    run = RunFolder(tmp_path)
-    assert run.openings() == []
-    for number in (1, 2):
-        run.append_opening({"when": number, "word": "é\n\u2028x"})
-    assert run.openings() == [{"when": 1, "word": "é\n\u2028x"}, {"when": 2, "word": "é\n\u2028x"}]
-    text = run.ledger.read_text(encoding="utf-8")
-    assert text.count("\n") == 2 and text.endswith("}\n")
-
-
 def test_scores_of_other_splits_stay(tmp_path):
     run = RunFolder(tmp_path)
     first, second = Score(0.5, 0.4, 0.6, 10, "Wilson"), Score(None, None, None, 0, "undefined: no rows")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hfft import figures, reporting, summarising
+from hfft import figures, ledger, reporting, summarising
 from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, write_json
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -115,6 +115,8 @@ def build(
     parts["test"] = predictions(names, n, skill, 3)
     write_split(run, parts)
     write_environment(run)
+    if tested:
+        write_openings(run, parts["test"])
     for split in ("validation", "test")[: 1 + tested]:
         parts[split].write(run.predictions(split))
         run.write_scores(split, score(parts[split]))
@@ -159,7 +161,7 @@ def write_environment(run: RunFolder) -> None:
 
 
 def write_test(run: RunFolder, rows: Predictions, skill: float, images: list[bytes] | None) -> None:
-    """What `hfft eval` adds: baselines, gates, notes, mistakes and two openings."""
+    """What `hfft eval` adds: baselines, gates, notes and mistakes."""
     rivals = {"majority": dataclasses.replace(rows, predicted=np.zeros_like(rows.labels))}
     rivals["tfidf_linear"] = predictions(rows.names, rows.n, skill - 0.08, 3)
     wanted = ("accuracy", "f1_macro", "precision_macro", "recall_macro")
@@ -192,18 +194,15 @@ def write_test(run: RunFolder, rows: Predictions, skill: float, images: list[byt
         else [ATTACK, "The cabin crew could not have been kinder.\nStill waiting, though.", "לא טוב", "so so " * 200]
     )
     write_mistakes(run, rows, texts, images)
-    value = run.read_scores()["test"]["f1_macro"].value
+
+
+def write_openings(run: RunFolder, rows: Predictions) -> None:
+    """Two looks with different weights, before the predictions that come of them."""
+    value = score(rows)["f1_macro"].value
     for day, weights in ((15, "ab" * 32), (16, "cd" * 32)):
-        run.append_opening(
-            {
-                "time": f"2026-03-{day}T08:00:00+00:00",
-                "split": "test",
-                "n": rows.n,
-                "fingerprint": "ef" * 32,
-                "weights": weights,
-                "scores": {"f1_macro": value},
-            }
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ledger, "_now", lambda day=day: f"2026-03-{day}T08:00:00+00:00")
+            ledger.scored(run, ledger.opened(run, rows.n, "ef" * 32, weights), {"f1_macro": value})
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,9 @@ def flags(*extra: str, head: str = "text,a,b") -> dict[str, bytes]:
 
 
 def read(name: str, files: dict[str, bytes], *odd: tuple[str, list[str]], data: dict[str, Any]) -> Case:
-    return whole(name, files, *((text, json.dumps(tags, ensure_ascii=False)) for text, tags in odd), data=data, base=BASE)
+    return whole(
+        name, files, *((text, json.dumps(tags, ensure_ascii=False)) for text, tags in odd), data=data, base=BASE
+    )
 
 
 LISTS = [

@@ -1,0 +1,115 @@
+"""What may be claimed about a model: everything that follows from the prediction files of a run.
+
+In: a run folder whose test rows have been predicted. Out: scores, gains over baselines, notes, verdicts of the gates
+and the page, written into the folder and returned as plain facts. Like verbs.py, this is a place where stages meet, but
+it needs no model, opens no split, and imports neither torch nor transformers: a year-old run takes seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hfft import baselines, cautioning, comparing, gating, openings, recipe, reporting, scoring
+from hfft.errors import InputError
+from hfft.recipe import Recipe
+from hfft.records import Predictions, RunFolder, Score, leading, read_json, write_json
+
+
+def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Judge a scored run again from its files, with other `metrics` or `gates` if the overrides say so.
+
+    Raises InputError when the test split has not been opened yet, and for overrides of anything else: that would be
+    another run.
+    """
+    if wrong := [word for word in overrides if not word.startswith(("metrics=", "gates=", "gates."))]:
+        raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run")
+    folder = RunFolder.existing(name)
+    wanted = recipe.load(str(folder.root), overrides)
+    return judged(folder, wanted, Predictions.read(folder.predictions("test")))
+
+
+def report(name: str, say: Callable[[str], None] = print) -> Path:
+    """Write report.html and the card again from the files of a run; opens no split. A broken ledger is said."""
+    folder = RunFolder.existing(name)
+    publish(folder)
+    if warning := openings.told(folder, None, None)["warning"]:
+        say(warning)
+    return folder.report
+
+
+def judged(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, scores: dict[str, Score] | None = None
+) -> dict[str, Any]:
+    """Everything about the test predictions, written into the run folder. scores: where they are known already."""
+    scores = scores or scored(folder, wanted, predictions)
+    gating.check(wanted.gates, scores)
+    clean = _without_copies(folder, wanted, predictions)
+    beside, gains = _beside(folder, wanted, predictions)
+    notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
+    verdicts = gating.judge(wanted.gates, scores)
+    gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
+    write_json(folder.root / "notes.json", notes)
+    write_json(folder.root / "gates.json", gates)
+    publish(folder)
+    facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
+    facts |= {"baselines": beside, "gains": gains}
+    facts |= {"test_without_copies": plain(clean)} if clean else {}
+    ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
+    return facts | {"notes": notes, "gates": gates} | ending
+
+
+def scored(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+    """Scores of the test predictions, written into metrics.json."""
+    scores = scoring.score(predictions, wanted.metrics)
+    folder.write_scores("test", scores)
+    return scores
+
+
+def publish(folder: RunFolder) -> None:
+    """The page and the card, from the run's files."""
+    reporting.render(folder)
+    (folder.model / "README.md").write_text(reporting.card(folder), encoding="utf-8")
+
+
+def plain(scores: dict[str, Score]) -> dict[str, Any]:
+    """Scores as JSON has them."""
+    return {name: dataclasses.asdict(score) for name, score in scores.items()}
+
+
+def _beside(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """(scores, gains over it) of each baseline that has predicted the same rows."""
+    scores, gains = {}, {}
+    for name in baselines.NAMES:
+        if folder.predictions(f"test_{name}").is_file():
+            found = Predictions.read(folder.predictions(f"test_{name}"))
+            scores[name] = plain(scoring.score(found, wanted.metrics))
+            metric, apart = comparing.gain(found, predictions, wanted.metrics)
+            gains[name] = {"metric": metric, **dataclasses.asdict(apart)}
+    write_json(folder.baselines, scores)
+    write_json(folder.root / "gains.json", gains)
+    return scores, gains
+
+
+def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+    """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
+    copies = folder.copies()
+    clean = predictions.where(np.array([row not in copies for row in predictions.ids]))
+    if clean.n in (0, predictions.n):
+        return {}
+    scores = scoring.score(clean, wanted.metrics)
+    folder.write_scores("test_without_copies", scores)
+    return scores
+
+
+def _looks(folder: RunFolder, scores: dict[str, Score]) -> dict[str, Any]:
+    """What the ledgers say, without their lines."""
+    metric = leading(scores)
+    facts = openings.told(folder, metric, scores.get(metric or ""))
+    return {key: value for key, value in facts.items() if key != "entries"}

@@ -1,0 +1,95 @@
+"""What a model's test scores are held against: the baselines' predictions for the same test rows, into the run folder.
+
+In: test and training rows of a run, the model's predictions. Out: predictions/test_<baseline>.parquet, and sentences
+on what a baseline did not see. Like verbs.py, this is a place where stages meet; it judges nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+
+from hfft import backbones, baselines, features, labelsets, predicting
+from hfft.errors import InputError
+from hfft.gathering import Say
+from hfft.recipe import Recipe
+from hfft.records import Predictions, RunFolder, SplitReport, read_json, write_json
+
+PROBED = 5_000  # training rows that the linear probe sees, at most: more cost minutes of `eval` and add little
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Features of the pretrained model: of training rows (m, d), whose labels are given, and of test rows (n, d)."""
+
+    train: np.ndarray
+    given: list[str]
+    test: np.ndarray
+
+
+def seen(
+    wanted: Recipe, modality: ModuleType, train: datasets.Dataset, rows: datasets.Dataset, args: Any, say: Say
+) -> tuple[Seen | None, list[str]]:
+    """(what the pretrained model sees of train and test rows, []), or (None, [why not]). Every process has to call it.
+
+    A model that cannot be had any more is no reason to lose the scores of the one that was made of it.
+    """
+    if not wanted.model.pretrained:
+        return None, ["There is no linear probe: model.pretrained is false, and random weights see nothing."]
+    chosen = np.random.default_rng(wanted.seed).permutation(len(train))[:PROBED]
+    some, names = (
+        train.select(np.sort(chosen)),
+        tuple(sorted(labelsets.count(train["label"][:], wanted.data.multi_label))),
+    )
+    if len(set(some["label"][:])) < 2:
+        return None, []
+    try:
+        backbone = backbones.load(wanted.model, modality, names)
+        say(f"linear probe: {wanted.model.name} as it was, on {len(some):,} training and {len(rows):,} test rows")
+        found = [features.extract(backbone, modality, part, wanted.model, args) for part in (some, rows)]
+    except InputError as error:
+        return None, [f"There is no linear probe: {error}"]
+    few = len(some) < len(train)
+    notes = [f"The linear probe was fitted on a random {len(some):,} of {len(train):,} training rows."] * few
+    return Seen(found[0], some["label"][:], found[1]), notes
+
+
+def write(
+    folder: RunFolder,
+    predictions: Predictions,
+    train: datasets.Dataset,
+    rows: datasets.Dataset,
+    features: Seen | None,
+    notes: list[str],
+) -> None:
+    """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe.
+
+    notes: what there is to say about the probe; they go into the run folder, so that it can be judged again.
+    """
+    fixed = (predictions.labels, predictions.ids, predictions.names)
+    dealt = SplitReport(**read_json(folder.split))
+    whole, several = dealt.size("train"), predictions.multi_label
+    made = {"majority": baselines.majority(dealt.counts["train"], *fixed, whole)}
+    if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
+        texts, tests, given = baselines.joined(train), baselines.joined(rows), train["label"][:]
+        if several:
+            made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
+        else:
+            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
+        if len(train) < whole:
+            notes = [*notes, f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows."]
+    if features:
+        classes = predicting.label_ids(features.given, predictions.names, several)
+        made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
+    for name in baselines.NAMES:
+        path: Path = folder.predictions(f"test_{name}")
+        if name in made:
+            dataclasses.replace(made[name], groups=predictions.groups).write(path)
+        else:
+            path.unlink(missing_ok=True)  # of an earlier look
+    write_json(folder.fitted, notes)
