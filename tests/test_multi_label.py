@@ -63,7 +63,7 @@ def write_texts(folder: Path, n: int = 600) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
-def write_pictures(folder: Path, n: int = 240) -> None:
+def write_pictures(folder: Path, n: int = 200) -> None:
     """Noise with a stripe in each colour that applies, and a table with a column of 0 and 1 for each."""
     draws = np.random.default_rng(1)
     rows = []
@@ -214,7 +214,7 @@ def test_two_runs_are_compared_and_evaluating_again_gives_the_same(run, capsys):
     assert run.metrics.read_bytes() == before
     other = run.root.with_name(f"{run.root.name}-other")
     if not other.exists():
-        words = ["train.num_train_epochs=1", "--output-dir", str(other)]
+        words = ["train.max_steps=2", "--output-dir", str(other)]
         assert hfft("run", str(run.root / "recipe.yaml"), *words) == 0
         assert hfft("eval", str(other)) in (0, 1, 3)
     capsys.readouterr()
