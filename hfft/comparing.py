@@ -134,7 +134,8 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
     needed = pairing.rows_needed(apart)
     rows = f" About {_rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
-    return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}).{rows}"
+    aside = pairing.narrow(dataclasses.asdict(apart)) if tests == 1 else ""
+    return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}{aside}).{rows}"
 
 
 def _rounded(rows: int) -> str:

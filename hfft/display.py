@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hfft.pairing import told
+from hfft.pairing import gained
 from hfft.records import HEADLINES, LOSSES
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
@@ -148,17 +148,6 @@ def looks(facts: dict[str, Any]) -> None:
         console.print(sentence)
     if found["warning"]:
         console.print(f"\n!! {found['warning']}")
-
-
-def gained(baseline: str, apart: dict[str, Any]) -> str:
-    """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
-    points = told(apart["metric"], apart)
-    chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
-    if apart["p"] >= 0.05 or not apart["value"]:
-        return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance})."
-    if (apart["value"] > 0) != (apart["metric"] in LOSSES):
-        return f"Fine-tuning bought {points} over {baseline} ({chance})."
-    return f"Fine-tuning is WORSE than {baseline}: {points} ({chance}). Train longer, or keep the baseline."
 
 
 def compared(facts: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from hfft import figures
 from hfft.records import RunFolder, write_whole
-from hfft.summarising import AVERAGES, summarise, title
+from hfft.summarising import AVERAGES, inline, summarise, title
 
 # Up to here a table of counts stays legible; above it the page draws a heat map and lists the confusions.
 TABLE_CLASSES = 20
@@ -34,7 +34,8 @@ def render(run: RunFolder) -> Path:
     # A trivial baseline far below would squeeze every interval into its dot: the axis is the model's and its rival's.
     rival = (facts["headline"] or {}).get("baseline") or {"title": ""}
     groups = facts["overall"] + facts["averages"] + facts["validation"]
-    rows = [row["score"] for group in groups for row in group["rows"] if row["model"] or row["who"] == rival["title"]]
+    drawn = [row for group in groups if group["drawn"] for row in group["rows"]]
+    rows = [row["score"] for row in drawn if row["model"] or row["who"] == rival["title"]]
     ranked = facts["classes"]["ranked_by"]
     page = _template("report.html.j2").render(
         **facts,
@@ -105,11 +106,6 @@ def _hub_metric(metric: str) -> str:
     return stem if last in AVERAGES else metric
 
 
-def _inline(name: str) -> str:
-    """A title inside a sentence: "Macro F1" becomes "macro F1"; "F1" and "TF-IDF" stay."""
-    return name[:1].lower() + name[1:] if name[1:2].islower() else name
-
-
 def _interval(score: dict[str, Any]) -> str:
     if score["low"] is None or score["high"] is None:
         return "[no interval]"
@@ -137,7 +133,7 @@ def _template(name: str) -> jinja2.Template:
         "md": _markdown,
         "at": figures.at,
         "title_of": title,
-        "inline": _inline,
+        "inline": inline,
         "public": _public,
         "wraps": lambda name: Markup("_<wbr>").join(str(name).split("_")),
     }

@@ -88,8 +88,18 @@ class Sample:
     def halved(self, resamples: int, seed: int) -> Iterator[np.ndarray]:
         """Of each kind the number that a fair coin picks, int (some, kinds), in parts."""
         rng = np.random.default_rng(seed)
+        several = np.flatnonzero(self.times > 1)
+        lonely = 2 * len(several) < len(self.times)  # then coins are cheaper than binomials
         for some in _parts(resamples, max(len(self.times), self.classes)):
-            yield rng.binomial(self.times, 0.5, size=(len(some), len(self.times)))
+            size = (len(some), len(self.times))
+            kept = (
+                rng.integers(0, 2, size, dtype=np.int8).astype(np.int64)
+                if lonely
+                else rng.binomial(self.times, 0.5, size)
+            )
+            if lonely:
+                kept[:, several] = rng.binomial(self.times[several], 0.5, (len(some), len(several)))
+            yield kept
 
     def _told(self, model: int, taken: Callable[[csr_array], np.ndarray]) -> Counts:
         """Counts of what `taken` makes of each tally (something, kinds): arrays (..., something)."""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from hfft import figures, openings
+from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, SPLITS, Predictions, RunFolder, Score, leading, read_json
+from hfft.records import HEADLINES, LOSSES, SPLITS, Predictions, RunFolder, Score, leading, read_json
 
 TITLES = {
     "f1": "F1",
@@ -49,7 +50,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "split": split,
         "tested": split == "test",
         "recipe": recipe,
-        "headline": _headline(headline, overall, baselines),
+        "headline": _headline(headline, overall, baselines, _json(run.root / "gains.json", {})),
         "overall": _groups(overall, baselines, main=True),
         "averages": _groups(overall, baselines, main=False),
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
@@ -80,6 +81,11 @@ def title(name: str) -> str:
     return TITLES.get(name, name.replace("_", " ").capitalize())
 
 
+def inline(name: str) -> str:
+    """A title inside a sentence: "Macro F1" becomes "macro F1"; "F1" and "TF-IDF" stay."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+
+
 def _json(path: Path, default: Any) -> Any:
     return read_json(path) if path.is_file() else default
 
@@ -90,21 +96,22 @@ def _path(run: RunFolder) -> str:
     return (Path(*root.parts[-2:]) if root.is_absolute() else root).as_posix()
 
 
-def _headline(metric: str | None, overall: dict[str, Score], baselines: dict[str, Any]) -> dict[str, Any] | None:
-    """The score that leads, its strongest baseline, and whether their intervals are apart."""
+def _headline(
+    metric: str | None, overall: dict[str, Score], baselines: dict[str, Any], gains: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The score that leads, its strongest baseline, and what was gained over it, row by row."""
     if metric is None:
         return None
-    score = dataclasses.asdict(overall[metric])
+    facts = {"metric": metric, "title": title(metric), "score": dataclasses.asdict(overall[metric])}
     rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
     rivals = [(name, rival) for name, rival in rivals if rival["value"] is not None]
-    facts = {"metric": metric, "title": title(metric), "score": score, "baseline": None, "verdict": None}
-    if rivals:
-        name, rival = max(rivals, key=lambda item: item[1]["value"])
-        facts["baseline"] = {"name": name, "title": title(name), "score": rival}
-        if None not in (score["low"], score["high"], rival["low"], rival["high"]):
-            below = "below" if score["high"] < rival["low"] else "overlapping"
-            facts["verdict"] = "above" if score["low"] > rival["high"] else below
-    return facts
+    if not rivals:
+        return facts | {"baseline": None, "gain": None}
+    sign = -1 if metric in LOSSES else 1
+    name, rival = max(rivals, key=lambda item: sign * item[1]["value"])
+    found = gains.get(name)
+    gain = gained(inline(title(name)), found) if found and found["metric"] == metric else None
+    return facts | {"baseline": {"name": name, "title": title(name), "score": rival}, "gain": gain}
 
 
 def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) -> list[dict[str, Any]]:
@@ -117,7 +124,8 @@ def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) ->
         rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
         rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
         method = _usual(row["score"] for row in rows)
-        groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows})
+        drawn = metric not in LOSSES  # a loss has no place on an axis of shares
+        groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows, "drawn": drawn})
     return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
 
 

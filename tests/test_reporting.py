@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from hfft import figures, ledger, reporting, summarising
+from hfft import comparing, figures, ledger, reporting, summarising
 from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, write_json
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -171,6 +171,11 @@ def write_test(run: RunFolder, rows: Predictions, skill: float, images: list[byt
             name: {key: dataclasses.asdict(value) for key, value in score(rival).items() if key in wanted}
             for name, rival in rivals.items()
         },
+    )
+    gains = {name: comparing.gain(rival, rows, ["accuracy", "f1"]) for name, rival in rivals.items()}
+    write_json(
+        run.root / "gains.json",
+        {name: {"metric": metric, **dataclasses.asdict(apart)} for name, (metric, apart) in gains.items()},
     )
     write_json(
         run.root / "gates.json",
@@ -396,12 +401,20 @@ def test_pictures_are_shown_and_the_rest_folded(image: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"), [(0.1, 0.2, "below"), (0.3, 0.6, "overlapping"), (0.8, 0.9, "above")]
+    ("value", "p", "says"),
+    [
+        (0.05, 0.001, "Fine-tuning bought +5.0 points of accuracy [+4.0, +6.0] over TF-IDF + linear model"),
+        (-0.05, 0.001, "Fine-tuning is WORSE than TF-IDF + linear model"),
+        (0.05, 0.2, "It cannot be told whether fine-tuning is better"),
+    ],
 )
-def test_verdict_needs_disjoint_intervals(low: float, high: float, verdict: str) -> None:
-    rival = {"tfidf_linear": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.7, "n": 9, "method": "Wilson"}}}
-    facts = summarising._headline("accuracy", {"accuracy": Score((low + high) / 2, low, high, 9, "Wilson")}, rival)
-    assert facts and facts["verdict"] == verdict
+def test_the_page_says_what_was_gained_over_the_strongest_baseline(value: float, p: float, says: str) -> None:
+    scores = {name: {"accuracy": {"value": v}} for name, v in (("majority", 0.3), ("tfidf_linear", 0.5))}
+    apart = {"metric": "accuracy", "value": value, "low": value - 0.01, "high": value + 0.01, "p": p}
+    own = {"accuracy": Score(0.5 + value, 0.4, 0.7, 9, "Wilson")}
+    facts = summarising._headline("accuracy", own, scores, {"tfidf_linear": apart})
+    assert facts and facts["gain"].startswith(says)
+    assert summarising._headline("accuracy", own, scores, {})["gain"] is None, "a run of an older hfft"
 
 
 def test_summary_is_json(many: RunFolder) -> None:
