@@ -44,6 +44,11 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     """
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
+    if wanted.data.multi_label:
+        raise InputError(
+            f"{name} tells which of several classes apply, and labels are only doubted where a row has one class; read "
+            f"the surest mistakes instead: predictions/test_mistakes.parquet, or the page (hfft report {name})"
+        )
     args = training.arguments(wanted, folder, fitting=False)
     if args.process_index:
         say = _silent

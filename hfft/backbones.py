@@ -26,6 +26,7 @@ from hfft.processors import SAFE
 from hfft.recipe import Model
 
 TIMM = "timm/"
+MULTI_LABEL = "multi_label_classification"  # what transformers calls it in config.json
 # What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
 DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
 DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
@@ -44,16 +45,19 @@ class Backbone:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
-def load(spec: Model, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
-    """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had."""
+def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bool = False) -> Backbone:
+    """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had.
+
+    several: whether more than one label may apply to a row; plain pipelines then take a sigmoid of each output.
+    """
     path, bare = _located(spec, modality)
     _check_digest(spec, path)
     with _explained(spec, path):
         if bare:
-            return _from_state(spec, Path(path), labels)
+            return _told(_from_state(spec, Path(path), labels), several)
         if path.startswith(TIMM) and not spec.pretrained:
-            return _from_timm_name(spec, path.removeprefix(TIMM), labels)
-        return _from_pretrained(spec, path, modality, labels)
+            return _told(_from_timm_name(spec, path.removeprefix(TIMM), labels), several)
+        return _told(_from_pretrained(spec, path, modality, labels), several)
 
 
 def processor(spec: Model, modality: ModuleType) -> Any:
@@ -81,9 +85,21 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     return Backbone(model.eval(), processor, ())
 
 
+def several(model: Any) -> bool:
+    """Whether more than one of the model's classes may apply to an input."""
+    return getattr(model.config, "problem_type", None) == MULTI_LABEL
+
+
 def class_order(model: Any) -> tuple[str, ...]:
     """Class names in the order of the model's outputs."""
     return tuple(str(model.config.id2label[index]) for index in range(len(model.config.id2label)))
+
+
+def _told(backbone: Backbone, several: bool) -> Backbone:
+    """The model's config says how many classes may apply: whoever loads it goes by that."""
+    if several or backbone.model.config.problem_type == MULTI_LABEL:  # the checkpoint's, whose task was another
+        backbone.model.config.problem_type = MULTI_LABEL if several else "single_label_classification"
+    return backbone
 
 
 def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:

@@ -10,19 +10,30 @@ from typing import Any
 
 import numpy as np
 
+from hfft import thresholds
 from hfft.records import Predictions
 
 NAMES = ("majority", "tfidf_linear", "linear_probe")
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
+SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one
+PROBE = {
+    "C": 0.01,
+    "max_iter": 1000,
+}  # strong shrinkage: standardised features are hundreds, and need little weight each
 
 
-def majority(train: Mapping[str, int], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]) -> Predictions:
+def majority(
+    train: Mapping[str, int], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...], rows: int | None = None
+) -> Predictions:
     """Always the most frequent training class; its scores are the training shares.
 
-    train: class name → training rows. labels: test class indices (n,). ids: (n,).
+    train: class name → training rows. labels: test class indices (n,). ids: (n,). rows: of train, where labels are bool
+    (n, classes) and several classes may apply: then what most rows say of each class, which is mostly no.
     """
-    shares = np.array([train.get(name, 0) for name in names], dtype=np.float32) / sum(train.values())
+    shares = np.array([train.get(name, 0) for name in names], dtype=np.float32) / (rows or sum(train.values()))
     scores = np.tile(shares, (len(labels), 1))
+    if labels.ndim == 2:
+        return Predictions(ids, labels, scores > 0.5, scores, names)
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
 
 
@@ -33,14 +44,10 @@ def tfidf_linear(
 
     train: (text, class name) pairs. texts, labels, ids: the test rows, (n,).
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    # One-letter words count too: "I", "u" and numbers carry meaning in short texts. C=10: little shrinkage, as is
-    # usual for tf-idf rows of length one.
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
-    model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
+    model = make_pipeline(_words(), LogisticRegression(**SETTINGS))
     model.fit([text for text, _ in train], [label for _, label in train])
     known = {name: place for place, name in enumerate(model.classes_)}
     found = model.predict_proba(texts)
@@ -49,6 +56,57 @@ def tfidf_linear(
         if name in known:
             scores[:, place] = found[:, known[name]]
     return Predictions(ids, labels, scores.argmax(axis=1), scores, names)
+
+
+def tfidf_tagger(
+    train: list[str], given: np.ndarray, texts: list[str], labels: np.ndarray, ids: np.ndarray, names: tuple[str, ...]
+) -> Predictions:
+    """The same for several classes. train: training texts (m,); given: which classes apply to them, bool (m, classes).
+
+    texts, labels, ids: the test rows.
+    """
+    words = _words()
+    return _tagged(words.fit_transform(train), given, words.transform(texts), SETTINGS, labels, ids, names)
+
+
+def _tagged(
+    train: Any,
+    given: np.ndarray,
+    rows: Any,
+    settings: dict[str, Any],
+    labels: np.ndarray,
+    ids: np.ndarray,
+    names: tuple[str, ...],
+) -> Predictions:
+    """A logistic regression per class, and a threshold for each as the model has one.
+
+    train, rows: features (m, d), (n, d). Thresholds are tuned on every fifth training row, by regressions fitted to the
+    others: against one half, fine-tuning would seem to buy what its thresholds did.
+    """
+    held = np.arange(len(given)) % 5 == 4
+    tried = Predictions(
+        held[held], given[held], given[held], _chances(train[~held], given[~held], train[held], settings), names
+    )
+    scores = _chances(train, given, rows, settings)
+    return thresholds.applied(Predictions(ids, labels, labels, scores, names), thresholds.tune(tried))
+
+
+def _chances(train: Any, given: np.ndarray, rows: Any, settings: dict[str, Any]) -> np.ndarray:
+    """Probabilities, float32 (n, classes); a class that no training row has, or every one, is answered by its share."""
+    from sklearn.linear_model import LogisticRegression
+
+    scores = np.tile(given.mean(axis=0).astype(np.float32), (rows.shape[0], 1))
+    for place, column in enumerate(given.T):
+        if 0 < column.sum() < len(column):
+            scores[:, place] = LogisticRegression(**settings).fit(train, column).predict_proba(rows)[:, 1]
+    return scores
+
+
+def _words() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # One-letter words count too: "I", "u" and numbers carry meaning in short texts.
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
 
 
 def linear_probe(
@@ -61,15 +119,18 @@ def linear_probe(
 ) -> Predictions:
     """Logistic regression on what the pretrained model sees before it is fine-tuned (Alain & Bengio 2016).
 
-    train: features of training rows (m, d). given: their classes, int (m,). features, labels, ids: the test rows (n,).
+    train: features of training rows (m, d). given: their classes, int (m,), or which of several apply, bool (m,
+    classes). features, labels, ids: the test rows (n,).
     Settings are fixed; nothing is tuned on any split.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    # Strong shrinkage: features are hundreds, and standardised ones need little weight each.
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    if given.ndim == 2:
+        scaler = StandardScaler().fit(train)
+        return _tagged(scaler.transform(train), given, scaler.transform(features), PROBE, labels, ids, names)
+    model = make_pipeline(StandardScaler(), LogisticRegression(**PROBE))
     model.fit(train, given)
     scores = np.zeros((len(features), len(names)), dtype=np.float32)
     scores[:, np.unique(given)] = model.predict_proba(features)

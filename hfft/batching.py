@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from hfft import loading, pictures, sources
+from hfft import labelling, labelsets, loading, pictures, sources
 from hfft.dealing import by_hash
 from hfft.errors import InputError
 from hfft.recipe import Data
@@ -28,13 +28,17 @@ BATCH = 2_000  # rows read, dealt and forgotten together
 
 @dataclass(frozen=True)
 class Usable:
-    """One batch: usable rows, its classes as read, the declared order, unusable rows, rows read up to its end."""
+    """One batch: usable rows, its classes as read, the declared order, unusable rows, rows read up to its end.
+
+    several: whether a row has more than one class.
+    """
 
     rows: datasets.Dataset
     classes: Counter[str]
     declared: tuple[str, ...]
     bad: int
     end: int
+    several: bool = False
 
 
 def parts(data: Data, modality: ModuleType) -> dict[str, datasets.IterableDataset]:
@@ -78,7 +82,8 @@ def usable(
     """
     part = datasets.Dataset.from_dict(batch, features=features)
     table = loading.by_role(part, data, modality, base)
-    classes = Counter(label for label in table.rows["label"][:] if label is not None)
+    given = [label for label in table.rows["label"][:] if label is not None]
+    classes = labelsets.count(given, data.multi_label)
     rows, bad = loading.identified(loading.named(table, data).rows, modality)
     if bad and data.on_bad_rows == "fail":
         numbered = {start + index: why for index, why in bad.items()}
@@ -86,7 +91,8 @@ def usable(
             f"{loading.sentence_of_bad(numbered, {}, shown(data))}. Mend them, or leave them out with "
             "data.on_bad_rows=drop"
         )
-    return Usable(rows, classes, table.declared, len(bad), start + len(part))
+    end = start + len(part)
+    return Usable(rows, classes, table.declared, len(bad), end, labelling.plural(given, data))
 
 
 def keyed(batch: dict[str, list[Any]], features: Any, base: Path, data: Data, modality: ModuleType) -> datasets.Dataset:

@@ -41,11 +41,11 @@ def check(
     if fast:
         gathering.check_names(wanted, found.splits.labels)
     parts = gathering.shown_parts(found)
-    facts = {"recipe": name, "task": wanted.task, **dataclasses.asdict(found.report)}
+    facts = {"recipe": name, "task": wanted.task, **found.report.facts()}
     facts |= {
         "profile": _profile(wanted, parts, found, say),
-        "examples": profiling.examples(parts["train"], found.modality, wanted.seed),
-        "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name))),
+        "examples": profiling.examples(parts["train"], found.modality, wanted.seed, wanted.data.multi_label),
+        "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name), found.report.rows or None)),
     }
     if fast:
         return facts
@@ -66,8 +66,10 @@ def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], found: Inputs, 
     except InputError as error:  # the data can be looked at all the same, and the sentence tells what a run would say
         say(f"  note: inputs are not measured as the model gets them: {error}")
     counts = found.report.counts["train"]
-    made = profiling.profile(parts, found.modality, processor, wanted.model, batch, wanted.seed, counts)
-    if (drawn := len(parts["train"])) < (whole := sum(counts.values())):
+    made = profiling.profile(
+        parts, found.modality, processor, wanted.model, batch, wanted.seed, counts, found.report.rows
+    )
+    if (drawn := len(parts["train"])) < (whole := found.report.size("train")):
         first = f"Inputs were measured on a random {drawn:,} of {whole:,} training rows and all validation rows."
         made["sentences"].insert(0, first)
     return made

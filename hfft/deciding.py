@@ -28,7 +28,8 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     Opens no split of any run.
     """
     split = read_json(run.split)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, tuple(split["counts"]["train"])))
+    names = tuple(split["counts"]["train"])
+    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, wanted.data.multi_label))
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run)

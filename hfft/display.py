@@ -25,7 +25,7 @@ NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class", "linea
 def checked(facts: dict[str, Any]) -> None:
     """What `hfft check` found: classes, sizes of the inputs, examples, and what the test split can tell."""
     found, sizing = facts["profile"], facts["sizing"]
-    classes(facts["counts"], sizing["recall"])
+    classes(facts["counts"], sizing["recall"], facts.get("rows"))
     measures(found)
     sentences(found["sentences"])
     examples(facts["examples"], facts["counts"]["train"])
@@ -34,8 +34,13 @@ def checked(facts: dict[str, Any]) -> None:
         _console().print(f"\nNext:   hfft run {facts['recipe']}")
 
 
-def classes(counts: dict[str, dict[str, int]], recall: dict[str, float | None]) -> None:
-    """Rows per class and split, and the half-width of each class's recall; the largest and smallest of many classes."""
+def classes(
+    counts: dict[str, dict[str, int]], recall: dict[str, float | None], sizes: dict[str, int] | None = None
+) -> None:
+    """Rows per class and split, and the half-width of each class's recall; the largest and smallest of many classes.
+
+    sizes: split → rows, where a row counts in each of its classes.
+    """
     table = _table("class", *counts, "recall to ±")
     first, last, left_out = _ends(counts["train"], MANY)
     for name in (*first, None, *last) if left_out else first:
@@ -45,7 +50,7 @@ def classes(counts: dict[str, dict[str, int]], recall: dict[str, float | None]) 
         width = recall[name]
         known = "not measured" if width is None else f"{100 * width:.0f} points"
         table.add_row(name, *(f"{part[name]:,}" for part in counts.values()), known)
-    table.add_row("all", *(f"{sum(part.values()):,}" for part in counts.values()))
+    table.add_row("all", *(f"{(sizes or {}).get(name) or sum(part.values()):,}" for name, part in counts.items()))
     _console().print(table)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
 from typing import Any
 
 import datasets
@@ -16,7 +15,20 @@ import numpy as np
 import torch
 import transformers
 
-from hfft import backbones, baselines, cautioning, gating, predicting, recipe, reporting, scoring, training, verdicts
+from hfft import (
+    backbones,
+    baselines,
+    cautioning,
+    gating,
+    labelsets,
+    predicting,
+    recipe,
+    reporting,
+    scoring,
+    thresholds,
+    training,
+    verdicts,
+)
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
 from hfft.problems import Trial
@@ -95,12 +107,16 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     folder, wanted = trial.folder, trial.wanted
     (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
     if trial.split is not None:
-        write_json(folder.split, vars(trial.split))
+        write_json(folder.split, trial.split.facts())
     folder.write_scores("test", scores)
+    if found.multi_label:
+        thresholds.write(folder.thresholds, thresholds.tune(found), found)
+        thresholds.read(folder.thresholds, found.names)
     found.write(folder.predictions("test"))
     Predictions.read(folder.predictions("test"))
     predicting.write_mistakes(found, seen, trial.modality, folder.mistakes("test"))
-    guessed = baselines.majority(Counter(seen["label"][:]), found.labels, found.ids, found.names)
+    counts = labelsets.count(seen["label"][:], found.multi_label)
+    guessed = baselines.majority(counts, found.labels, found.ids, found.names, len(seen))
     majority = {name: dataclasses.asdict(score) for name, score in scoring.score(guessed, wanted.metrics).items()}
     write_json(folder.baselines, {"majority": majority})
     write_json(folder.root / "notes.json", cautioning.notes(found))

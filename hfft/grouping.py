@@ -7,6 +7,7 @@ asked. The result depends on content and seed, never on the order of the rows.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,24 +19,26 @@ PASSES = 4  # of moving single groups to where they fit better
 
 
 def by_group(
-    groups: list[str], labels: list[str], shares: Shares, seed: int, stratify: bool
+    groups: list[str], labels: Sequence[str | tuple[str, ...]], shares: Shares, seed: int, stratify: bool
 ) -> tuple[list[str], list[str]]:
     """(split of each row, findings): the rows of a group stay together, class counts as near their shares as can be.
 
     Greedy, largest groups first, then single moves as long as they help: the cost is the sum over classes (and all
     rows together) of squared distances from the ideal count, each class measured in its own size. A class that lives in
-    too few groups is in train before it is anywhere else. Raises InputError when there are fewer groups than splits.
+    too few groups is in train before it is anywhere else. labels: the class of each row, or its classes. Raises
+    InputError when there are fewer groups than splits.
     """
     members: dict[str, Counter[str]] = defaultdict(Counter)
     for group, label in zip(groups, labels, strict=True):
-        members[group][label] += 1
+        members[group].update((label,) if isinstance(label, str) else label)
+    sizes = Counter(groups)
     if len(members) < len(shares):
         raise InputError(
             f"data.split.by is group: {len(members)} group{'s' * (len(members) != 1)} ({listed(sorted(members), 3)}) "
             f"cannot be dealt into {len(shares)} splits; expected at least {len(shares)}"
         )
-    order = sorted(members, key=lambda name: (-sum(members[name].values()), draw(name, seed), name))
-    balance = _Balance([members[name] for name in order], shares, stratify)
+    order = sorted(members, key=lambda name: (-sizes[name], draw(name, seed), name))
+    balance = _Balance([members[name] for name in order], [sizes[name] for name in order], shares, stratify)
     for index in range(len(order)):
         balance.place(index, balance.cheapest(index))
     balance.settle()
@@ -53,12 +56,12 @@ def by_group(
 class _Balance:
     """Where each group is, and what it would cost elsewhere; the state of one greedy dealing."""
 
-    def __init__(self, groups: list[Counter[str]], shares: Shares, stratify: bool) -> None:
+    def __init__(self, groups: list[Counter[str]], sizes: list[int], shares: Shares, stratify: bool) -> None:
         labels = sorted({label for group in groups for label in group})
         column = {label: place for place, label in enumerate(labels)}
-        self.classes = [np.array([column[label] for label in group]) for group in groups]
+        self.classes = [np.array([column[label] for label in group], dtype=int) for group in groups]
         self.rows = [np.array(list(group.values()), dtype=float) for group in groups]
-        self.sizes = np.array([rows.sum() for rows in self.rows])
+        self.sizes = np.array(sizes, dtype=float)
         totals = np.zeros(len(labels))
         for classes, rows in zip(self.classes, self.rows, strict=True):
             totals[classes] += rows
@@ -66,8 +69,8 @@ class _Balance:
         # Distance from the ideal, split by class; the last weight is for the number of rows whatever their class.
         self.off = -np.outer(self.share, totals)
         self.weight = 1.0 / totals**2 if stratify else np.zeros(len(labels))
-        self.off_rows = -self.share * totals.sum()
-        self.weight_rows = len(labels) / totals.sum() ** 2
+        self.off_rows = -self.share * self.sizes.sum()
+        self.weight_rows = len(labels) / self.sizes.sum() ** 2
         self.where = np.full(len(groups), -1)
 
     def costs(self, index: int) -> np.ndarray:

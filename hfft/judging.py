@@ -75,6 +75,15 @@ def judged(
     return facts | {"notes": notes, "gates": gates} | ending
 
 
+def validated(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+    """Scores of the validation predictions, and what they settle: temperature, threshold and quantiles."""
+    scores = scoring.score(predictions, wanted.metrics)
+    folder.write_scores("validation", scores)
+    predictions.write(folder.predictions("validation"))
+    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
+    return scores
+
+
 def scored(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
     """Scores of the test predictions, written into metrics.json."""
     scores = scoring.score(predictions, wanted.metrics)

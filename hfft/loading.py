@@ -1,8 +1,8 @@
 """From a recipe's `data:` section to one checked table.
 
-In: `Data`, and the modality. Out: a `Table` of rows with the modality's inputs, `label` (a class name), `id`, `key`
-(equal for rows whose inputs are equal) and, where asked for, `split`, `group` and `time` (float). It must not know
-about models, and it changes no file.
+In: `Data`, and the modality. Out: a `Table` of rows with the modality's inputs, `label` (a class name, or the text of
+several, see labelsets.py), `id`, `key` (equal for rows whose inputs are equal) and, where asked for, `split`, `group`
+and `time` (float). It must not know about models, and it changes no file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import datasets
 
-from hfft import moments, naming, pictures, sources
+from hfft import labelling, labelsets, moments, naming, pictures, sources
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 from hfft.sources import shown
@@ -25,7 +25,6 @@ from hfft.sources import shown
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
 DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
 FOUND = dict.fromkeys(("content", "key", "problem"), datasets.Value("string"))
-EXACT = 2.0**53  # whole numbers from here on are no longer told apart
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,20 @@ def read(data: Data, modality: ModuleType) -> Table:
         raise InputError("data.streaming is true, and this needs all rows at once; type data.streaming=false")
     folder = sources.image_folder(data) if "image" in modality.ROLES else None
     sizes: dict[str, int] = {}
+    if folder and data.multi_label:
+        raise InputError(
+            f"{shown(data)}: a picture in a folder has the class of its folder alone; for data.multi_label write a "
+            "table of paths and classes (CSV, JSON or Parquet) and name it in data.path"
+        )
     if folder:
         table = Table(pictures.from_folder(folder, data.split.by == "predefined"), ())
     else:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
-    naming.check(Counter(table.rows["label"][:]), data.labels, shown(data))
+    given = table.rows["label"][:]
+    naming.check(labelsets.count(given, data.multi_label), data.labels, shown(data))
+    found = labelling.check(labelling.plural(given, data), data, shown(data))
     table = named(table, data)
     rows, bad = identified(table.rows, modality)
     dropped = sentence_of_bad(bad, sizes, shown(data))
@@ -61,11 +67,11 @@ def read(data: Data, modality: ModuleType) -> Table:
             f"{dropped}. Rows count from 1{_several(data)}, a header not counted. "
             "Mend them, or leave them out with data.on_bad_rows=drop"
         )
-    classes = sorted(set(rows["label"][:]))
+    classes = sorted(labelsets.count(rows["label"][:], data.multi_label), key=str)
     if len(classes) < 2:
         got = listed(map(repr, classes)) or "no usable row"
         raise InputError(f"{shown(data)}: expected at least two classes, got {got}")
-    return Table(rows, table.declared, table.dropped + ((dropped,) if bad else ()))
+    return Table(rows, table.declared, (*table.dropped, *((dropped,) if bad else ()), *found))
 
 
 def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,10 +87,15 @@ def class_names(labels: list[str], declared: tuple[str, ...]) -> tuple[str, ...]
 
 
 def named(table: Table, data: Data) -> Table:
-    """Labels as `data.labels` names them; rows whose class gets no name are left out."""
+    """Labels as `data.labels` names them; rows whose class gets no name are left out, or lose that class of several."""
     if not data.labels:
         return table
     labels = table.rows["label"][:]
+    if data.multi_label:
+        renamed, lost = labelling.renamed(labels, data.labels)
+        said = (f"{lost:,} rows lose a class that data.labels gives no name",) if lost else ()
+        rows = _with_column(table.rows.remove_columns("label"), "label", renamed)
+        return Table(rows, table.declared, table.dropped + said)
     names = [data.labels.get(label, label) for label in labels]
     kept = [i for i, (old, new) in enumerate(zip(labels, names, strict=True)) if new is not None or old is None]
     rows = _with_column(table.rows.remove_columns("label"), "label", names).select(kept)
@@ -126,7 +137,8 @@ def official_parts(
 
 def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
-    roles = modality.ROLES | {"label": True} | {role: data.split.by == role for role in DEALING}
+    roles = modality.ROLES | ({} if data.label_columns else {"label": True})
+    roles |= {role: data.split.by == role for role in DEALING}
     for role in data.columns:
         if role not in roles:
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
@@ -152,10 +164,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
             f"it has {listed(part.column_names)}; type {_separator(part.column_names)}data.columns.{role}=NAME"
         )
     _check_twins(source, part.column_names, data)
-    feature, values = part.features[source["label"]], part[source["label"]][:]
-    declared = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
-    where = f"{shown(data)}: column"
-    names = _names_of(values, declared, f"{where} {source['label']!r}")
+    names, declared = labelling.read(part, source.get("label"), data, shown(data))
     rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
     rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
     try:
@@ -164,7 +173,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
         raise InputError(f"{shown(data)}: {error}") from error
     rows = _with_column(rows, "label", names)
     if "group" in source:
-        groups = _names_of(part[source["group"]][:], (), f"{where} {source['group']!r}")
+        groups = labelling.names_of(part[source["group"]][:], (), f"{shown(data)}: column {source['group']!r}")
         rows = _with_column(rows, "group", groups)
     if "time" in source:
         times, dates = moments.seconds(part[source["time"]][:], data.split.time_format)
@@ -195,23 +204,6 @@ def _with_pictures(part: datasets.Dataset, data: Data) -> datasets.Dataset:
         raise InputError(f"{shown(data)}: no column {label!r} for label; it has {listed(part.column_names)}")
     images = pictures.from_numbers(part, tuple(data.pixels or ()), label, shown(data))
     return images.add_column(label, part[label][:])
-
-
-def _names_of(values: list[Any], declared: tuple[str, ...], where: str) -> list[str | None]:
-    """Labels as class names, None where missing. Whole floats are the integers they came from."""
-    out: list[str | None] = []
-    for row, value in enumerate(values, 1):
-        if isinstance(value, (list, dict, bytes)):
-            raise InputError(f"{where} holds {type(value).__name__} in row {row:,}: expected one class per row")
-        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-            out.append(None)
-        elif declared:
-            out.append(declared[value] if value >= 0 else None)
-        elif isinstance(value, float) and not (value.is_integer() and abs(value) < EXACT):
-            raise InputError(f"{where} holds {value:g} in row {row:,}: expected classes, not measurements")
-        else:
-            out.append(str(int(value)) if isinstance(value, float) else str(value).strip() or None)
-    return out
 
 
 def _joined(parts: dict[str, datasets.Dataset], data: Data) -> datasets.Dataset:

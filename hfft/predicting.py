@@ -14,9 +14,11 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.special import expit
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft.backbones import Backbone, class_order
+from hfft import labelsets
+from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.recipe import Model
 from hfft.records import Predictions, write_whole
@@ -27,22 +29,28 @@ MISTAKES = 200  # most confident ones, kept with their text or picture
 def predict(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> Predictions:
-    """Class probabilities for rows with `id` and `label`; the same on one process and on many."""
-    names = class_order(backbone.model)
-    labels = label_ids(rows["label"][:], names)
+    """Class probabilities for rows with `id` and `label`; the same on one process and on many.
+
+    The likeliest class is predicted; where several may apply, each with a probability of at least one half.
+    """
+    names, many = class_order(backbone.model), several(backbone.model)
+    labels = label_ids(rows["label"][:], names, many)
     scores = probabilities(backbone, modality, rows, spec, args)
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
-    return Predictions(ids, labels, scores.argmax(axis=1), scores, names, groups)
+    predicted = scores >= 0.5 if many else scores.argmax(axis=1)
+    return Predictions(ids, labels, predicted, scores, names, groups)
 
 
 def probabilities(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> np.ndarray:
-    """Softmax of the logits, float32 (n, classes), in the order of `rows`."""
+    """Softmax of the logits, float32 (n, classes), in the order of `rows`; sigmoid where several classes may apply."""
     logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args).astype(np.float64)
     if not np.isfinite(logits).all():
         raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
+    if several(backbone.model):
+        return expit(logits).astype(np.float32)  # type: ignore[no-any-return]
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -65,11 +73,16 @@ def outputs(
     return out
 
 
-def label_ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
-    """Class names as the model's ids; InputError with both lists when it does not know one."""
+def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) -> np.ndarray:
+    """Class names as the model's ids (n,), or which of several apply, bool (n, classes).
+
+    InputError with both lists when the model does not know a class.
+    """
     index = {name: place for place, name in enumerate(names)}
-    if unknown := sorted(set(labels) - set(names)):
+    if unknown := sorted(set(labelsets.count(labels, several)) - set(names)):
         raise InputError(f"the data has classes the model has not: {listed(unknown)}; the model has {listed(names)}")
+    if several:
+        return labelsets.matrix(labels, names)
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
@@ -77,29 +90,42 @@ SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")  # of 
 
 
 def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
-    """Inputs and `labels`: class ids in the order of the model's outputs."""
-    ids = label_ids(rows["label"][:], class_order(backbone.model))
+    """Inputs and `labels`: class ids in the order of the model's outputs, or a 0.0 or 1.0 for each of them."""
+    ids = label_ids(rows["label"][:], class_order(backbone.model), several(backbone.model))
     spare = [column for column in SPARE if column in rows.column_names]
-    return rows.remove_columns(spare).add_column("labels", ids.tolist())
+    return rows.remove_columns(spare).add_column("labels", (ids.astype(float) if ids.ndim == 2 else ids).tolist())
 
 
 def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
-    """The most confident mistakes with their text or a thumbnail, most confident first."""
-    wrong = np.flatnonzero(predictions.labels != predictions.predicted)
-    confidence = predictions.scores[wrong, predictions.predicted[wrong]]
-    chosen = wrong[np.argsort(-confidence, kind="stable")][:MISTAKES]
+    """The most confident mistakes with their text or a thumbnail, most confident first.
+
+    Of several classes a row's confidence is that of its surest wrong answer, yes or no.
+    """
+    wrong, confidence = _wrong(predictions)
+    order = np.argsort(-confidence, kind="stable")[:MISTAKES]
+    chosen = wrong[order]
+    named = predictions.shown if predictions.multi_label else np.asarray(predictions.names, dtype=object).__getitem__
     shown = [modality.preview(rows[int(i)]) for i in chosen]
     table = pa.table(
         {
             "id": pa.array([predictions.ids[i] for i in chosen], pa.string()),
-            "label": pa.array([predictions.names[predictions.labels[i]] for i in chosen], pa.string()),
-            "prediction": pa.array([predictions.names[predictions.predicted[i]] for i in chosen], pa.string()),
-            "confidence": pa.array(
-                [float(predictions.scores[i, predictions.predicted[i]]) for i in chosen], pa.float64()
-            ),
+            "label": pa.array([named(predictions.labels[i]) for i in chosen], pa.string()),
+            "prediction": pa.array([named(predictions.predicted[i]) for i in chosen], pa.string()),
+            "confidence": pa.array(confidence[order].astype(float), pa.float64()),
             "text": pa.array([row["text"] for row in shown], pa.string()),
             "text_pair": pa.array([row["text_pair"] for row in shown], pa.string()),
             "image": pa.array([row["image"] for row in shown], pa.binary()),
         }
     )
     write_whole(path, lambda target: pq.write_table(table, target))
+
+
+def _wrong(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """(rows answered wrongly, the model's confidence in each wrong answer)."""
+    labels, predicted, scores = predictions.labels, predictions.predicted, predictions.scores
+    if not predictions.multi_label:
+        wrong = np.flatnonzero(labels != predicted)
+        return wrong, scores[wrong, predicted[wrong]]
+    sure = np.where(labels == predicted, -1.0, np.where(predicted, scores, 1 - scores)).max(axis=1)
+    wrong = np.flatnonzero(sure >= 0)
+    return wrong, sure[wrong]

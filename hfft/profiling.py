@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import datasets
 import numpy as np
 
+from hfft import labelsets
 from hfft.intervals import FEW_ROWS, wilson
 from hfft.limiting import draw
 from hfft.measures import Measured, percent, spread
 from hfft.recipe import Model
+from hfft.records import NONE
 
 MOST = 50_000  # rows measured, by a draw: tokens of a million reviews would take minutes
 SHOWN = 2  # rows of a class
@@ -39,12 +42,14 @@ def profile(
     batch: int = 16,
     seed: int = 0,
     counts: dict[str, int] | None = None,
+    sizes: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """rows, measured; measures: {name: quantiles}; inputs: the modality's own facts; balance; shortcut; sentences.
 
     parts: split → rows with the modality's inputs, `label` and `id`. processor: what makes the model's inputs, or None
     where it cannot be had: tokens are not counted then. batch: rows of a training batch. counts: class → training rows,
-    where `parts` holds only some of them.
+    where `parts` holds only some of them. sizes: split → rows, where a row may have several classes; what sizes of the
+    inputs give away is not looked for then.
     """
     picked = _picked(parts, seed)
     rows = datasets.concatenate_datasets(list(picked.values()))
@@ -52,12 +57,14 @@ def profile(
     measured: Measured = modality.profile(rows, processor, model, batch)
     places = np.repeat(list(picked), [len(part) for part in picked.values()])
     labels = np.array(rows["label"][:], dtype=object)
-    shared = balance(counts or Counter(parts["train"]["label"][:]))
+    several = bool(sizes)
+    shared = balance(counts or labelsets.count(parts["train"]["label"][:], several), (sizes or {}).get("train"))
     classes = len(set(labels.tolist()))
     given: dict[str, Any] = {"sentence": None}
-    if (places == "train").sum() >= LEAF * classes:  # fewer rows a class: a tree could only guess
+    if not several and (places == "train").sum() >= LEAF * classes:  # fewer rows a class: a tree could only guess
         given = shortcut(measured.rows | measured.marks, labels, places)
-    sentences = [*measured.sentences, *_balance_sentences(shared), *([given["sentence"]] if given["sentence"] else [])]
+    told = labelsets.described(labels[places == "train"].tolist(), shared) if several else _balance_sentences(shared)
+    sentences = [*measured.sentences, *told, *([given["sentence"]] if given["sentence"] else [])]
     if len(rows) < total:
         sentences.insert(0, f"Inputs were measured on {len(rows):,} of {total:,} rows, drawn at random.")
     return {
@@ -71,10 +78,11 @@ def profile(
     }
 
 
-def balance(counts: dict[str, int]) -> dict[str, Any]:
+def balance(counts: Mapping[str, int], rows: int | None = None) -> dict[str, Any]:
     """Of the training rows: largest and smallest class, their ratio, majority share, effective number of classes.
 
-    The effective number is exp(entropy of the shares) (Hill 1973, order 1): equal classes count fully.
+    The effective number is exp(entropy of the shares) (Hill 1973, order 1): equal classes count fully. rows: of train,
+    where they are not the sum of the counts.
 
     >>> round(balance({"a": 50, "b": 50})["effective_classes"], 6), balance({"a": 90, "b": 10})["ratio"]
     (2.0, 9.0)
@@ -89,7 +97,7 @@ def balance(counts: dict[str, int]) -> dict[str, Any]:
         "largest_rows": counts[largest],
         "smallest_rows": counts[smallest],
         "ratio": counts[largest] / counts[smallest],
-        "majority_share": counts[largest] / total,
+        "majority_share": counts[largest] / (rows or total),
         "effective_classes": math.exp(entropy),
     }
 
@@ -123,12 +131,15 @@ def shortcut(measures: dict[str, np.ndarray], labels: np.ndarray, places: np.nda
     return facts
 
 
-def examples(train: datasets.Dataset, modality: ModuleType, seed: int) -> dict[str, list[str]]:
+def examples(
+    train: datasets.Dataset, modality: ModuleType, seed: int, multi_label: bool = False
+) -> dict[str, list[str]]:
     """class → two distinct training rows, each as one line, drawn by content and seed alone; none where
     a row has nothing that a person could look up."""
     first: dict[str, dict[str, int]] = {}
     for index, (key, label) in enumerate(zip(train["key"][:], train["label"][:], strict=True)):
-        first.setdefault(label, {}).setdefault(key, index)
+        for name in (labelsets.names(label) or (NONE,)) if multi_label else (label,):
+            first.setdefault(name, {}).setdefault(key, index)
     shown: dict[str, list[str]] = {}
     for name, keys in sorted(first.items()):
         chosen = sorted(keys, key=lambda key: draw(key, seed))[:SHOWN]

@@ -21,6 +21,9 @@ from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Recipe, Split
 __all__ = ["Abstain", "Augment", "Data", "Model", "Recipe", "Split"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
+# What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
+SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
+SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
@@ -92,9 +95,16 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
+    if recipe is not None and recipe.data.multi_label:
+        recipe = _of_several(recipe, tree)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
+
+
+def _of_several(recipe: Recipe, tree: dict[str, Any]) -> Recipe:
+    """With the keys that a multi-label recipe leaves out."""
+    return dataclasses.replace(recipe, **{key: value for key, value in SEVERAL.items() if key not in tree})
 
 
 @functools.cache

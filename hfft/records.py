@@ -26,6 +26,7 @@ HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that wa
 LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
+NONE = "no class"  # what people read where none of several classes applies
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
 
@@ -55,6 +56,8 @@ class Predictions:
     ids: row ids, str (n,). labels, predicted: class indices into `names`, int (n,). scores: probabilities,
     float32 (n, classes), rows sum to 1. names: class names, in the order of the model's outputs. groups: where the
     data has them, what each row belongs to, str (n,): rows of a group are no independent witnesses.
+
+    Multi-label: labels, predicted are bool (n, classes), which classes apply; scores need not sum to 1.
     """
 
     ids: np.ndarray
@@ -73,15 +76,22 @@ class Predictions:
         """Several classes may apply to a row: labels and predicted are bool (n, classes), scores need not sum to 1."""
         return self.labels.ndim == 2
 
+    def shown(self, row: np.ndarray) -> str:
+        """The classes of one row of `labels` or `predicted` as a person reads them; row: bool (classes,)."""
+        return ", ".join(name for name, applies in zip(self.names, row, strict=True) if applies) or NONE
+
     def where(self, rows: np.ndarray) -> Predictions:
         """The rows that `rows`, a mask bool (n,) or places int (m,), picks."""
         arrays = (self.ids[rows], self.labels[rows], self.predicted[rows], self.scores[rows])
         return Predictions(*arrays, self.names, None if self.groups is None else self.groups[rows])
 
     def write(self, path: Path) -> None:
-        """Columns: id, label and prediction (names), group where there are groups, then score_<class>."""
+        """Columns: id, label and prediction (names, or lists of them), group where there are any, score_<class>."""
         names = np.asarray(self.names, dtype=object)
-        columns = {"id": self.ids, "label": names[self.labels], "prediction": names[self.predicted]}
+        columns: dict[str, Any] = {"id": self.ids}
+        for column, values in (("label", self.labels), ("prediction", self.predicted)):
+            lists = [names[row].tolist() for row in values] if self.multi_label else None
+            columns[column] = names[values] if lists is None else pa.array(lists, pa.list_(pa.string()))
         columns |= {} if self.groups is None else {"group": self.groups}
         columns |= {SCORE + name: self.scores[:, index] for index, name in enumerate(self.names)}
         write_whole(path, lambda target: pq.write_table(pa.table(columns), target))
@@ -93,10 +103,7 @@ class Predictions:
         table = pq.read_table(path)
         names = tuple(name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE))
         index = {name: place for place, name in enumerate(names)}
-        labels, predicted = (
-            np.array([index[name] for name in table[column].to_pylist()], dtype=np.int64)
-            for column in ("label", "prediction")
-        )
+        labels, predicted = (_numbers(table[column], index) for column in ("label", "prediction"))
         scores = np.column_stack([table[SCORE + name].to_numpy() for name in names])
         ids, groups = (
             np.array(table[column].to_pylist(), dtype=object) if column in table.column_names else None
@@ -120,7 +127,8 @@ class Score:
 class SplitReport:
     """What was dealt where. counts: split → class → rows; fingerprints: split → digest of its row ids.
 
-    leaks: what the leak guard found and did: policy, overlaps of each pair of splits, rows left out.
+    leaks: what the leak guard found and did: policy, overlaps of each pair of splits, rows left out. rows: split → rows
+    where a row counts once for each of its classes; empty where it has one.
     """
 
     method: dict[str, Any]
@@ -128,9 +136,14 @@ class SplitReport:
     fingerprints: dict[str, str]
     findings: list[str] = field(default_factory=list)
     leaks: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
 
     def size(self, split: str) -> int:
-        return sum(self.counts[split].values())
+        return self.rows[split] if self.rows else sum(self.counts[split].values())
+
+    def facts(self) -> dict[str, Any]:
+        """As plain data, `rows` where there are any."""
+        return {name: value for name, value in vars(self).items() if name != "rows" or value}
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,10 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.root / "model"
+
+    @property
+    def thresholds(self) -> Path:
+        return self.model / "thresholds.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -224,6 +241,16 @@ class RunFolder:
         if not self.metrics.is_file():
             return {}
         return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
+
+
+def _numbers(column: pa.ChunkedArray, index: dict[str, int]) -> np.ndarray:
+    """Class names as indices, int (n,), or lists of them as which classes apply, bool (n, classes)."""
+    if not pa.types.is_list(column.type):
+        return np.array([index[name] for name in column.to_pylist()], dtype=np.int64)
+    out = np.zeros((len(column), len(index)), dtype=bool)
+    for row, names in enumerate(column.to_pylist()):
+        out[row, [index[name] for name in names]] = True
+    return out
 
 
 def content_of(identity: str) -> str:

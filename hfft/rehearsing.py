@@ -122,7 +122,7 @@ def rehearse(
 
 def _names(trial: Trial, run: RunFolder) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
-    known = scoring.keys(trial.wanted.metrics, trial.labels)
+    known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     return trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
@@ -167,7 +167,11 @@ def _acts(
 
 def _model(trial: Trial) -> Backbone | None:
     transformers.set_seed(trial.wanted.seed)
-    return trial.attempt("model", MODEL, lambda: backbones.load(trial.wanted.model, trial.modality, trial.labels))
+    return trial.attempt(
+        "model",
+        MODEL,
+        lambda: backbones.load(trial.wanted.model, trial.modality, trial.labels, trial.wanted.data.multi_label),
+    )
 
 
 def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: Stream | None) -> float:
@@ -196,10 +200,11 @@ def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datas
 
     done = trial.attempt("", TRAIN, fit)
     trial.problems[known:] = [dataclasses.replace(p, step=watch.place) for p in trial.problems[known:]]
-    guess = math.log(len(trial.labels))
-    if watch.losses and watch.losses[0] > MAKES_NO_SENSE * guess and small.loss == "cross_entropy":
+    answers = {"cross_entropy": len(trial.labels), "binary_cross_entropy": 2}.get(small.loss)
+    guess = math.log(answers) if answers else math.inf
+    if watch.losses and watch.losses[0] > MAKES_NO_SENSE * guess:
         trial.notes.append(
-            f"the first loss is {watch.losses[0]:.2f}, and that of guessing is {guess:.2f} (ln {len(trial.labels)}): "
+            f"the first loss is {watch.losses[0]:.2f}, and that of guessing is {guess:.2f} (ln {answers}): "
             "the inputs may not be what this model expects, such as pixels scaled another way"
         )
     return bool(done)

@@ -72,6 +72,15 @@ class Data:
         dict[str, Annotated[str, BeforeValidator(_as_text)]],
         Field(description="role → column of the data, such as {text: tweet, label: mood}"),
     ] = field(default_factory=dict)
+    multi_label: Annotated[
+        bool, Field(description="any number of classes may apply to a row, or none: a label is a list of classes")
+    ] = False
+    label_separator: Annotated[
+        str | None, Field(min_length=1, description="multi_label: the sign between the classes of a cell, such as '|'")
+    ] = None
+    label_columns: Annotated[
+        list[str] | None, Field(min_length=2, description="multi_label: one column of 0 and 1 per class, by its name")
+    ] = None
     pixels: Annotated[
         list[Annotated[int, Field(strict=True, gt=0)]] | None,
         Field(
@@ -103,6 +112,20 @@ class Data:
         Field(gt=0, le=1, description="similarity from which a look-alike counts as a copy (default: 0.8 for texts)"),
     ] = None
     split: Split = field(default_factory=Split)
+
+    def __post_init__(self) -> None:
+        for key in ("label_separator", "label_columns"):
+            if getattr(self, key) is not None and not self.multi_label:
+                raise ValueError(f"{key} is for rows with several classes; type data.multi_label=true")
+        if self.label_columns is None:
+            return
+        if self.label_separator is not None or "label" in self.columns:
+            other = "data.columns.label" if "label" in self.columns else "data.label_separator"
+            raise ValueError(f"the classes are in data.label_columns, and {other} says otherwise; leave one out")
+        if self.pixels is not None:
+            raise ValueError("data.pixels takes all columns but one, which data.label_columns is not; leave one out")
+        if len(set(self.label_columns)) < len(self.label_columns):
+            raise ValueError("data.label_columns names a column twice")
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,7 @@ def _exact(
     worth, method = float(trials), share.method
     if cluster and cluster.trials_trials > cluster.trials:
         worth, method = effective(cluster), f"{share.method}, clustered by {'group' if grouped else 'row'}"
-    low, high = (float(share.link(end)) for end in wilson(successes * (worth / trials), worth))
+    low, high = (float(share.link(end)) for end in wilson(min(successes * (worth / trials), worth), worth))
     return Score(value, min(low, value), max(high, value), trials, method)
 
 

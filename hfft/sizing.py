@@ -58,21 +58,27 @@ class Sizing:
     sentences: tuple[str, ...]
 
 
-def assess(counts: dict[str, dict[str, int]], accuracy: float | None = None) -> Sizing:
+def assess(
+    counts: dict[str, dict[str, int]], accuracy: float | None = None, sizes: dict[str, int] | None = None
+) -> Sizing:
     """What `counts["test"]` rows can tell, and whether testing all rows by k-fold would be the better choice.
 
     counts: split → class → rows, with a split "test" that has rows. accuracy: what the model is expected to reach, such
-    as its validation score; otherwise 0.80 to 0.90, or what lies above always answering the majority class.
+    as its validation score; otherwise 0.80 to 0.90, or what lies above always answering the majority class. sizes:
+    split → rows, where a row may have several classes; accuracy is then the share of rows answered wholly right.
     """
     test = counts["test"]
-    rows = sum(test.values())
-    assumed = (accuracy,) if accuracy is not None else _assumed(max(test.values()) / rows)
+    several = sizes is not None
+    sizes = sizes or {name: sum(part.values()) for name, part in counts.items()}
+    rows = sizes["test"]
+    assumed = (accuracy,) if accuracy is not None else ACCURACIES if several else _assumed(max(test.values()) / rows)
     widths = {f"{value:.3g}": half_width(rows, value) for value in assumed}
     recalls = {name: half_width(n, RECALL) if n else None for name, n in test.items()}
     seen = {f"{share:.2f}": smallest_difference(rows, share) for share in DISCORDANCES}
     small = tuple(name for name, n in sorted(test.items(), key=lambda item: item[1]) if n < FEW_ROWS)
-    folds = _folds(counts, small, assumed[0])
-    sentences = [_accuracy_sentence(rows, widths, accuracy is not None), _difference_sentence(seen)]
+    folds = _folds(counts, sizes, small, assumed[0])
+    what = "share of rows answered wholly right" if several else "accuracy"
+    sentences = [_accuracy_sentence(rows, widths, accuracy is not None, what), _difference_sentence(seen)]
     if small:
         sentences.append(_small_sentence(small, test))
     if folds.advised:
@@ -115,8 +121,8 @@ def _assumed(majority: float) -> tuple[float, ...]:
     return ACCURACIES if majority <= ACCURACIES[0] else (majority, (1 + majority) / 2)
 
 
-def _folds(counts: dict[str, dict[str, int]], small: Sequence[str], accuracy: float) -> Folds:
-    test, all_rows = sum(counts["test"].values()), sum(sum(part.values()) for part in counts.values())
+def _folds(counts: dict[str, dict[str, int]], sizes: dict[str, int], small: Sequence[str], accuracy: float) -> Folds:
+    test, all_rows = sizes["test"], sum(sizes.values())
     width = half_width(test, accuracy)
     everywhere = {name: sum(part.get(name, 0) for part in counts.values()) for name in small}
     helped = [name for name, n in everywhere.items() if n >= FEW_ROWS]
@@ -130,12 +136,12 @@ def _folds(counts: dict[str, dict[str, int]], small: Sequence[str], accuracy: fl
     return Folds(all_rows, half_width(all_rows, accuracy), advised, "; ".join(reasons) if advised else "")
 
 
-def _accuracy_sentence(rows: int, widths: dict[str, float], validated: bool) -> str:
+def _accuracy_sentence(rows: int, widths: dict[str, float], validated: bool, what: str) -> str:
     (value, width), *others = widths.items()
     known = ", as on validation" if validated else ""
     more = "".join(f", ±{_points(width)} near {value}" for value, width in others)
     return (
-        f"With {rows:,} test row{'s' * (rows != 1)} the accuracy will be known to about ±{_points(width)} points "
+        f"With {rows:,} test row{'s' * (rows != 1)} the {what} will be known to about ±{_points(width)} points "
         f"if it is near {value}{known}{more}."
     )
 

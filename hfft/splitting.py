@@ -8,6 +8,7 @@ and the seed, never on their order. It must not know about models.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,15 +20,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import moments, sheets
-from hfft.dealing import Keys, at_random, by_hash, by_time
-from hfft.errors import InputError, counted, listed
+from hfft import labelsets, moments, sheets
+from hfft.apportioning import by_classes
+from hfft.dealing import Keys, Shares, at_random, by_hash, by_time
+from hfft.errors import InputError, listed
 from hfft.grouping import by_group
 from hfft.guarding import SIMILAR, Guarded, Leak, Policy, guard
-from hfft.limiting import limited
-from hfft.loading import Table, class_names
+from hfft.limiting import ENOUGH, limited
+from hfft.loading import Table
 from hfft.recipe import Data
 from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.settling import settled
 from hfft.sources import shown
 
 EXCERPT = 200  # characters of a text in leaks.csv
@@ -61,7 +64,8 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
     if official and data.on_leak == "drop":  # rows that leave cannot count as kept by data.limit
         before = _guarded(rows, before.places, data, seed, None)
     ids, keys, labels = (rows[name][:] for name in ("id", "key", "label"))
-    chosen, found = limited(ids, keys, labels, before.places, data.limit, seed)
+    strata = labelsets.pooled(labels, _least(data, len(labels))) if data.multi_label else labels
+    chosen, found = limited(ids, keys, strata, before.places, data.limit, seed)
     picked, places = rows.select(chosen), [before.places[i] for i in chosen]
     if missing := [name for name in ("validation", "test") if name not in have]:
         places, more = _dealt(picked, places, missing, data, seed)
@@ -78,7 +82,7 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
 
 def write(splits: Splits, run: RunFolder) -> None:
     """split.json (sizes, fingerprints, findings), split.parquet (row id → split, leak) and, if any, leaks.csv."""
-    write_json(run.split, vars(splits.report))
+    write_json(run.split, splits.report.facts())
     if splits.report.method.get("streaming"):
         return  # a list of all rows is what a stream has not: their places follow from their content
     ids = {name: part["id"][:] for name, part in splits.parts.items()}
@@ -165,11 +169,12 @@ def _dealt(
     elif spec.by == "hash":
         dealt = by_hash(groups or keys, shares, spec.salt)
     elif groups and spec.by != "random":
-        dealt, found = by_group(groups, labels, shares, seed, spec.stratify)
+        sets = [labelsets.names(label) for label in labels] if data.multi_label else labels
+        dealt, found = by_group(groups, sets, shares, seed, spec.stratify)
         sizes = {name: len({g for g, place in zip(groups, dealt, strict=True) if place == name}) for name in shares}
         found = [f"groups: {', '.join(f'{n:,} in {name}' for name, n in sizes.items())}", *found]
     else:
-        by_key, found = at_random(_classes(keys, labels), shares, seed, spec.stratify)
+        by_key, found = _at_random(_classes(keys, labels), shares, seed, data)
         dealt = [by_key[key] for key in keys]
     out = list(places)
     for i, place in zip(spare, dealt, strict=True):
@@ -177,6 +182,17 @@ def _dealt(
     if spec.by != "predefined":
         return out, found
     return out, [f"there is no {name} split: cut from train ({shares[name]:.0%})" for name in missing] + found
+
+
+def _at_random(classes: Keys, shares: Shares, seed: int, data: Data) -> tuple[Keys, list[str]]:
+    if data.multi_label and data.split.stratify:
+        return by_classes({key: labelsets.names(label) for key, label in classes.items()}, shares, seed)
+    return at_random(classes, shares, seed, data.split.stratify)
+
+
+def _least(data: Data, rows: int) -> int:
+    """Rows of a set of classes from which `data.limit` leaves ENOUGH of it: rarer sets are drawn together."""
+    return math.ceil(ENOUGH * rows / (data.limit or rows))
 
 
 def _excerpt(row: dict[str, Any]) -> str:
@@ -217,9 +233,10 @@ def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guar
 def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
     """The same splits with class names, counts and fingerprints; InputError where nothing can be learnt or measured."""
     made = splits.parts
-    counts = {name: Counter(part["label"][:]) for name, part in made.items()}
+    counts = {name: labelsets.count(part["label"][:], data.multi_label) for name, part in made.items()}
+    sizes = {name: len(part) for name, part in made.items()}
     distinct = len({key for part in made.values() for key in part["key"][:]})
-    labels, report = settled(counts, splits.report, declared, data, distinct)
+    labels, report = settled(counts, sizes, splits.report, declared, data, distinct)
     inputs = len(set(made["test"]["key"][:]))
     if inputs < 0.95 * len(made["test"]):
         report.findings.append(
@@ -227,40 +244,3 @@ def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
         )
     prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
     return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks, splits.torn)
-
-
-def settled(
-    counts: dict[str, Counter[str]],
-    report: SplitReport,
-    declared: tuple[str, ...],
-    data: Data,
-    distinct: int | None = None,
-) -> tuple[tuple[str, ...], SplitReport]:
-    """(class names, the report with counts per class); InputError where nothing can be learnt or measured.
-
-    counts: split → class → rows, every split there. distinct: how many different inputs there are, if known.
-    """
-    left = report.leaks["left_out"]
-    why = f" ({counted(sum(left.values()), 'row')} left out as copies, see data.on_leak)" if any(left.values()) else ""
-    for name, count in counts.items():
-        if not count.total():
-            read = report.method["rows_read"]
-            equal = f" with {counted(distinct, 'different input')}" if distinct and distinct < read else ""
-            raise InputError(f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty{why}")
-    labels = class_names(list(counts["train"]), declared)
-    if len(labels) < 2:
-        raise InputError(
-            f"{shown(data)}: the train split has one class only, {labels[0]!r}; expected at least two{why}"
-        )
-    findings = list(report.findings)
-    for name in ("validation", "test"):
-        if unknown := sorted(set(counts[name]) - set(labels)):
-            raise InputError(
-                f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
-                f"{name} has {listed(sorted(counts[name]))}{why}. "
-                f"To leave these rows out: data.labels: {{{unknown[0]!r}: null}}"
-            )
-        if absent := [label for label in labels if not counts[name][label]]:
-            findings.append(f"no row of {listed(map(repr, absent))} in {name}")
-    full = {name: {label: count[label] for label in labels} for name, count in counts.items()}
-    return labels, dataclasses.replace(report, counts=full, findings=findings)

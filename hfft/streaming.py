@@ -19,12 +19,13 @@ from typing import Any
 
 import datasets
 
-from hfft import batching, naming, pictures, sources
+from hfft import batching, labelling, labelsets, naming, pictures, sources
 from hfft.errors import InputError, counted
 from hfft.recipe import Data
 from hfft.records import SPLITS, SplitReport, content_of
+from hfft.settling import settled
 from hfft.sources import shown
-from hfft.splitting import Splits, settled
+from hfft.splitting import Splits
 from hfft.spooling import Sample, Spool, Stream, folder
 from hfft.tallying import Tally, sentences
 
@@ -57,24 +58,26 @@ def survey(
     spools = {name: Spool(folder() / f"{name}.arrow") for name in keep}
     counts: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
     prints, gone, classes = dict.fromkeys(SPLITS, 0), Counter[str](), Counter[str]()
+    sizes = dict.fromkeys(SPLITS, 0)
     tally, drawn = Tally(), Sample(sample, seed)
     # Where a group is hashed, an input of two groups may be in train first and held back later.
     ahead = "group" in data.columns and len(have) < len(SPLITS)
     if ahead:
         _hold_ahead(tally, parts, have, data, modality)
-    read, bad = 0, 0
+    read, bad, several = 0, 0, False
     declared: tuple[str, ...] = ()
     for name, part in parts.items():  # held-back parts come first: their keys must be known when train is read
         base = sources.beside(data, name)
         for batch in batching.batches(part):
             made = batching.usable(batch, part.features, base, data, modality, read)
-            read, bad = made.end, bad + made.bad
+            read, bad, several = made.end, bad + made.bad, several or made.several
             declared = declared or made.declared
             classes.update(made.classes)
             places = _kept(made.rows, name, have, data, tally, gone, hold=not ahead)
             for place in SPLITS:
                 mine = made.rows.select([i for i, at in enumerate(places) if at == place])
-                counts[place].update(mine["label"][:])
+                counts[place].update(labelsets.count(mine["label"][:], data.multi_label))
+                sizes[place] += len(mine)
                 prints[place] = _added(prints[place], mine["id"][:])
                 if place in spools and len(mine):
                     spools[place].add(mine)
@@ -83,8 +86,10 @@ def survey(
     if not read:
         raise InputError(f"{shown(data)}: there are no rows in it")
     naming.check(classes, data.labels, shown(data))
+    told = labelling.check(several, data, shown(data))
     report = _report(data, seed, read, {n: f"{v:064x}" for n, v in prints.items()}, tally, gone, bad)
-    labels, full = settled(counts, report, declared, data)
+    report.findings[:0] = told
+    labels, full = settled(counts, sizes, report, declared, data)
     splits = Splits({name: spool.rows() for name, spool in spools.items()}, labels, full)
     if data.on_leak != "drop":
         return Survey(splits, drawn.rows())
@@ -150,9 +155,8 @@ class _Finish:
                 and not (groups is not None and groups[i] in self.held_groups)
             ]
         )
-        place = {label: index for index, label in enumerate(self.names)}
         inputs = {role: mine[role][:] for role in modality.ROLES if role in mine.column_names}
-        labels = [place[label] for label in mine["label"][:]]
+        labels = labelsets.targets(mine["label"][:], self.names, self.data.multi_label)
         return self.encoder(inputs) | {"labels": labels} if labels else {"labels": []}
 
 

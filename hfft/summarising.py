@@ -42,6 +42,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
     recipe = read_yaml(run.root / "recipe.yaml")
     predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
+    several = predictions is not None and predictions.multi_label
     return {
         "name": run.root.resolve().name,
         "path": _path(run),
@@ -54,7 +55,8 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "averages": _groups(overall, baselines, main=False),
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": _classes(shown),
-        "confusion": figures.confusions(predictions) if predictions else None,
+        "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "multi_label": _several(run, predictions) if predictions and several else None,
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
         "calibration": _calibration(run) if split == "test" else None,
@@ -166,13 +168,20 @@ def _data(split: dict[str, Any]) -> dict[str, Any] | None:
     counts = {name: split["counts"][name] for name in SPLITS if name in split["counts"]}
     names = list(dict.fromkeys(name for part in counts.values() for name in part))
     return {
-        "sizes": {name: sum(part.values()) for name, part in counts.items()},
+        "sizes": {name: split.get("rows", {}).get(name) or sum(part.values()) for name, part in counts.items()},
         "classes": [{"name": name, "rows": {key: part.get(name, 0) for key, part in counts.items()}} for name in names],
         "method": split.get("method", {}),
         "fingerprints": split.get("fingerprints", {}),
         "findings": split.get("findings", []),
         "leaks": _leaks(split.get("leaks", {})),
     }
+
+
+def _several(run: RunFolder, predictions: Predictions) -> dict[str, Any]:
+    """Of a run whose rows may have several classes: rows, how many are not wholly right, and each class's threshold."""
+    wrong = int((predictions.labels != predictions.predicted).any(axis=1).sum())
+    cuts = _json(run.thresholds, {}).get("classes", {})
+    return {"n": predictions.n, "wrong": wrong, "thresholds": {name: cuts[name] for name in predictions.names if cuts}}
 
 
 def _leaks(found: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,9 +23,10 @@ import transformers
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import checkpoints, evaluate_modules, rooms, scoring
+from hfft import checkpoints, evaluate_modules, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
+from hfft.objectives import check_loss, loss_function
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
 from hfft.records import RunFolder, less_is_better
@@ -70,6 +70,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     fitting: False for prediction alone. Raises InputError for values the class refuses, and when the launcher's
     processes did not find each other.
     """
+    check_loss(recipe.loss, recipe.data.multi_label)
     chosen = DEFAULTS | recipe.train | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:
@@ -148,18 +149,21 @@ def fit(
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
-    train, validation: rows with inputs and `labels` (class ids of the model); train may be an iterable of known length
-    that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line. Raises
-    InputError when the loss diverges.
+    train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
+    known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
+    Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
     if recipe.augment != Augment() and args.dataloader_persistent_workers:
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
-    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names))
+    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names, recipe.data.multi_label))
     args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
     line = watch or ProgressLine(args.metric_for_best_model)
+    several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
+    if several:
+        args.label_smoothing_factor = 0.0  # the loss smooths; Trainer only warns that its own smoother could not
     model = arranged(backbone.model, modality, args)
     prepared = train
     if isinstance(train, datasets.Dataset):
@@ -170,8 +174,8 @@ def fit(
         train_dataset=prepared,
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
         data_collator=modality.collator(backbone.processor),
-        compute_loss_func=loss_function(recipe.loss, args.label_smoothing_factor),
-        compute_metrics=evaluate_modules.together(recipe.metrics, names),
+        compute_loss_func=loss_function(recipe.loss, smoothing, several),
+        compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizer(args, model),
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), line],
@@ -194,23 +198,6 @@ def fit(
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
     return Fit(seconds, line.speed, history, best)
-
-
-def loss_function(name: str, smoothing: float) -> Callable[..., torch.Tensor]:
-    """The room's per-row loss, summed and divided by the rows of the whole optimizer step.
-
-    `Trainer` neither divides by accumulation steps nor by processes when a loss function is given, but hands over the
-    number of rows in all of them: dividing by that number is what makes every layout equal.
-    """
-    rows = rooms.find("losses", name).rows
-
-    def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-        count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        total: torch.Tensor = rows(logits, labels, smoothing=smoothing).sum() / count
-        return total
-
-    return compute
 
 
 def optimizer(args: TrainingArguments, model: Any) -> tuple[Any, dict[str, Any]]:

@@ -26,15 +26,15 @@ from hfft import (
     quoting,
     recipe,
     rooms,
-    scoring,
     splitting,
+    thresholds,
     training,
     yardsticks,
 )
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import RunFolder, fingerprint, read_json, write_json
+from hfft.records import Predictions, RunFolder, fingerprint, read_json, write_json
 from hfft.references import sha256
 
 
@@ -60,7 +60,7 @@ def run(
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
-    backbone = backbones.load(wanted.model, modality, found.splits.labels)
+    backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
     planned = quoting.plan(args, found.report.size("train"))
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
@@ -74,10 +74,9 @@ def run(
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
-    scores = scoring.score(predictions, wanted.metrics)
-    folder.write_scores("validation", scores)
-    predictions.write(folder.predictions("validation"))
-    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
+    if predictions.multi_label:
+        predictions = _thresholded(folder, predictions, say)
+    scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
@@ -100,6 +99,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     look = _open(folder, rows, args)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
     predictions, scores = predicting.predict(backbone, modality, rows, wanted.model, args), None
+    if predictions.multi_label:
+        predictions = thresholds.applied(predictions, thresholds.read(folder.thresholds, predictions.names))
     if args.process_index == 0:
         predictions.write(folder.predictions("test"))
         scores = judging.scored(folder, wanted, predictions)
@@ -115,6 +116,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
 def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
     """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
 
+    They sum to 1, unless several classes may apply (`data.multi_label`): then each is a probability of its own.
     calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
     """
     folder = RunFolder.existing(name)
@@ -140,6 +142,14 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         folder.root.mkdir(parents=True, exist_ok=True)
         (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
         splitting.write(splits, folder)
+
+
+def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
+    """Validation predictions by thresholds that are tuned on them and kept beside the model."""
+    tuned = thresholds.tune(predictions)
+    thresholds.write(folder.thresholds, tuned, predictions)
+    say(thresholds.sentence(tuned, predictions))
+    return thresholds.applied(predictions, tuned)
 
 
 def _open(folder: RunFolder, rows: datasets.Dataset, args: Any) -> int:

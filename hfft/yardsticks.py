@@ -14,11 +14,11 @@ from typing import Any
 import datasets
 import numpy as np
 
-from hfft import backbones, baselines, features, predicting
+from hfft import backbones, baselines, features, labelsets, predicting
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, read_json, write_json
+from hfft.records import Predictions, RunFolder, SplitReport, read_json, write_json
 
 PROBED = 5_000  # training rows that the linear probe sees, at most: more cost minutes of `eval` and add little
 
@@ -42,7 +42,10 @@ def seen(
     if not wanted.model.pretrained:
         return None, ["There is no linear probe: model.pretrained is false, and random weights see nothing."]
     chosen = np.random.default_rng(wanted.seed).permutation(len(train))[:PROBED]
-    some, names = train.select(np.sort(chosen)), tuple(sorted(set(train["label"][:])))
+    some, names = (
+        train.select(np.sort(chosen)),
+        tuple(sorted(labelsets.count(train["label"][:], wanted.data.multi_label))),
+    )
     if len(set(some["label"][:])) < 2:
         return None, []
     try:
@@ -69,16 +72,20 @@ def write(
     notes: what there is to say about the probe; they go into the run folder, so that it can be judged again.
     """
     fixed = (predictions.labels, predictions.ids, predictions.names)
-    counts = read_json(folder.split)["counts"]["train"]
-    made = {"majority": baselines.majority(counts, *fixed)}
+    dealt = SplitReport(**read_json(folder.split))
+    whole, several = dealt.size("train"), predictions.multi_label
+    made = {"majority": baselines.majority(dealt.counts["train"], *fixed, whole)}
     if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
-        texts, tests = baselines.joined(train), baselines.joined(rows)
-        made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, train["label"][:], strict=True)), tests, *fixed)
-        if len(train) < (whole := sum(counts.values())):
+        texts, tests, given = baselines.joined(train), baselines.joined(rows), train["label"][:]
+        if several:
+            made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
+        else:
+            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
+        if len(train) < whole:
             notes = [*notes, f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows."]
     if features:
-        given = predicting.label_ids(features.given, predictions.names)
-        made["linear_probe"] = baselines.linear_probe(features.train, given, features.test, *fixed)
+        classes = predicting.label_ids(features.given, predictions.names, several)
+        made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
     for name in baselines.NAMES:
         path: Path = folder.predictions(f"test_{name}")
         if name in made:

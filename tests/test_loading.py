@@ -232,7 +232,8 @@ def test_columns_that_hold_something_else(write_text):
     numbers = write_text("n.jsonl", '{"text": 1, "label": "a"}\n{"text": 2, "label": "b"}\n')
     assert refused(texts, numbers) == f"{numbers}: column for 'text' holds int64: expected text"
     lists = write_text("l.jsonl", '{"text": "x", "label": ["a"]}\n{"text": "y", "label": ["b"]}\n')
-    assert refused(texts, lists) == f"{lists}: column 'label' holds list in row 1: expected one class per row"
+    told = f"{lists}: column 'label' holds list in row 1: expected one class per row"
+    assert refused(texts, lists) == told + "; where several may apply, type data.multi_label=true"
     measured = write_text("m.jsonl", '{"text": "x", "label": 0.5}\n{"text": "y", "label": 1}\n')
     told = f"{measured}: column 'label' holds 0.5 in row 1: expected classes, not measurements"
     assert refused(texts, measured) == told

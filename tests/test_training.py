@@ -15,7 +15,7 @@ import transformers
 from hfft import backbones, recipe, rooms, training
 from hfft.errors import InputError
 from hfft.records import RunFolder
-from tests.layouts import BERT, LABELS, VIT, fit, text_rows
+from tests.layouts import BERT, LABELS, TAGS, VIT, fit, text_rows
 
 HERE = Path(__file__).parent
 STEPS = {"plain": {"per_device_train_batch_size": 16}}
@@ -34,7 +34,7 @@ def two_processes(tmp_path_factory):
     return json.loads((out / "history.json").read_text())
 
 
-@pytest.mark.parametrize("kind", ["bert", "vit"])
+@pytest.mark.parametrize("kind", ["bert", "vit", "tags"])
 def test_one_process_accumulation_and_two_processes_take_the_same_steps(kind, two_processes, tmp_path):
     history = {name: fit(kind, tmp_path / name, train) for name, train in STEPS.items()}
     history["two processes"] = two_processes[kind]
@@ -51,6 +51,23 @@ def test_first_loss_is_the_mean_cross_entropy_of_the_batch(tmp_path):
     # 16 rows, 3 classes, random weights: near ln 3, not twice or four times that.
     first = fit("bert", tmp_path / "a", STEPS["accumulated"])[0]
     assert first["loss"] == pytest.approx(1.0986, abs=0.2)
+
+
+def test_first_loss_of_several_classes_is_the_mean_over_classes_and_rows(tmp_path):
+    # Random weights answer each class by a coin: ln 2, whatever the number of classes, rows and accumulation steps.
+    first = fit("tags", tmp_path / "a", STEPS["accumulated"])[0]
+    assert first["loss"] == pytest.approx(0.6931, abs=0.1)
+
+
+def test_label_smoothing_of_several_classes_is_the_losses_own(tmp_path):
+    plain, smooth = (fit("tags", tmp_path / f"{share}", {"label_smoothing_factor": share})[0] for share in (0.0, 0.5))
+    assert smooth["grad_norm"] == pytest.approx(plain["grad_norm"] / 2, rel=0.35) and smooth != plain
+
+
+def test_a_loss_that_does_not_fit_the_labels_is_refused_before_anything_is_read(tmp_path):
+    for tree in ({**TAGS, "loss": "cross_entropy"}, {**BERT, "loss": "binary_cross_entropy"}):
+        with pytest.raises(InputError, match=rf"^loss: {tree['loss']} does not fit.* leave the key out"):
+            training.arguments(recipe.build(tree), RunFolder(tmp_path))
 
 
 def test_norms_and_biases_do_not_decay(tmp_path):

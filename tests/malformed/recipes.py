@@ -109,7 +109,7 @@ SCALARS = [
     more("seed: 0x10", ": seed: input should be a valid integer, got '0x10'"),
     more("seed: 2024-01-01", ": seed: input should be a valid integer, got '2024-01-01'"),
     more("seed: " + "9" * 5000, " is not readable as YAML: Exceeds the limit"),
-    more("loss: no", ": loss: no 'no'; known: cross_entropy"),
+    more("loss: no", ": loss: no 'no'; known: …cross_entropy"),
     more("train: {bf16: yes}", ": train.bf16: expected bool, got 'yes'"),
 ]  # fmt: skip
 

@@ -1,0 +1,58 @@
+"""Can anything be learnt from these splits, and measured on them? What is refused, and what is only said.
+
+In: rows per class and split. Out: the class names, and the report that goes into split.json. It must not know tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+
+from hfft.errors import InputError, counted, listed
+from hfft.loading import class_names
+from hfft.recipe import Data
+from hfft.records import SplitReport
+from hfft.sources import shown
+
+
+def settled(
+    counts: Mapping[str, Counter[str]],
+    sizes: Mapping[str, int],
+    report: SplitReport,
+    declared: tuple[str, ...],
+    data: Data,
+    distinct: int | None = None,
+) -> tuple[tuple[str, ...], SplitReport]:
+    """(class names, the report with counts per class); InputError where nothing can be learnt or measured.
+
+    counts: split → class → rows, every split there. sizes: split → rows. distinct: how many different inputs there are,
+    if known.
+    """
+    left = report.leaks["left_out"]
+    why = f" ({counted(sum(left.values()), 'row')} left out as copies, see data.on_leak)" if any(left.values()) else ""
+    for name, size in sizes.items():
+        if not size:
+            read = report.method["rows_read"]
+            equal = f" with {counted(distinct, 'different input')}" if distinct and distinct < read else ""
+            raise InputError(f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty{why}")
+    labels = class_names(list(counts["train"]), declared)
+    if len(labels) < 2:
+        only = f"one class only, {labels[0]!r}" if labels else "no class at all"
+        raise InputError(f"{shown(data)}: the train split has {only}; expected at least two{why}")
+    findings = list(report.findings)
+    for name in ("validation", "test"):
+        if unknown := sorted(set(counts[name]) - set(labels)):
+            leave = "leave these rows out" if not data.multi_label else "take the class from its rows"
+            raise InputError(
+                f"the {name} split has classes that train has not: {listed(unknown)}. Train has {listed(labels)}; "
+                f"{name} has {listed(sorted(counts[name]))}{why}. To {leave}: data.labels: {{{unknown[0]!r}: null}}"
+            )
+        if absent := [label for label in labels if not counts[name][label]]:
+            findings.append(f"no row of {listed(map(repr, absent))} in {name}")
+    full = {name: {label: count[label] for label in labels} for name, count in counts.items()}
+    if not data.multi_label:
+        return labels, dataclasses.replace(report, counts=full, findings=findings)
+    if always := [label for label in labels if counts["train"][label] == sizes["train"]]:
+        findings.append(f"every row of train has {listed(map(repr, always))}: nothing can be learnt about it")
+    return labels, dataclasses.replace(report, counts=full, findings=findings, rows=dict(sizes))
