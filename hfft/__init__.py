@@ -42,24 +42,27 @@ class Run:
         """Open the test split, score the model on it, and write the opening into the ledger."""
         return evaluate(self.path)
 
-    def predict(self, inputs: list[Any]) -> list[dict[str, float]]:
+    def predict(self, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
         """{class: probability} for each input, likeliest class first; they sum to 1 unless several classes may apply.
 
         inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
+        calibrated: at the temperature that was fitted on validation (model/calibration.json), where the run has one;
+        False gives the model's own probabilities. The answer is the same.
         """
         from hfft import verbs
 
-        return verbs.predict(str(self.path), _listed(inputs))
+        return verbs.predict(str(self.path), _listed(inputs), calibrated)
 
     def classes(self, inputs: list[Any]) -> list[list[str]]:
         """The classes of each input: the likeliest one, or with `data.multi_label` all that apply, likeliest first.
 
-        A class applies from its threshold on, tuned on validation and kept in model/thresholds.json. inputs: as above.
+        A class applies from its threshold on, tuned on validation and kept in model/thresholds.json: a threshold of the
+        model's own probabilities. inputs: as above.
         """
         from hfft import recipe, thresholds
         from hfft.records import RunFolder
 
-        answers = self.predict(inputs)
+        answers = self.predict(inputs, calibrated=False)
         if recipe.load(str(self.path)).data.multi_label:
             return thresholds.applying(answers, RunFolder(self.path).thresholds)
         return [[next(iter(answer))] for answer in answers]

@@ -112,12 +112,15 @@ def run(
     recipe_: Option = None,
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint.")] = False,
+    seeds: Annotated[int | None, typer.Option(metavar="N", help="Train with N seeds on one split.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = _chosen(name, recipe_, words)
     from hfft import display, verbs
 
+    if seeds is not None:
+        return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
     facts = verbs.run(chosen, overrides, output_dir, resume, _say(as_json))
     if "validation" not in facts:  # a process other than the first
         return
@@ -129,13 +132,15 @@ def run(
 
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
-    """Score a run on its held-out test split, and write that down in its ledger."""
-    from hfft import display, verbs
+    """Score a run, or the runs of several seeds, on the held-out test split; the ledger keeps count."""
+    from hfft import display, display_seeds, repeating, verbs
 
-    facts = verbs.evaluate(folder, _say(as_json))
+    many = repeating.holds(folder)
+    facts = (repeating if many else verbs).evaluate(folder, _say(as_json))
     if "test" not in facts:
         return
-    _print_json(facts) if as_json else display.verdict(facts)
+    shown = display_seeds.tested if many else display.verdict
+    _print_json(facts) if as_json else shown(facts)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -145,10 +150,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say which of two scored runs, or more, is better on the same test rows, or that it cannot be told."""
-    from hfft import display, weighing
+    from hfft import averaging, display, display_seeds, weighing
 
-    facts = weighing.compare(folders)
-    _print_json(facts) if as_json else display.compared(facts)
+    many = averaging.concerns(folders)
+    facts = (averaging if many else weighing).compare(folders)
+    shown = display_seeds.compared if many else display.compared
+    _print_json(facts) if as_json else shown(facts)
 
 
 @app.command("judge")
@@ -183,6 +190,16 @@ def labels(
     facts = auditing.labels(folder, train, _say(as_json))
     if "splits" in facts:
         _print_json(facts) if as_json else display.doubts(facts)
+
+
+def _run_seeds(
+    chosen: str, overrides: tuple[str, ...], output_dir: str | None, seeds: int, resume: bool, as_json: bool
+) -> None:
+    from hfft import display_seeds, repeating
+
+    facts = repeating.run(chosen, overrides, output_dir, seeds, resume, _say(as_json))
+    if "members" in facts:  # else a process other than the first
+        _print_json(facts) if as_json else display_seeds.trained(facts)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from hfft import pairing, scoring
 from hfft.errors import InputError, counted, listed
 from hfft.pairing import Difference
-from hfft.records import LOSSES, Predictions, leading
+from hfft.records import Predictions, leading, less_is_better
 
 BETTER, WORSE, UNCLEAR = "better", "worse", "cannot tell"
 SIGNIFICANT = 0.05
@@ -128,7 +128,7 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
     points = pairing.told(metric, dataclasses.asdict(apart))
     chance = f"p = {p:.3g}{f', adjusted for {tests} comparisons' * (tests > 1)}, {counted(apart.n, 'row')}"
     if p < SIGNIFICANT and apart.value:
-        verdict = BETTER if (apart.value > 0) != (metric in LOSSES) else WORSE
+        verdict = BETTER if (apart.value > 0) != (less_is_better(metric)) else WORSE
         return verdict, f"{second} is {verdict} than {first}: {points} ({chance})."
     if apart.value == 0:
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."

@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hfft import display_calibration
 from hfft.pairing import gained
-from hfft.records import HEADLINES, LOSSES
+from hfft.records import HEADLINES, less_is_better
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 JACKKNIFE = "infinitesimal jackknife"
@@ -130,6 +131,8 @@ def verdict(facts: dict[str, Any]) -> None:
         rows = next(iter(clean.values()))["n"]
         told = ", ".join(f"{key} {_full(clean[key])}" for key in HEADLINES if key in clean)
         console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
+    if found := facts.get("calibration"):
+        display_calibration.calibration(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:
@@ -156,7 +159,7 @@ def compared(facts: dict[str, Any]) -> None:
     for found in facts["comparisons"]:
         table = _table(f"{found['second']} minus {found['first']}", "difference", "95 % interval", "p")
         for key, apart in found["differences"].items():
-            unit = 1 if key in LOSSES else 100
+            unit = 1 if less_is_better(key) else 100
             low, value, high = (f"{unit * apart[part]:+.2f}" for part in ("low", "value", "high"))
             table.add_row(key, value, f"[{low}, {high}]", f"{apart['p']:.3g}")
         console.print(table)

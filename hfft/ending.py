@@ -27,6 +27,7 @@ from hfft import (
     scoring,
     thresholds,
     training,
+    verdicts,
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
@@ -120,7 +121,6 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     write_json(folder.baselines, {"majority": majority})
     write_json(folder.root / "notes.json", cautioning.notes(found))
     if not any(problem.step == "gates" for problem in trial.problems):
-        gates = [dataclasses.asdict(verdict) for verdict in gating.judge(wanted.gates, scores)]
-        write_json(folder.root / "gates.json", gates)
+        verdicts.write(folder, gating.judge(wanted.gates, gating.Evidence(scores)))
     reporting.render(folder)
     (folder.root / "card.md").write_text(reporting.card(folder), encoding="utf-8")

@@ -22,7 +22,7 @@ from hfft.records import Predictions, write_whole
 
 # Base64 characters of pictures on one page; with text and tables it stays below 5 MB.
 PAGE_BYTES = 3_500_000
-INK, ACCENT, FAINT = "#1c2127", "#1f5f99", "#dfe3e8"
+INK, ACCENT, FAINT, RIVAL = "#1c2127", "#1f5f99", "#dfe3e8", "#7d8792"
 HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -119,7 +119,7 @@ def draw_confusion(target: Path, names: Sequence[str], cells: Sequence[Sequence[
     """PNG of counts (true rows, predicted columns), shaded by the share of the true class's rows."""
     side = min(16.0, max(4.2, 2.2 + 0.45 * len(names)))
     size = max(2.5, min(9, 36 * side / len(names)))  # points: what fits the height of a row
-    with _figure(target, side, side) as axes:
+    with canvas(target, side, side) as axes:
         counts = np.asarray(cells, dtype=float)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         # The root keeps rare confusions visible beside a full diagonal.
@@ -142,7 +142,7 @@ def draw_confusion(target: Path, names: Sequence[str], cells: Sequence[Sequence[
 
 def draw_intervals(target: Path, title: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """PNG of one value with its interval per class, in the given order from the top."""
-    with _figure(target, 7.0, max(1.8, 0.9 + 0.24 * len(rows))) as axes:
+    with canvas(target, 7.0, max(1.8, 0.9 + 0.24 * len(rows))) as axes:
         for place, (_, score) in enumerate(rows):
             if score["value"] is None:
                 continue
@@ -161,7 +161,7 @@ def draw_intervals(target: Path, title: str, rows: Sequence[tuple[str, dict[str,
 
 
 @contextmanager
-def _figure(target: Path, width: float, height: float) -> Iterator[Any]:
+def canvas(target: Path, width: float, height: float) -> Iterator[Any]:
     """Axes of a figure in inches, saved on leaving. The object interface: no window, no global state."""
     from matplotlib.figure import Figure
 

@@ -46,10 +46,10 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
-        survey = streaming.survey(wanted.data, modality, wanted.seed, sample=sample)
+        survey = streaming.survey(wanted.data, modality, wanted.split_seed, sample=sample)
         found = Inputs(survey.splits, modality, survey)
     else:
-        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.seed, modality)
+        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.split_seed, modality)
         found = Inputs(splits, modality)
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
@@ -92,7 +92,7 @@ def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, dataset
     if wanted.data.streaming:
         prints = read_json(folder.split)["fingerprints"]
         sample = SAMPLE if "text" in modality.ROLES else PICTURES
-        survey = streaming.reopened(wanted.data, modality, wanted.seed, "test", prints["test"], sample)
+        survey = streaming.reopened(wanted.data, modality, wanted.split_seed, "test", prints["test"], sample)
         return survey.splits.parts["test"], survey.sample
     table = loading.read(wanted.data, modality)
     return splitting.reopen(table, folder, "test"), splitting.reopen(table, folder, "train")

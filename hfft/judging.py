@@ -14,7 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from hfft import baselines, cautioning, comparing, gating, openings, recipe, reporting, scoring
+from hfft import (
+    baselines,
+    calibrating,
+    cautioning,
+    comparing,
+    deciding,
+    gating,
+    openings,
+    recipe,
+    reporting,
+    scoring,
+    verdicts,
+)
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, leading, read_json, write_json
@@ -30,6 +42,7 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
         raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run")
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root), overrides)
+    deciding.ready(folder, wanted)
     return judged(folder, wanted, Predictions.read(folder.predictions("test")))
 
 
@@ -47,19 +60,18 @@ def judged(
 ) -> dict[str, Any]:
     """Everything about the test predictions, written into the run folder. scores: where they are known already."""
     scores = scores or scored(folder, wanted, predictions)
-    gating.check(wanted.gates, scores)
+    calibration = calibrating.settle_and_judge(folder, predictions, wanted.abstain)
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
-    verdicts = gating.judge(wanted.gates, scores)
-    gates = [{"metric": v.metric, "rule": v.rule, "verdict": v.verdict, "why": v.why} for v in verdicts]
+    told = deciding.judge(folder, wanted, scores | calibrating.scores(calibration), predictions)
     write_json(folder.root / "notes.json", notes)
-    write_json(folder.root / "gates.json", gates)
+    gates = verdicts.write(folder, told)
     publish(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
-    facts |= {"baselines": beside, "gains": gains}
+    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
-    ending = {"report": str(folder.report), "exit_code": gating.exit_code(verdicts)}
+    ending = {"report": str(folder.report), "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": gates} | ending
 
 

@@ -12,9 +12,7 @@ from typing import Any
 
 from hfft import ledger, luck
 from hfft.ledger import Ledger
-from hfft.records import RunFolder, Score
-
-MEMBERS = "seeds.json"  # in a folder whose folders are runs of one recipe with several seeds
+from hfft.records import SEEDS, RunFolder, Score
 
 
 def told(run: RunFolder, metric: str | None, score: Score | None) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def times(count: int) -> str:
 def _shared(run: RunFolder, own: Ledger, rows: object) -> dict[str, Any]:
     """Looks at the same rows that are written down in the folder where this run lies: {looks, models, runs, folder}."""
     root = run.root.resolve().parent
-    if (root / MEMBERS).is_file():
+    if (root / SEEDS).is_file():
         root = root.parent
     looks, weights, runs = own.count, {look.get("weights") for look in own.looks}, int(bool(own.count))
     for other in _beside(root, run.root.resolve()) if rows else ():

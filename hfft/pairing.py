@@ -22,7 +22,7 @@ from hfft import estimates
 from hfft.counts import Counts
 from hfft.estimates import Estimate
 from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered
-from hfft.records import LOSSES
+from hfft.records import less_is_better
 from hfft.resamples import Sample, sample
 
 
@@ -137,7 +137,7 @@ def told(metric: str, apart: Mapping[str, Any]) -> str:
     >>> told("f1_macro", {"value": 0.0312, "low": 0.01, "high": 0.0521})
     '+3.1 points of f1_macro [+1.0, +5.2]'
     """
-    if metric in LOSSES:
+    if less_is_better(metric):
         return f"{apart['value']:+.4f} of {metric} [{apart['low']:+.4f}, {apart['high']:+.4f}] (less is better)"
     return f"{100 * apart['value']:+.1f} points of {metric} [{100 * apart['low']:+.1f}, {100 * apart['high']:+.1f}]"
 
@@ -148,7 +148,7 @@ def gained(baseline: str, apart: Mapping[str, Any]) -> str:
     chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
     if apart["p"] >= 0.05 or not apart["value"]:
         return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance}{narrow(apart)})."
-    if (apart["value"] > 0) != (apart["metric"] in LOSSES):
+    if (apart["value"] > 0) != (less_is_better(apart["metric"])):
         return f"Fine-tuning bought {points} over {baseline} ({chance})."
     return f"Fine-tuning is WORSE than {baseline}: {points} ({chance}). Train longer, or keep the baseline."
 

@@ -14,11 +14,12 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import notation, references, rooms, trainer_options
+from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
-from hfft.schema import SECTIONS, Augment, Data, Model, Recipe, Split
+from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Recipe, Split
 
-__all__ = ["Augment", "Data", "Model", "Recipe", "Split", "build", "describe", "dump", "load", "locate", "shipped"]
+__all__ = ["Abstain", "Augment", "Data", "Model", "Recipe", "Split"]
+__all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
 SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
@@ -83,6 +84,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
         mistakes += problems
+    mistakes += rules.mistakes(tree.get("gates"))
     metrics = tree.get("metrics")
     rooms_of = {
         "task": ("modalities", [tree.get("task")]),
@@ -157,7 +159,9 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
-            section = {"data": Data, "model": Model, "split": Split, "augment": Augment}.get(part, section)
+            section = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}.get(
+                part, section
+            )
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):

@@ -19,14 +19,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft.errors import InputError
+from hfft.errors import InputError, listed
 
 SPLITS = ("train", "validation", "test")
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
-LOSSES = ("log_loss", "brier", "ece")  # less is better
+LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
 NONE = "no class"  # what people read where none of several classes applies
+SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
+
+
+def less_is_better(metric: str) -> bool:
+    """
+    >>> less_is_better("ece"), less_is_better("brier[spam]"), less_is_better("f1_macro")
+    (True, True, False)
+    """
+    stem = metric.partition("[")[0]
+    return any(stem == name or stem.startswith(f"{name}_") for name in LOSSES)
 
 
 def leading(keys: Iterable[str]) -> str | None:
@@ -209,6 +219,11 @@ class RunFolder:
     def existing(cls, name: str | Path) -> RunFolder:
         """The run folder `name`, finished: its model/ is there. Raises InputError otherwise."""
         run = cls(Path(name))
+        if (run.root / SEEDS).is_file():
+            held = sorted(path.parent.name for path in run.root.glob("*/recipe.yaml"))
+            raise InputError(
+                f"{name} holds runs of several seeds; name one of them: {listed([run.root / n for n in held])}"
+            )
         if not (run.root / "recipe.yaml").is_file():
             raise InputError(f"{name} is not a run folder (no recipe.yaml): expected the folder `hfft run` wrote")
         if not (run.model / "config.json").is_file():

@@ -16,7 +16,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from hfft import figures
+from hfft import calibration_figures, calibration_telling, figures
 from hfft.records import RunFolder, write_whole
 from hfft.summarising import AVERAGES, inline, summarise, title
 
@@ -44,6 +44,8 @@ def render(run: RunFolder) -> Path:
         axis=figures.axis(rows),
         class_axis=figures.axis([row["cells"][ranked] for row in facts["classes"]["rows"]]),
         curves=figures.curves(facts["history"]),
+        measures=calibration_telling.MEASURES,
+        set_names=calibration_telling.SETS,
         mistakes=figures.mistakes(run.mistakes(facts["split"])),
         limits={"classes": SHOWN_CLASSES, "mistakes": SHOWN_MISTAKES, "table": TABLE_CLASSES},
     )
@@ -70,12 +72,19 @@ def _commands(path: str) -> list[str]:
 
 
 def _draw(run: RunFolder, facts: dict[str, Any]) -> None:
-    """PNG copies of the two figures, for slides and the Hub."""
+    """PNG copies of the figures, for slides and the Hub."""
     table, ranked = facts["confusion"], facts["classes"]["ranked_by"]
     if table:
         figures.draw_confusion(run.figures / "confusion_matrix.png", table["names"], table["cells"])
     if rows := [(row["name"], row["cells"][ranked]) for row in facts["classes"]["rows"]]:
         figures.draw_intervals(run.figures / f"{ranked}_per_class.png", title(ranked), rows)
+    found = facts["calibration"] or {}
+    if "bins" in (found.get("before") or {}):
+        parts = {"as trained": found["before"], "with temperature": found["after"]}
+        shown = {name: part["bins"] for name, part in parts.items() if part}
+        calibration_figures.draw_reliability(run.figures / "reliability.png", shown)
+    if found.get("selective"):
+        calibration_figures.draw_curve(run.figures / "risk_coverage.png", found["selective"])
 
 
 def _front(facts: dict[str, Any]) -> dict[str, Any]:
@@ -131,6 +140,10 @@ def _template(name: str) -> jinja2.Template:
         "grouped": lambda number: f"{number:,}",
         "interval": _interval,
         "md": _markdown,
+        "percent": calibration_telling.percent,
+        "beside": calibration_telling.beside,
+        "diagram": calibration_figures.diagram,
+        "risk_curve": calibration_figures.curve,
         "at": figures.at,
         "title_of": title,
         "inline": inline,

@@ -42,6 +42,10 @@ class Split:
         str | None, Field(description="by time: how dates are written, such as %d/%m/%Y (default: ISO 8601)")
     ] = None
     salt: Annotated[str, Field(description="by hash: another text is another split")] = ""
+    seed: Annotated[
+        int | None,
+        Field(strict=True, ge=0, lt=2**32, description="of the split and of data.limit (default: the recipe's seed)"),
+    ] = None
 
     def __post_init__(self) -> None:
         total = self.train + self.validation + self.test
@@ -160,6 +164,16 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class Abstain:
+    """What is promised of the answers: an error rate when unsure rows are left out, and sets that hold the truth."""
+
+    __pydantic_config__ = STRICT
+    max_error: Annotated[Share, Field(description="error rate promised among the rows that are answered")] = 0.05
+    confidence: Annotated[Share, Field(description="probability with which that promise must hold")] = 0.95
+    coverage: Annotated[Share, Field(description="share of rows whose set of classes must hold the right one")] = 0.90
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One fine-tuning job, complete: what `hfft run` needs to know."""
 
@@ -178,11 +192,20 @@ class Recipe:
         default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
     )
     gates: Annotated[
-        dict[str, str], Field(description="metric: '>= 0.70', judged on the interval of the test score")
+        dict[str, Any],
+        Field(
+            description="metric: '>= 0.70', judged on the interval; leaks: 0; looks: 3; no_worse_than: {run, margin}"
+        ),
     ] = field(default_factory=dict)
+    abstain: Abstain = field(default_factory=Abstain)
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
     ] = 42
 
+    @property
+    def split_seed(self) -> int:
+        """What rows are dealt and limited by: the same for runs that differ in their training seed alone."""
+        return self.seed if self.data.split.seed is None else self.data.split.seed
 
-SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment}
+
+SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}

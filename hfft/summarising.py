@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import figures, openings
+from hfft import calibration_telling, figures, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, LOSSES, SPLITS, Predictions, RunFolder, Score, leading, read_json
+from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, RunFolder, Score, leading, less_is_better, read_json
 
 TITLES = {
     "f1": "F1",
@@ -59,9 +59,11 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "multi_label": _several(run, predictions) if predictions and several else None,
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
+        "calibration": _calibration(run) if split == "test" else None,
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
+        "seeds": _seeds(run, split, headline),
         "environment": _environment(_json(run.environment, {})),
         "history": _json(run.root / "history.json", []),
     }
@@ -107,7 +109,7 @@ def _headline(
     rivals = [(name, rival) for name, rival in rivals if rival["value"] is not None]
     if not rivals:
         return facts | {"baseline": None, "gain": None}
-    sign = -1 if metric in LOSSES else 1
+    sign = -1 if less_is_better(metric) else 1
     name, rival = max(rivals, key=lambda item: sign * item[1]["value"])
     found = gains.get(name)
     gain = gained(inline(title(name)), found) if found and found["metric"] == metric else None
@@ -124,7 +126,7 @@ def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) ->
         rivals = [(name, part[metric]) for name, part in baselines.items() if metric in part]
         rows += [{"who": title(name), "model": False, "score": rival} for name, rival in rivals]
         method = _usual(row["score"] for row in rows)
-        drawn = metric not in LOSSES  # a loss has no place on an axis of shares
+        drawn = not less_is_better(metric)  # a loss has no place on an axis of shares
         groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows, "drawn": drawn})
     return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
 
@@ -154,6 +156,12 @@ def _classes(shown: dict[str, Score]) -> dict[str, Any]:
     return {"columns": columns, "rows": whole, "ranked_by": ranked}
 
 
+def _calibration(run: RunFolder) -> dict[str, Any] | None:
+    """The facts of calibration.json with the sentences about them; None in a run without, or without rows."""
+    facts = _json(run.root / "calibration.json", None)
+    return facts | {"told": calibration_telling.told(facts)} if facts and facts["n"] else None
+
+
 def _data(split: dict[str, Any]) -> dict[str, Any] | None:
     if not split:
         return None
@@ -181,6 +189,20 @@ def _leaks(found: dict[str, Any]) -> dict[str, Any]:
     if not found:
         return {}
     return found | {"shared": [pair for pair in found["overlaps"] if pair["rows"] or pair["groups"]]}
+
+
+def _seeds(run: RunFolder, split: str, headline: str | None) -> dict[str, Any] | None:
+    """The leading score of the runs that differ from this one in their seed alone; None for a run on its own."""
+    tree = _json(run.root.resolve().parent / SEEDS, {})
+    found = tree.get(split, {}).get(headline)
+    if not found or run.root.resolve().name not in tree["members"]:
+        return None
+    own = tree["members"].index(run.root.resolve().name)
+    rows = [
+        {"seed": seed, "value": value, "own": place == own}
+        for place, (seed, value) in enumerate(zip(tree["seeds"], found["values"], strict=True))
+    ]
+    return {"title": title(str(headline)), "rows": rows, "spread": found, "sentences": tree["sentences"][split]}
 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from hfft.errors import InputError, listed, meant
 from hfft.objectives import check_loss, loss_function
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
-from hfft.records import LOSSES, RunFolder
+from hfft.records import RunFolder, less_is_better
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 16,
@@ -159,7 +159,7 @@ def fit(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
     args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names, recipe.data.multi_label))
-    args.greater_is_better = args.metric_for_best_model not in ("loss", *LOSSES)
+    args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
     line = watch or ProgressLine(args.metric_for_best_model)
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:

@@ -15,7 +15,9 @@ import transformers
 
 from hfft import (
     backbones,
+    calibrating,
     claiming,
+    deciding,
     environment,
     gathering,
     judging,
@@ -73,11 +75,11 @@ def run(
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
-    if predictions.multi_label:
-        predictions = _thresholded(folder, predictions, say)
+    predictions = _thresholded(folder, predictions, say)
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
+    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
@@ -94,6 +96,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     args = training.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
     modality = rooms.find("modalities", wanted.task)
+    deciding.ready(folder, wanted)
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
     look = _open(folder, rows, args)
@@ -113,10 +116,11 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 
-def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
+def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
     """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
 
     They sum to 1, unless several classes may apply (`data.multi_label`): then each is a probability of its own.
+    calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
     """
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
@@ -126,9 +130,11 @@ def predict(name: str, inputs: list[Any]) -> list[dict[str, float]]:
     gathering.quiet()
     args = training.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
-    scores = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    scores = calibrating.applied(folder, raw) if calibrated else raw
     names = backbones.class_order(backbone.model)
-    return [{names[i]: float(row[i]) for i in (-row).argsort(kind="stable")} for row in scores]
+    orders = (-raw).argsort(axis=1, kind="stable")
+    return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
@@ -142,7 +148,9 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
 
 
 def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
-    """Validation predictions by thresholds that are tuned on them and kept beside the model."""
+    """Validation predictions by thresholds that are tuned on them and kept beside the model; multi-label only."""
+    if not predictions.multi_label:
+        return predictions
     tuned = thresholds.tune(predictions)
     thresholds.write(folder.thresholds, tuned, predictions)
     say(thresholds.sentence(tuned, predictions))

@@ -21,6 +21,7 @@ FILES = {
     "recipe.yaml", "environment.json", "split.json", "split.parquet", "metrics.json", "ledger.jsonl", "report.html",
     "baselines.json", "ledger.head", "model/config.json", "model/model.safetensors", "model/README.md",
     "predictions/validation.parquet", "predictions/test.parquet", "figures/confusion_matrix.png",
+    "model/calibration.json", "calibration.json", "figures/reliability.png", "figures/risk_coverage.png",
 }  # fmt: skip
 
 
@@ -151,6 +152,12 @@ def test_python_gives_the_same_verbs(run):
         answers = loaded.predict([row["image"] for row in rows])
     assert all(sum(answer.values()) == pytest.approx(1, abs=1e-5) for answer in answers)
     assert loaded.predict([]) == []
+    raw = loaded.predict([row.get("text") or row["image"] for row in rows], calibrated=False)
+    assert [list(answer) for answer in raw] == [list(answer) for answer in answers], "no answer changes"
+    temperature = json.loads((run.model / "calibration.json").read_text())["temperature"]["value"]
+    for one, other in zip(raw, answers, strict=True):
+        cooled = {name: p ** (1 / temperature) for name, p in one.items()}
+        assert other == pytest.approx({name: p / sum(cooled.values()) for name, p in cooled.items()}, abs=1e-6)
 
 
 def test_two_processes_split_and_predict_alike(tmp_path):

@@ -1,14 +1,26 @@
 """Gates: judged on the interval, with three outcomes, and errors that say what to type."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfft import pairing, scoring
 from hfft.errors import InputError
-from hfft.gating import check, exit_code, judge, parse
+from hfft.gating import Evidence, Verdict, check, exit_code
+from hfft.gating import judge as judge_evidence
+from hfft.intervals import wilson
+from hfft.pairing import Difference
 from hfft.records import Score
+from hfft.rules import parse
 
 SCORES = {"accuracy": Score(0.80, 0.75, 0.85, 250, "Wilson"), "f1[a]": Score(None, None, None, 0, "undefined: no rows")}
+
+
+def judge(gates: dict, scores: dict[str, Score]) -> list[Verdict]:
+    return judge_evidence(gates, Evidence(scores))
 
 
 def verdict(rule: str, score: Score = SCORES["accuracy"]) -> str:
@@ -93,7 +105,162 @@ def test_all_mistakes_come_at_once():
     with pytest.raises(InputError) as caught:
         check({"acuracy": ">= 0.7", "accuracy": "good"}, SCORES)
     first, second = str(caught.value).splitlines()
-    assert first == "gates: no metric 'acuracy' (did you mean 'accuracy'?); known: accuracy, f1[a]"
+    assert first == "gates: no metric 'acuracy' (did you mean 'accuracy'?); known: accuracy, f1_per_class, f1[a]"
     assert second.startswith("gates.accuracy: 'good' is not a rule")
     with pytest.raises(InputError, match="no metric 'f1_macro'"):
         judge({"f1_macro": ">= 0.7"}, SCORES)
+
+
+def score(value: float, low: float, high: float, n: int = 100) -> Score:
+    return Score(value, low, high, n, "made up")
+
+
+def one(gates: dict, evidence: Evidence) -> Verdict:
+    (found,) = judge_evidence(gates, evidence)
+    return found
+
+
+def test_less_is_better_works_by_its_sign():
+    scores = {"ece": score(0.03, 0.02, 0.06), "log_loss": score(1.4, 1.2, 1.7)}
+    outcomes = [one({"ece": rule}, Evidence(scores)).verdict for rule in ("<= 0.06", "<= 0.05", "< 0.02")]
+    assert outcomes == ["pass", "cannot tell", "fail"]
+    assert one({"log_loss": "<= 1.8"}, Evidence(scores)).verdict == "pass"
+    assert one({"ece": "<= 0.05"}, Evidence(SCORES)).why == "ece has no value here (not measured)."
+
+
+CLASSES = {
+    "recall[a]": score(0.9, 0.85, 0.94), "recall[b]": score(0.6, 0.50, 0.69), "recall[c]": score(0.7, 0.4, 0.9, 9),
+    "precision[a]": score(0.9, 0.8, 0.95), "accuracy": score(0.8, 0.7, 0.9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome", "why"),
+    [
+        (">= 0.40", "pass", "Every class passes; the nearest: recall[b] is 0.6000, interval 0.5000 to 0.6900 on 100"),
+        (">= 0.45", "cannot tell", "c cannot be told: recall[c] is 0.7000, interval 0.4000 to 0.9000 on 9 rows: 0.45"),
+        (">= 0.70", "fail", "b fails: recall[b] is 0.6000, interval 0.5000 to 0.6900 on 100 rows: none of it"),
+        (">= 0.95", "fail", "b fails: recall[b] is 0.6000"),
+        ("<= 0.96", "pass", "Every class passes; the nearest: recall[a] is 0.9000"),
+    ],
+)
+def test_every_class_by_its_own_interval(rule, outcome, why):
+    found = one({"recall_per_class": rule}, Evidence(CLASSES))
+    assert (found.verdict, found.metric, found.rule) == (outcome, "recall_per_class", rule)
+    assert found.why.startswith(why)
+    assert found.score in CLASSES.values()
+
+
+def test_every_class_that_decides_is_named():
+    found = one({"recall_per_class": ">= 0.95"}, Evidence(CLASSES))
+    assert found.why.endswith("The same goes for 2 classes: a, c.")
+    empty = CLASSES | {"recall[d]": Score(None, None, None, 0, "undefined: no rows")}
+    assert one({"recall_per_class": ">= 0.4"}, Evidence(empty)).why == (
+        "d cannot be told: recall[d] has no value here (undefined: no rows)."
+    )
+    assert one({"recall_per_class": ">= 0.7"}, Evidence(empty)).verdict == "fail", "a class that fails outweighs it"
+    with pytest.raises(InputError, match=r"no metric 'f1_per_class'.*; known: accuracy, precision_per_class, rec"):
+        judge(dict.fromkeys(["f1_per_class"], ">= 0.5"), CLASSES)
+
+
+@pytest.mark.parametrize(("count", "most", "outcome"), [(0, 0, "pass"), (3, 3, "pass"), (4, 3, "fail"), (1, 0, "fail")])
+def test_counts_need_no_interval(count, most, outcome):
+    for key in ("leaks", "looks"):
+        found = one({key: most}, Evidence({}, leaks=count, looks=count))
+        assert (found.verdict, found.rule) == (outcome, f"<= {most}")
+        assert (found.score.value, found.score.low, found.score.method) == (count, None, "count")
+    assert one({"looks": 3}, Evidence({}, looks=1)).why == (
+        "The test split has been opened 1 time, this time included; at most 3 may."
+    )
+
+
+def test_a_broken_ledger_cannot_tell():
+    for looks in (1, 9):
+        found = one({"looks": 3}, Evidence({}, looks=looks, unsure="The ledger is broken: line 2 is gone"))
+        assert (found.verdict, found.why) == ("cannot tell", "The ledger is broken: line 2 is gone.")
+    assert one({"leaks": 0}, Evidence({})).verdict == one({"looks": 0}, Evidence({})).verdict == "cannot tell"
+
+
+def apart(value: float, low: float, high: float, metric: str = "f1_macro"):
+    return lambda run, wanted: (wanted or metric, Difference(value, low, high, 0.5, 1000, "paired"))
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "outcome"),
+    [
+        (0.0, -0.009, 0.009, "pass"),
+        (0.02, -0.011, 0.05, "cannot tell"),
+        (0.0, -0.01, 0.01, "cannot tell"),
+        (-0.02, -0.03, -0.01, "cannot tell"),
+        (-0.02, -0.03, -0.0101, "fail"),
+    ],
+)
+def test_no_worse_than_another_run(value, low, high, outcome):
+    gates = {"no_worse_than": {"run": "runs/base", "margin": 0.01}}
+    found = one(gates, Evidence({}, against=apart(value, low, high)))
+    assert (found.verdict, found.score.value, found.score.n) == (outcome, value, 1000)
+    assert found.rule == "runs/base by more than 0.01"
+    # With less-is-better metrics a plus of the metric is a loss, and the whole picture turns round.
+    gates["no_worse_than"]["metric"] = "log_loss"
+    turned = one(gates, Evidence({"log_loss": SCORES["accuracy"]}, against=apart(-value, -high, -low)))
+    assert (turned.verdict, turned.score.low, turned.score.high) == (outcome, low, high)
+    assert "less is better" in turned.why and turned.rule == "runs/base by more than 0.01 of log_loss"
+
+
+def test_several_runs_and_those_that_cannot_be_compared():
+    def against(run, metric):
+        if run == "b":
+            raise InputError("b was scored on different test rows")
+        return apart(0.0, -0.005, 0.005)(run, metric)
+
+    gates = {"no_worse_than": [{"run": "a", "margin": 0.01}, {"run": "b", "margin": 0.01}]}
+    found = judge_evidence(gates, Evidence({}, against=against))
+    assert [verdict.verdict for verdict in found] == ["pass", "cannot tell"]
+    assert found[1].why == "b cannot be compared: b was scored on different test rows."
+    assert judge(gates, {})[0].why == "a was not compared here."
+    with pytest.raises(InputError, match=r"gates.no_worse_than: no metric 'f1_macr' \(did you mean 'f1_macro'\?\)"):
+        check({"no_worse_than": {"run": "a", "margin": 0, "metric": "f1_macr"}}, ["f1_macro", "recall[a]"])
+
+
+def paired(rng, n: int, right: float, drop: float, discordance: float) -> tuple[np.ndarray, np.ndarray]:
+    """(base right, new right), bool (n,): the new model loses `drop` more than it wins of `discordance`."""
+    won, lost = (discordance - drop) / 2, (discordance + drop) / 2
+    kind = rng.choice(4, n, p=[right - lost, lost, won, 1 - right - won])
+    return np.isin(kind, (0, 1)), np.isin(kind, (0, 2))
+
+
+def share(trials: int, drop: float, gates: dict, discordance: float = 0.10) -> dict[str, float]:
+    """Share of each verdict over simulated pairs of models at 90 % on 1,000 rows of two classes."""
+    rng, found = np.random.default_rng(7), Counter()
+    for _ in range(trials):
+        base, new = paired(rng, 1000, 0.90, drop, discordance)
+        labels = rng.integers(0, 2, 1000)
+        runs = [np.where(right, labels, 1 - labels) for right in (base, new)]
+
+        def against(run, metric, labels=labels, runs=runs):
+            statistic = scoring.statistic(["accuracy"])
+            return "accuracy", pairing.differences(labels, *runs, 2, statistic, resamples=500)["accuracy"]
+
+        hits = int(new.sum())
+        scores = {"accuracy": Score(hits / 1000, *wilson(hits, 1000), 1000, "Wilson")}
+        found[one(gates, Evidence(scores, against=against)).verdict] += 1
+    return {verdict: found[verdict] / trials for verdict in ("pass", "fail", "cannot tell")}
+
+
+def test_a_drop_of_five_points_is_caught_and_equal_models_are_left_alone():
+    """Caught: not "pass". Crying wolf: "fail" although the model is as good as it must be. n = 1,000."""
+    rival = {"no_worse_than": {"run": "base", "margin": 0.01}}
+    dropped = share(400, 0.05, rival)
+    assert dropped["pass"] == 0 and dropped["fail"] >= 0.95
+    assert share(400, 0.0, rival)["fail"] <= 0.01
+    on_the_edge = share(400, 0.01, rival)
+    assert on_the_edge["fail"] <= 0.05 and on_the_edge["pass"] <= 0.05
+    threshold = {"accuracy": ">= 0.90"}
+    dropped = share(400, 0.05, threshold)
+    assert dropped["pass"] == 0 and dropped["fail"] >= 0.95
+    equal = share(1000, 0.0, threshold)
+    assert equal["fail"] <= 0.05 and equal["pass"] <= 0.05, "exactly at the threshold"
+
+
+def test_a_margin_of_three_points_lets_equal_models_pass():
+    assert share(300, 0.0, {"no_worse_than": {"run": "base", "margin": 0.03}})["pass"] >= 0.80

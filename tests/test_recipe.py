@@ -81,7 +81,42 @@ def test_one_mistake_is_one_line():
         ({"train": {5: 1}}, "train.5: "),
         ({"metrics": []}, "metrics: list should have at least 1 item"),
         ({"metrics": "f1"}, "metrics: input should be a valid list, got 'f1'"),
-        ({"gates": {"f1_macro": 0.7}}, "gates.f1_macro: input should be a valid string, got 0.7"),
+        ({"gates": {"f1_macro": 0.7}}, "gates.f1_macro: 0.7 does not say in which direction; type '>= 0.7', in quotes"),
+        ({"gates": {"ece": 0.05}}, "gates.ece: 0.05 does not say in which direction; type '<= 0.05', in quotes"),
+        ({"gates": {"ece": ">= 0.05"}}, "gates.ece: '>= 0.05': of ece, less is better; type '<= 0.05'"),
+        ({"gates": {"f1_macro": ["a"]}}, "gates.f1_macro: ['a'] is not a rule: expected one of"),
+        ({"gates": {"f1_macro": True}}, "gates.f1_macro: True is not a rule: expected one of"),
+        ({"gates": {"mcc": "<= -2"}}, "gates.mcc: '<= -2': it runs from -1 to 1, so the threshold must too"),
+        ({"gates": {"looks": "3 times"}}, "gates.looks: expected a whole number from 0 on, the most that is allowed"),
+        ({"gates": {"leaks": -1}}, "gates.leaks: expected a whole number from 0 on, the most that is allowed, got -1"),
+        ({"gates": {"leaks": 0.5}}, "gates.leaks: expected a whole number from 0 on"),
+        ({"gates": {"no_worse_than": "runs/base"}}, "gates.no_worse_than: expected {run: runs/base, margin: 0.01}, or"),
+        ({"gates": {"no_worse_than": []}}, "gates.no_worse_than: names no run; type {run: runs/base, margin: 0.01}"),
+        (
+            {"gates": {"no_worse_than": [{"run": "a", "margin": 0.01}, {"run": "a"}]}},
+            "gates.no_worse_than: margin is missing: expected {run: runs/base, margin: 0.01}",
+        ),
+        (
+            {"gates": {"no_worse_than": {"run": "a", "margn": 0.01}}},
+            "gates.no_worse_than: unknown key margn (did you mean 'margin'?); known here: run, margin, metric",
+        ),
+        (
+            {"gates": {"no_worse_than": {"run": "a", "margin": 2}}},
+            "gates.no_worse_than: margin: expected 0 to below 1, such as 0.01 for one point, got 2; for 2 points type",
+        ),
+        (
+            {"gates": {"no_worse_than": {"run": "a", "margin": "1 %"}}},
+            "gates.no_worse_than: margin: expected a number, such as 0.01 for one point, got '1 %'",
+        ),
+        (
+            {"gates": {"no_worse_than": {"run": 3, "margin": 0}}},
+            "gates.no_worse_than: run: expected the folder of a run",
+        ),
+        (
+            {"gates": {"no_worse_than": {"run": "a", "margin": 0, "metric": 1}}},
+            "gates.no_worse_than: metric: expected a metric's name",
+        ),
+        ({"gates": ["f1_macro"]}, "gates: input should be a valid dictionary"),
         ({"loss": "cros_entropy"}, "loss: no 'cros_entropy' (did you mean 'cross_entropy'?)"),
         ({"seed": True}, "seed: input should be a valid integer, got True"),
         ({"seed": 2**32}, "seed: input should be less than 4294967296"),
@@ -232,6 +267,12 @@ PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x8
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | PLAIN
 SHARES = st.tuples(*[st.integers(1, 50)] * 3).map(lambda t: [part / sum(t) for part in t])
 
+RIVAL = st.fixed_dictionaries({"run": PLAIN.filter(bool), "margin": st.just(0) | st.floats(0, 0.9)})
+RULES = st.fixed_dictionaries(
+    {},
+    optional={"leaks": st.integers(0), "looks": st.integers(0), "no_worse_than": RIVAL | st.lists(RIVAL, min_size=1)},
+)
+
 
 @st.composite
 def trees(draw):
@@ -257,7 +298,7 @@ def trees(draw):
             "learning_rate": draw(st.floats(0, 1)),
             "eval_strategy": draw(st.sampled_from(["no", False, "steps"])),
         },
-        "gates": draw(st.dictionaries(PLAIN, PLAIN, max_size=2)),
+        "gates": draw(st.dictionaries(PLAIN, st.sampled_from([">= 0.7", "<5e-1"]), max_size=2)) | draw(RULES),
         "seed": draw(st.integers(0, 2**32 - 1)),
     }
 

@@ -1,0 +1,144 @@
+"""From predictions to what may be believed of their probabilities: fitted on validation, judged on test.
+
+In: `Predictions` of validation, later of test, and the recipe's `abstain`. Out: plain facts, kept in
+`model/calibration.json` (fitted) and `calibration.json` (judged). It must not know how the predictions were made.
+
+Validation is dealt into two halves by a hash of each row's group or content: one fits the temperature, the other the
+threshold and the quantiles, because their guarantees need rows that nothing was fitted to. One thing was: validation
+chose the checkpoint. So the guarantees are not exact, and what the test rows show stands beside them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from hfft import reliability, tempering, withholding
+from hfft.errors import InputError
+from hfft.means import mean, units_of
+from hfft.records import Predictions, RunFolder, Score, content_of, read_json, write_json
+from hfft.schema import Abstain
+
+FILE = "calibration.json"
+ECE = "ece"
+VERSION = 1  # of the definitions; a reader that knows another one must not guess
+SALT = b"hfft calibration halves 1:"
+FORMS = {False: "softmax(log(p) / temperature)", True: "sigmoid(log(p / (1 - p)) / temperature) of each class"}
+ABOUT = (
+    "Fitted on validation, which also chose the checkpoint: guarantees of the threshold and the sets are not exact. "
+    "The temperature comes from one half of the rows, threshold and quantiles from the other, on calibrated "
+    "probabilities. A quantile that is null lets every class in; a threshold that is null keeps no promise."
+)
+
+
+def fitted(predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
+    """What `model/calibration.json` holds: temperature, threshold, quantiles; plain JSON-able data.
+
+    With several classes per row: the temperature alone. The result depends on the set of rows, not on their order.
+    """
+    several, half = predictions.labels.ndim == 2, first_half(predictions)
+    one, other = predictions.where(half), predictions.where(~half)
+    temperature = tempering.fit(one.scores, one.labels, units_of(one.groups))
+    facts: dict[str, Any] = {
+        "version": VERSION,
+        "about": ABOUT,
+        "split": "validation",
+        "rows": {"temperature": one.n, "thresholds": other.n},
+        "classes": list(predictions.names),
+        "several_classes_per_row": several,
+        "temperature": dataclasses.asdict(temperature) | {"form": FORMS[several]},
+        "abstain": None,
+        "sets": None,
+    }
+    if several:
+        return facts
+    scores = tempering.apply(other.scores, temperature.value)
+    return facts | withholding.chosen(scores, other.labels, predictions.names, wanted)
+
+
+def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str, Any]:
+    """What the test rows say, as plain JSON-able data: the run's `calibration.json`.
+
+    stored: as `fitted` gave it; None for a run without it, of which only the raw probabilities can be judged.
+    Raises InputError when it is about other classes.
+    """
+    names, several, n = predictions.names, predictions.labels.ndim == 2, predictions.n
+    if stored and list(names) != stored["classes"]:
+        raise InputError(f"model/{FILE} is about other classes than these predictions: delete it, then `hfft eval`")
+    units = units_of(predictions.groups)
+    facts: dict[str, Any] = {"version": VERSION, "n": n, "classes": len(names), "several_classes_per_row": several}
+    facts |= {"groups": None if units is None else len(np.unique(units)), "rows": stored and stored["rows"]}
+    facts |= {"temperature": stored and stored["temperature"], "before": None, "after": None, "gain": None}
+    facts |= {"selective": None, "sets": None}
+    if n == 0:
+        return facts
+    labels, predicted = predictions.labels, predictions.predicted
+    scores = predictions.scores.astype(np.float64)
+    facts["before"] = reliability.measured(predictions.scores, labels, predicted, names, units)
+    if stored and stored["temperature"]["value"] != 1.0:
+        raw, scores = scores, tempering.apply(scores, stored["temperature"]["value"], several)
+        facts["after"] = reliability.measured(scores, labels, predicted, names, units)
+        won = {
+            "nll": tempering.log_loss(scores, labels) - tempering.log_loss(raw, labels),
+            "brier": reliability.brier(scores, labels) - reliability.brier(raw, labels),
+        }
+        facts["gain"] = {name: dataclasses.asdict(mean(value, units)) for name, value in won.items()}
+    if not several:
+        facts |= withholding.judged(scores, labels, predicted, names, units, stored)
+    return facts
+
+
+def first_half(predictions: Predictions) -> np.ndarray:
+    """Mask bool (n,) of the rows that fit the temperature: about half, by a hash of the group or of the content.
+
+    Rows that belong together are in one half; rows added later move none.
+    """
+    keys = predictions.groups if predictions.groups is not None else [content_of(str(row)) for row in predictions.ids]
+    digests = (hashlib.blake2b(SALT + str(key).encode(), digest_size=1).digest() for key in keys)
+    return np.array([digest[0] % 2 == 0 for digest in digests], dtype=bool)
+
+
+def stored(folder: RunFolder) -> dict[str, Any] | None:
+    """What `model/calibration.json` holds; None in a run that has none. Raises InputError when it cannot be read."""
+    path = folder.model / FILE
+    if not path.is_file():
+        return None
+    facts = read_json(path)
+    if not isinstance(facts, dict) or facts.get("version") != VERSION:
+        raise InputError(
+            f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft eval` again"
+        )
+    return facts
+
+
+def settled(folder: RunFolder, wanted: Abstain) -> dict[str, Any] | None:
+    """The stored facts; a run from before they were kept gets them now, from its validation predictions."""
+    facts, path = stored(folder), folder.predictions("validation")
+    if facts is None and path.is_file():
+        facts = fitted(Predictions.read(path), wanted)
+        write_json(folder.model / FILE, facts)
+    return facts
+
+
+def settle_and_judge(folder: RunFolder, predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
+    """Judge test predictions and write the run's `calibration.json`; returns its facts."""
+    facts = judged(predictions, settled(folder, wanted))
+    write_json(folder.root / FILE, facts)
+    return facts
+
+
+def scores(facts: dict[str, Any]) -> dict[str, Score]:
+    """What gates may ask of the judged facts: {"ece": of the probabilities that `predict` gives}."""
+    told = (facts["after"] or facts["before"] or {}).get("ece")
+    return {ECE: Score(*(told[part] for part in ("value", "low", "high", "n", "method")))} if told else {}
+
+
+def applied(folder: RunFolder, scores: np.ndarray) -> np.ndarray:
+    """Raw probabilities (n, classes) at the stored temperature; as they are where none is stored."""
+    facts = stored(folder)
+    if facts is None:
+        return scores
+    return tempering.apply(scores, facts["temperature"]["value"], facts["several_classes_per_row"])

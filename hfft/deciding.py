@@ -1,0 +1,103 @@
+"""The gates of a run: evidence from its files and from other runs', verdicts, and the files that tell them.
+
+In: a run folder, its recipe, scores and predictions. Out: verdicts. A place where stages meet; no torch, no
+transformers. What can be known to be wrong is said before the test split is opened: a look is not to be wasted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from hfft import comparing, gating, ledger, rules, scoring
+from hfft.counts import count
+from hfft.errors import InputError, counted
+from hfft.gating import Evidence, Verdict
+from hfft.intervals import FEW_ERRORS, blind_rows, wilson
+from hfft.pairing import Difference
+from hfft.recipe import Recipe
+from hfft.records import Predictions, RunFolder, Score, read_json
+from hfft.tallying import COPIES
+
+
+def ready(run: RunFolder, wanted: Recipe) -> None:
+    """Raise InputError for gates that could not be judged: unknown metrics, runs that are not there or not comparable.
+
+    Opens no split of any run.
+    """
+    split = read_json(run.split)
+    gating.check(wanted.gates, scoring.keys(wanted.metrics, tuple(split["counts"]["train"]), wanted.data.multi_label))
+    for rival in rules.rivals(wanted.gates):
+        try:
+            other = RunFolder.existing(rival.run)
+        except InputError as error:
+            raise InputError(f"gates.{rules.RIVAL}: {error}") from error
+        if other.root.resolve() == run.root.resolve():
+            raise InputError(f"gates.{rules.RIVAL}: {rival.run} is this run itself; name the run it is to be held to")
+        if not other.predictions("test").is_file():
+            raise InputError(f"gates.{rules.RIVAL}: {rival.run} has not been scored: run `hfft eval {rival.run}` first")
+        mine, theirs = (tree.get("fingerprints", {}).get("test") for tree in (split, _split(other)))
+        if mine and theirs and mine != theirs:
+            raise InputError(
+                f"gates.{rules.RIVAL}: {rival.run} has other test rows than this run, so the two cannot be compared: "
+                "train both with the same data:, data.split and seed"
+            )
+
+
+def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictions: Predictions) -> list[Verdict]:
+    """Verdicts on the recipe's gates, from the test scores and the run's files; what is not there cannot be told."""
+    if not wanted.gates:
+        return []
+    book = ledger.read(run)
+    unsure = f"The ledger is {book.state}: {book.why}" if book.why else ""
+    against = partial(_against, predictions, wanted.metrics)
+    return gating.judge(wanted.gates, Evidence(scores, leaks(_split(run)), book.count, unsure, against))
+
+
+def leaks(split: Mapping[str, Any]) -> int | None:
+    """Rows of test with a copy (exact, normalised or near) that took part in training; None for older runs.
+
+    Under on_leak: drop the copies were found and left out of train, so none is left.
+    """
+    found = split.get("leaks")
+    if not isinstance(found, Mapping) or "overlaps" not in found:
+        return None
+    if found["policy"] == "drop":
+        return 0
+    pairs = [pair for pair in found["overlaps"] if (pair["split"], pair["with"]) == ("test", "train")]
+    return sum(pair[kind] for pair in pairs for kind in COPIES)
+
+
+def _against(predictions: Predictions, metrics: list[str], name: str, metric: str | None) -> tuple[str, Difference]:
+    """(metric, this run minus run `name` on the same rows)"""
+    base = Predictions.read(RunFolder.existing(name).predictions("test"))
+    found = comparing.compare([(name, base), ("this run", predictions)], metrics)[0]
+    chosen = metric or found.headline
+    if chosen not in found.differences:
+        raise InputError(f"{chosen} is not compared between runs")
+    apart, won, lost = found.differences[chosen], len(found.won), len(found.lost)
+    if won + lost >= FEW_ERRORS:
+        return chosen, apart
+    rows = blind_rows(count(base.labels, base.predicted, len(base.names)))
+    return chosen, careful(apart, won, lost, rows)
+
+
+def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
+    """A difference that rests on few discordant rows, widened to what so few cannot rule out.
+
+    Resamples cannot show rows on which the models part if there are none: two models that agree on 50 rows would be
+    called equal for certain. So the ends hold Wilson's upper bound for the shares lost and won, of `rows` that may be
+    claimed (see `intervals.blind_rows`).
+
+    >>> round(careful(Difference(0.0, 0.0, 0.0, 1.0, 50, "paired"), 0, 0, 50).low, 3)
+    -0.071
+    """
+    worst, best = (wilson(part / apart.n * rows, rows)[1] for part in (lost, won))
+    method = f"{apart.method}, widened for {counted(won + lost, 'discordant row')}"
+    return dataclasses.replace(apart, low=min(apart.low, -worst), high=max(apart.high, best), method=method)
+
+
+def _split(run: RunFolder) -> dict[str, Any]:
+    return read_json(run.split) if run.split.is_file() else {}

@@ -1,0 +1,200 @@
+"""The verbs `run` and `eval` over several training seeds: the same recipe, the same split, one run folder per seed.
+
+In: a recipe and a number of seeds, or the folder they were trained into. Out: plain facts; seeds.json beside the run
+folders. Every folder is a whole run that every verb takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hfft import claiming, judging, recipe, seeding, verbs
+from hfft.errors import InputError, listed
+from hfft.gathering import Say
+from hfft.recipe import Recipe
+from hfft.records import HEADLINES, SEEDS, Predictions, RunFolder, read_json, write_json
+
+MEMBER = "seed-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One seed's run: its folder, its recipe, and the words that make it of the named one."""
+
+    run: RunFolder
+    wanted: Recipe
+    words: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        return self.run.model.is_dir()
+
+    @property
+    def begun(self) -> bool:
+        return (self.run.root / "recipe.yaml").is_file()
+
+
+def holds(name: str) -> bool:
+    """Whether `name` is a folder of runs with several seeds."""
+    return (Path(name) / SEEDS).is_file()
+
+
+def run(
+    name: str,
+    overrides: tuple[str, ...],
+    output_dir: str | None,
+    seeds: int,
+    resume: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Train the recipe with `seeds` seeds from its own on, all on the split of the first.
+
+    output_dir: default runs/<recipe>; each run goes into its seed-N. resume: finished runs are passed over, an
+    unfinished one goes on. Returns {"run", "seeds", "members", "validation": {metric: spread}}. Raises InputError
+    before anything is trained when the folder holds something else.
+    """
+    if seeds < 2:
+        raise InputError(f"--seeds: expected 2 or more, got {seeds}; leave it out for a single run")
+    # Every process plans before any of them writes: the first folder comes into being behind a barrier of all.
+    root, members = _planned(name, overrides, output_dir, seeds)
+    _claimed(root, members, seeds, resume, name)
+    for place, member in enumerate(members, 1):
+        seed = member.wanted.seed
+        if member.finished:
+            _only(say, f"seed {seed} ({place} of {seeds}): there already, passed over")
+            continue
+        _only(say, f"seed {seed} ({place} of {seeds})")
+        verbs.run(_source(name), member.words, str(member.run.root), member.begun, _brief(say) if place > 1 else say)
+        gc.collect()  # a trainer and its model hold on to one another
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if _first():
+            _write(root)
+    return {"run": str(root)} | (_write(root) if _first() else {})
+
+
+def evaluate(name: str, say: Say = print) -> dict[str, Any]:
+    """Open the test split for every seed's run, one ledger line each, and say what the seeds and the rows are worth.
+
+    Returns {"run", "n", "seeds", "members": {name: facts}, "test": {metric: spread}, "sentences", "exit_code"}; the
+    exit code is 1 when a gate of any run fails, else 3 when one of any cannot be told. Raises InputError before any is
+    opened when one is unfinished, or when their test rows differ.
+    """
+    root = Path(name)
+    runs = [RunFolder.existing(root / member) for member in read_json(root / SEEDS)["members"]]
+    prints = {read_json(run.split)["fingerprints"]["test"] for run in runs}
+    if len(prints) > 1:
+        raise InputError(f"{name}: its runs have different test rows; train them again with hfft run RECIPE --seeds")
+    found = {run.root.name: verbs.evaluate(str(run.root), say) for run in runs}
+    if not all("test" in facts for facts in found.values()):  # a process other than the first
+        return {"run": name}
+    facts = _write(root)
+    for run in runs:  # once more: now every page knows all the others' scores
+        judging.publish(run)
+    codes = {member["exit_code"] for member in found.values()}
+    kept = ("look", "test", "gates", "openings", "report", "exit_code")
+    return {
+        "run": name,
+        "n": next(iter(found.values()))["n"],
+        "seeds": facts["seeds"],
+        "members": {name: {key: member[key] for key in kept} for name, member in found.items()},
+        "test": facts["test"],
+        "sentences": facts["sentences"]["test"],
+        "exit_code": 1 if 1 in codes else 3 if 3 in codes else 0,
+    }
+
+
+def _source(name: str) -> str:
+    """The recipe: `name`, or that of the first run where `name` is a folder of runs with several seeds."""
+    if not holds(name):
+        return name
+    members = read_json(Path(name) / SEEDS)["members"]
+    return str(Path(name) / members[0] / "recipe.yaml")
+
+
+def _planned(name: str, overrides: tuple[str, ...], output_dir: str | None, seeds: int) -> tuple[Path, list[Member]]:
+    source = _source(name)
+    wanted = recipe.load(source, overrides)
+    root = Path(output_dir or name) if source != name else claiming.folder(name, output_dir).root
+    if (last := wanted.seed + seeds - 1) >= 2**32:
+        raise InputError(f"seed: {wanted.seed} and {seeds} seeds make {last}; the largest seed is {2**32 - 1}")
+    members = []
+    for seed in range(wanted.seed, wanted.seed + seeds):
+        words = (*overrides, f"seed={seed}", f"data.split.seed={wanted.split_seed}")
+        members.append(Member(RunFolder(root / f"{MEMBER}{seed}"), recipe.load(source, words), words))
+    return root, members
+
+
+def _claimed(root: Path, members: list[Member], seeds: int, resume: bool, name: str) -> None:
+    """Raise InputError unless the folder is new, or holds runs of this recipe and `resume` is meant."""
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file; type --output-dir FOLDER")
+    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    if others := [entry for entry in held if entry != SEEDS and not entry.startswith(MEMBER)]:
+        raise InputError(
+            f"{root} holds something else than runs of several seeds ({listed(others, 4)}); type --output-dir FOLDER"
+        )
+    if held and not resume:
+        raise InputError(
+            f"{root} already holds {listed((entry for entry in held if entry != SEEDS), 6)}; type `hfft run {name} "
+            f"--seeds {seeds} --resume` to train what is missing, `hfft eval {root}` to score them, or "
+            "--output-dir FOLDER"
+        )
+    if resume and not held:
+        raise InputError(f"{root}: there is no run to resume; leave --resume out to start")
+    for member in members:
+        if member.begun and recipe.load(str(member.run.root)) != member.wanted:
+            raise InputError(f"{member.run.root} was made with another recipe; type --output-dir FOLDER to train anew")
+        if not member.begun and member.run.root.is_dir() and any(member.run.root.iterdir()):
+            raise InputError(f"{member.run.root} is not empty and not a run; type --output-dir FOLDER")
+
+
+def _write(root: Path) -> dict[str, Any]:
+    """seeds.json from the files of all finished runs in the folder; returns what it holds."""
+    runs = [RunFolder(path) for path in root.glob(f"{MEMBER}*") if (path / "model").is_dir()]
+    seeds = {run: recipe.load(str(run.root)) for run in runs}
+    runs = sorted(runs, key=lambda run: seeds[run].seed)
+    facts: dict[str, Any] = {"seeds": [seeds[run].seed for run in runs], "split_seed": seeds[runs[0]].split_seed}
+    facts |= {"members": [run.root.name for run in runs], "sentences": {}}
+    for split in ("validation", "test"):
+        scored = [run.read_scores().get(split, {}) for run in runs]
+        found = seeding.spreads(scored, _alike(runs, split)) if all(scored) else {}
+        facts[split] = seeding.plain(found)
+        lead = next((key for key in HEADLINES if key in found), next(iter(found), None))
+        facts["sentences"][split] = [seeding.sentence(lead, found[lead])] if lead else []
+    write_json(root / SEEDS, facts)
+    return {"run": str(root), **facts}
+
+
+def _alike(runs: list[RunFolder], split: str) -> float:
+    """How alike the runs are in what they answer right; 1, the widest, where their rows differ or are not there."""
+    if not all(run.predictions(split).is_file() for run in runs) or len(runs) < 2:
+        return 1.0
+    found = [Predictions.read(run.predictions(split)) for run in runs]
+    if any(list(each.ids) != list(found[0].ids) for each in found):
+        return 1.0
+    return seeding.likeness(
+        np.stack([(each.predicted == each.labels).reshape(each.n, -1).all(axis=1) for each in found])
+    )
+
+
+def _first() -> bool:
+    """Whether this is the first process of a launch: the one that writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _brief(say: Say) -> Say:
+    """What all seeds have in common, the data and what was found in it, is said once."""
+    return lambda sentence: None if sentence.startswith(("data: ", "  note: ", "model: ")) else say(sentence)
+
+
+def _only(say: Say, sentence: str) -> None:
+    if _first():
+        say(sentence)
