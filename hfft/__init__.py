@@ -56,12 +56,13 @@ class Run:
     def classes(self, inputs: list[Any]) -> list[list[str]]:
         """The classes of each input: the likeliest one, or with `data.multi_label` all that apply, likeliest first.
 
-        A class applies from its threshold on, tuned on validation and kept in model/thresholds.json. inputs: as above.
+        A class applies from its threshold on, tuned on validation and kept in model/thresholds.json: a threshold of the
+        model's own probabilities. inputs: as above.
         """
         from hfft import recipe, thresholds
         from hfft.records import RunFolder
 
-        answers = self.predict(inputs, calibrated=False)  # what thresholds were tuned on
+        answers = self.predict(inputs, calibrated=False)
         if recipe.load(str(self.path)).data.multi_label:
             return thresholds.applying(answers, RunFolder(self.path).thresholds)
         return [[next(iter(answer))] for answer in answers]

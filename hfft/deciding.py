@@ -79,7 +79,8 @@ def _against(predictions: Predictions, metrics: list[str], name: str, metric: st
     if chosen not in found.differences:
         raise InputError(f"{chosen} is not compared between runs")
     apart, won, lost = found.differences[chosen], len(found.won), len(found.lost)
-    if won + lost >= FEW_ERRORS:
+    # A loss differs on every row; only where differences come from answers can they fail to happen.
+    if won + lost >= FEW_ERRORS or rules.less_is_better(chosen):
         return chosen, apart
     rows = blind_rows(count(base.labels, base.predicted, len(base.names)))
     return chosen, careful(apart, won, lost, rows)

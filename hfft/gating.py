@@ -138,11 +138,11 @@ def _counted(key: str, most: int, evidence: Evidence) -> Verdict:
     score = Score(float(count), None, None, count, "count")
     fact = f"{counted(count, 'row')} of test {'has' if count == 1 else 'have'} a copy in train"
     if key == "looks":
-        fact = f"the test split has been opened {counted(count, 'time')}, this time included"
+        fact = f"the test split has been opened {counted(count, 'time')}"
         if evidence.unsure:
             return Verdict(key, rule, UNCLEAR, score, f"{evidence.unsure}.")
     outcome = PASS if count <= most else FAIL
-    return Verdict(key, rule, outcome, score, f"{fact[0].upper()}{fact[1:]}; at most {most:,} may.")
+    return Verdict(key, rule, outcome, score, f"{fact[0].upper()}{fact[1:]}; at most {most:,} allowed.")
 
 
 def _compared(rival: Rival, evidence: Evidence) -> Verdict:

@@ -180,7 +180,9 @@ def _alike(runs: list[RunFolder], split: str) -> float:
     found = [Predictions.read(run.predictions(split)) for run in runs]
     if any(list(each.ids) != list(found[0].ids) for each in found):
         return 1.0
-    return seeding.likeness(np.stack([each.predicted == each.labels for each in found]))
+    return seeding.likeness(
+        np.stack([(each.predicted == each.labels).reshape(each.n, -1).all(axis=1) for each in found])
+    )
 
 
 def _first() -> bool:

@@ -185,7 +185,9 @@ class Recipe:
         default_factory=dict
     )
     augment: Augment = field(default_factory=Augment)
-    loss: Annotated[str, Field(description="a name from hfft/losses/")] = "cross_entropy"
+    loss: Annotated[str, Field(description="a name from hfft/losses/ (with multi_label: binary_cross_entropy)")] = (
+        "cross_entropy"
+    )
     metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
         default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
     )

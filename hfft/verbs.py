@@ -74,8 +74,7 @@ def run(
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
-    if predictions.multi_label:
-        predictions = _thresholded(folder, predictions, say)
+    predictions = _thresholded(folder, predictions, say)
     scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
@@ -145,7 +144,9 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
 
 
 def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
-    """Validation predictions by thresholds that are tuned on them and kept beside the model."""
+    """Validation predictions by thresholds that are tuned on them and kept beside the model; multi-label only."""
+    if not predictions.multi_label:
+        return predictions
     tuned = thresholds.tune(predictions)
     thresholds.write(folder.thresholds, tuned, predictions)
     say(thresholds.sentence(tuned, predictions))

@@ -59,7 +59,7 @@ def test_every_mistake_is_in_one_message():
         "train.learning_rat: not a field of transformers.TrainingArguments (did you mean 'learning_rate'?)",
         "train.output_dir: cannot be set here; use --output-dir",
         "train.bf16: expected bool, got 'perhaps'",
-        "metrics: no 'acuracy' (did you mean 'accuracy'?); known: accuracy, f1, precision, recall",
+        "metrics: no 'acuracy' (did you mean 'accuracy'?); known: accuracy, auroc, ",
         "los: unknown key (did you mean 'loss'?)",
         "seed: input should be greater than or equal to 0, got -1",
     ):

@@ -99,10 +99,10 @@ def test_all_problems_come_in_one_list(tmp_path, monkeypatch):
     occupied = tmp_path / "full"
     occupied.mkdir()
     (occupied / "thesis.docx").write_text("mine")
-    done = play(tmp_path, run=occupied, gates={"f1_marco": ">= 0.5", "accuracy": "good"})
+    done = play(tmp_path, run=occupied, gates={"f1_marco": ">= 0.5", "acuracy": ">= 0.5"})
     assert steps(done) == ["gates", "gates", "report", "disk"]
     what = [problem.what for problem in done.problems]
-    assert "did you mean 'f1_macro'" in what[0] and "'good' is not a rule" in what[1]
+    assert "did you mean 'f1_macro'" in what[0] and "did you mean 'accuracy'" in what[1]
     assert "KeyError: 'headline' (test_rehearsing.py, line" in what[2]
     assert "0 MB are free" in what[3] and "save_total_limit=1" in what[3]
     assert "not empty (thesis.docx)" in done.notes[0] and f"{occupied}-2" in done.notes[0], "no fault of the recipe"
