@@ -18,7 +18,8 @@ import numpy as np
 
 from hfft import reliability, tempering, withholding
 from hfft.errors import InputError
-from hfft.means import mean, units_of
+from hfft.estimates import numbered
+from hfft.means import mean
 from hfft.records import Predictions, RunFolder, Score, content_of, read_json, write_json
 from hfft.schema import Abstain
 
@@ -41,7 +42,7 @@ def fitted(predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
     """
     several, half = predictions.labels.ndim == 2, first_half(predictions)
     one, other = predictions.where(half), predictions.where(~half)
-    temperature = tempering.fit(one.scores, one.labels, units_of(one.groups))
+    temperature = tempering.fit(one.scores, one.labels, numbered(one.groups))
     facts: dict[str, Any] = {
         "version": VERSION,
         "about": ABOUT,
@@ -68,7 +69,7 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
     names, several, n = predictions.names, predictions.labels.ndim == 2, predictions.n
     if stored and list(names) != stored["classes"]:
         raise InputError(f"model/{FILE} is about other classes than these predictions: delete it, then `hfft eval`")
-    units = units_of(predictions.groups)
+    units = numbered(predictions.groups)
     facts: dict[str, Any] = {"version": VERSION, "n": n, "classes": len(names), "several_classes_per_row": several}
     facts |= {"groups": None if units is None else len(np.unique(units)), "rows": stored and stored["rows"]}
     facts |= {"temperature": stored and stored["temperature"], "before": None, "after": None, "gain": None}

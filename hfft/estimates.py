@@ -17,6 +17,7 @@ from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 from hfft.intervals import EQUAL, Interval, widened, wilson
 
+Z = float(ndtri(0.975))
 SHARE, RANKING, MEAN = "share", "ranking", "mean"
 METHODS = {
     SHARE: "Wilson",
@@ -69,7 +70,7 @@ def interval(estimate: Estimate, groups: np.ndarray | None = None, confidence: f
     rows, 10 to 150 positives) all of them held the truth in 94.5 to 95.7 %.
     """
     assert estimate.value is not None
-    value, (error, skewness, draws) = estimate.value, _spread(estimate.pull, groups)
+    value, (error, skewness, draws) = estimate.value, spread(estimate.pull, groups)
     method = METHODS[estimate.kind] + (", clustered by group" if groups is not None else "")
     z = float(ndtri(0.5 + confidence / 2))
     if estimate.kind == SHARE:
@@ -88,11 +89,10 @@ def interval(estimate: Estimate, groups: np.ndarray | None = None, confidence: f
 def apart(first: Estimate, second: Estimate, groups: np.ndarray | None = None) -> tuple[float, float, float, float]:
     """(second - first, low, high, two-sided p), normal, from the pulls of the same rows on both; 95 %."""
     assert first.value is not None and second.value is not None
-    value, (error, _, _) = second.value - first.value, _spread(second.pull - first.pull, groups)
+    value, (error, _, _) = second.value - first.value, spread(second.pull - first.pull, groups)
     if error <= EQUAL:
         return value, value, value, 1.0 if abs(value) <= EQUAL else 0.0
-    z = float(ndtri(0.975))
-    return value, value - z * error, value + z * error, float(2 * ndtr(-abs(value) / error))
+    return value, value - Z * error, value + Z * error, float(2 * ndtr(-abs(value) / error))
 
 
 def numbered(groups: np.ndarray | None) -> np.ndarray | None:
@@ -100,9 +100,14 @@ def numbered(groups: np.ndarray | None) -> np.ndarray | None:
     return None if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
 
 
-def _spread(pull: np.ndarray, groups: np.ndarray | None) -> tuple[float, float, int]:
+def summed(pull: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Sums of pulls (n,) over the rows of each group; the pulls themselves where each row is its own."""
+    return pull if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights=pull)
+
+
+def spread(pull: np.ndarray, groups: np.ndarray | None) -> tuple[float, float, int]:
     """(standard error of the mean of the pulls, its skewness, draws)."""
-    sums = pull if groups is None else np.bincount(groups, weights=pull)
+    sums = summed(pull, groups)
     draws, square = len(sums), float((sums**2).sum())
     if draws < 2 or square <= EQUAL**2:
         return 0.0, 0.0, draws

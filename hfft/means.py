@@ -7,22 +7,10 @@ know what is averaged.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
 
-from hfft.intervals import wilson
+from hfft.estimates import SHARE, Z, interval, spread
+from hfft.estimates import mean as pulled
 from hfft.records import Score
-
-Z = float(ndtri(0.975))
-
-
-def units_of(groups: np.ndarray | None) -> np.ndarray | None:
-    """A number per row, int (n,), equal for rows of one group; None where the data has no groups."""
-    return None if groups is None else np.unique(groups.astype(str), return_inverse=True)[1]
-
-
-def summed(values: np.ndarray, units: np.ndarray | None) -> np.ndarray:
-    """Sums of values (n,) over the rows of each unit; the values themselves where each row is its own unit."""
-    return values if units is None else np.bincount(units, weights=values)
 
 
 def mean(values: np.ndarray, units: np.ndarray | None = None, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Score:
@@ -39,33 +27,21 @@ def mean(values: np.ndarray, units: np.ndarray | None = None, bounds: tuple[floa
     if n == 0:
         return Score(None, None, None, 0, "undefined: no rows")
     value = float(values.mean())
-    pulls = summed(values - value, units)
-    if len(pulls) < 2:
+    error, _, draws = spread(values - value, units)
+    if draws < 2:
         return Score(value, None, None, n, f"no interval: {'one row' if units is None else 'one group'}")
-    half = Z * float(np.sqrt((pulls**2).sum() * len(pulls) / (len(pulls) - 1))) / n
-    method = "normal" if units is None else f"normal, clustered by {len(pulls):,} groups"
-    return Score(value, min(value, max(value - half, bounds[0])), max(value, min(value + half, bounds[1])), n, method)
+    low, high = value - Z * error, value + Z * error
+    method = "normal" if units is None else f"normal, clustered by {draws:,} groups"
+    return Score(value, min(value, max(low, bounds[0])), max(value, min(high, bounds[1])), n, method)
 
 
 def share(mask: np.ndarray, units: np.ndarray | None = None) -> Score:
-    """The share of True in mask (n,) with Wilson's 95 % interval.
-
-    Where rows belong together, the interval is Wilson's on as many rows as would tell as much if they were independent
-    (Korn & Graubard 1998): n over the design effect, and one per unit where all or none are True.
+    """The share of True in mask (n,) with Wilson's 95 % interval; rows of one unit are worth less than they are many.
 
     >>> share(np.array([True, True, False, True])).value
     0.75
     """
-    n, hits = len(mask), int(mask.sum())
-    if n == 0:
+    if not len(mask):
         return Score(None, None, None, 0, "undefined: no rows")
-    if units is None:
-        return Score(hits / n, *wilson(hits, n), n, "Wilson")
-    size = len(np.unique(units))
-    effective = float(size)
-    if 0 < hits < n and size > 1:
-        pulls = summed(mask - hits / n, units)
-        spread = float((pulls**2).sum()) * size / (size - 1) / n
-        effective = n / max(spread / (hits / n * (1 - hits / n)), 1.0)
-    method = f"Wilson on {effective:,.0f} rows' worth, {size:,} groups"
-    return Score(hits / n, *wilson(min(hits / n * effective, effective), effective), n, method)
+    found = interval(pulled(mask, SHARE), units)
+    return Score(float(np.mean(mask)), found.low, found.high, len(mask), found.method)

@@ -25,13 +25,14 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def brier(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each row's squared error (n,): summed over the classes (Brier 1950; 0 to 2), or their mean with several per row.
+    """Each row's squared error (n,), of which metrics/brier.py is the mean: summed over the classes (Brier 1950; 0 to
+    2), of two classes that of one of them (0 to 1), and the classes' mean with several per row.
 
     >>> brier(np.array([[0.75, 0.25]]), np.array([0])).tolist()
-    [0.125]
+    [0.0625]
     """
     squares = (scores - one_hot(labels, scores.shape[1])) ** 2
-    return squares.mean(axis=1) if labels.ndim == 2 else squares.sum(axis=1)
+    return squares.mean(axis=1) if labels.ndim == 2 or squares.shape[1] == 2 else squares.sum(axis=1)
 
 
 def measured(

@@ -155,6 +155,8 @@ def _graded_scores(predictions: Predictions, modules: Sequence[ModuleType]) -> d
     for key, part in _estimates(predictions.labels, predictions.scores, modules, predictions.names).items():
         if part.value is None:
             found[key] = Score(None, None, None, 0, f"undefined: {part.undefined}")
+        elif part.kind == estimates.MEAN and estimates.spread(part.pull, groups)[2] < 2:
+            found[key] = Score(part.value, None, None, predictions.n, "no interval: one row or group alone")
         else:
             found[key] = Score(part.value, *_ends(estimates.interval(part, groups), predictions.n))
     return found

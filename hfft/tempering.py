@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
 
-from hfft.means import Z, summed
+from hfft.estimates import Z, summed
 
 # The smallest normal float32: a probability that was stored as 0 is one that float32 could not hold.
 TINY = float(np.finfo(np.float32).tiny)

@@ -117,7 +117,7 @@ def test_auroc_has_the_standard_error_of_delong():
     placed = (score[labels][:, None] > score[~labels][None]).astype(float)
     by_positive, by_negative = placed.mean(axis=1), placed.mean(axis=0)
     variance = by_positive.var(ddof=1) / len(by_positive) + by_negative.var(ddof=1) / len(by_negative)
-    error, _, draws = estimates._spread(part.pull, None)
+    error, _, draws = estimates.spread(part.pull, None)
     assert part.value == pytest.approx(placed.mean())
     assert error**2 * (draws - 1) / draws == pytest.approx(variance, rel=1e-9)
 

@@ -26,8 +26,8 @@ LAYERS = [
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "means", "binning"},
-    {"pairing", "spooling", "shingles", "openings", "seeding"},
+    {"estimates", "luck", "binning"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
     {"backbones"},

@@ -14,11 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from hfft.estimates import Estimate, mean
+from hfft.reliability import brier
 
 
 def estimates(labels: np.ndarray, scores: np.ndarray) -> tuple[dict[str, Estimate], dict[str, list[Estimate]]]:
     """({"brier": …}, nothing per class)."""
-    shares = np.asarray(scores, dtype=np.float64)
-    true = labels if labels.ndim == 2 else np.eye(shares.shape[1])[labels]
-    square = (shares - true) ** 2
-    return {"brier": mean(square.mean(axis=1) if labels.ndim == 2 or shares.shape[1] == 2 else square.sum(axis=1))}, {}
+    return {"brier": mean(brier(np.asarray(scores, dtype=np.float64), labels))}, {}
