@@ -129,7 +129,7 @@ def test_a_broken_chain_stays_known_and_goes_on(tmp_path):
 def test_a_look_that_leaves_no_line_is_not_taken(tmp_path):
     run = RunFolder(tmp_path)
     run.ledger.mkdir()
-    with pytest.raises(InputError, match="cannot be written .*stays closed"):
+    with pytest.raises(InputError, match=r"cannot be written .*stays closed"):
         ledger.opened(run, 1, "", "")
 
 
