@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from hfft.errors import counted
+from hfft.errors import InputError, counted
 from hfft.records import RunFolder
 
 try:
@@ -78,10 +78,17 @@ def opened(run: RunFolder, n: int, fingerprint: str, weights: str) -> int:
 
     The line is on the disk when this returns: call it before the first test row is given to the model. n: test rows.
     fingerprint: of their ids. weights: digest of the model's. A broken chain is no obstacle: the new line says that it
-    was found broken, so that it stays known.
+    was found broken, so that it stays known. Raises InputError when nothing can be written: then nobody looks.
     """
     facts = {"split": "test", "n": n, "fingerprint": fingerprint, "weights": weights}
-    return _append(run, OPENED, None, facts)
+    try:
+        return _append(run, OPENED, None, facts)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(
+            f"{run.ledger} cannot be written ({why}), and the test split stays closed to looks that leave no line; "
+            "make it writable, or copy the run to where it is"
+        ) from error
 
 
 def scored(run: RunFolder, look: int, scores: dict[str, float | None]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hfft import ledger, openings
+from hfft.errors import InputError
 from hfft.records import RunFolder, Score
 from tests.command import hfft
 
@@ -123,6 +124,13 @@ def test_a_broken_chain_stays_known_and_goes_on(tmp_path):
     marks = [json.loads(line).get("found_broken") for line in lines(run)]
     assert marks == [None] * 4 + ["its last 2 lines are gone", None]
     assert ledger.read(run).looks[-1]["scores"] == {}
+
+
+def test_a_look_that_leaves_no_line_is_not_taken(tmp_path):
+    run = RunFolder(tmp_path)
+    run.ledger.mkdir()
+    with pytest.raises(InputError, match=r"cannot be written .*stays closed"):
+        ledger.opened(run, 1, "", "")
 
 
 def test_a_line_cut_off_while_it_was_written(tmp_path):
