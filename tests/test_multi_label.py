@@ -173,6 +173,7 @@ def test_plain_pipelines_and_python_give_the_same_probabilities(run):
     expected = [[name for name in answer if answer[name] >= cuts[name]] for answer in answers]
     assert loaded.classes(inputs) == expected
     assert loaded.classes([]) == []
+    assert [list(answer) for answer in loaded.predict(inputs)] == [list(answer) for answer in answers]
 
 
 def test_the_mistakes_are_the_surest_wrong_answers(run):
