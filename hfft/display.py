@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
-from hfft import display_calibration
+from hfft import display_calibration, terminal
 from hfft.pairing import gained
 from hfft.records import HEADLINES, less_is_better
 
@@ -18,7 +17,6 @@ JACKKNIFE = "infinitesimal jackknife"
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
 PER_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
-LEFT = ("method", "label", "suggested", "input")
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class", "linear_probe": "linear probe"}
 
 
@@ -31,7 +29,7 @@ def checked(facts: dict[str, Any]) -> None:
     examples(facts["examples"], facts["counts"]["train"])
     sentences(sizing["sentences"])
     if "rehearsal" not in facts and not Path(facts["recipe"]).is_dir():  # a run is not run again
-        _console().print(f"\nNext:   hfft run {facts['recipe']}")
+        terminal.console().print(f"\nNext:   hfft run {facts['recipe']}")
 
 
 def classes(
@@ -41,7 +39,7 @@ def classes(
 
     sizes: split → rows, where a row counts in each of its classes.
     """
-    table = _table("class", *counts, "recall to ±")
+    table = terminal.table("class", *counts, "recall to ±")
     first, last, left_out = _ends(counts["train"], MANY)
     for name in (*first, None, *last) if left_out else first:
         if name is None:
@@ -51,22 +49,22 @@ def classes(
         known = "not measured" if width is None else f"{100 * width:.0f} points"
         table.add_row(name, *(f"{part[name]:,}" for part in counts.values()), known)
     table.add_row("all", *(f"{(sizes or {}).get(name) or sum(part.values()):,}" for name, part in counts.items()))
-    _console().print(table)
+    terminal.console().print(table)
 
 
 def measures(found: dict[str, Any]) -> None:
     """Quantiles of the inputs' sizes, where they differ at all."""
-    table = _table("inputs, all splits", "min", "5 %", "median", "95 %", "max")
+    table = terminal.table("inputs, all splits", "min", "5 %", "median", "95 %", "max")
     for name, spread in found["measures"].items():
         if spread["min"] < spread["max"]:
             table.add_row(name, *(f"{value:,.0f}" for value in spread.values()))
     if table.row_count:
-        _console().print(table)
+        terminal.console().print(table)
 
 
 def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
     """Rows of train, one line each; a single row of the largest and smallest of many classes."""
-    console = _console()
+    console = terminal.console()
     first, last, left_out = _ends(sizes, FEW)
     names = min(max(map(len, (*first, *last, "class"))), console.width // 4)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -85,7 +83,7 @@ def sentences(lines: list[str]) -> None:
     grid = Table.grid(padding=(0, 1))
     for line in lines:
         grid.add_row("-", line)
-    _console().print(grid)
+    terminal.console().print(grid)
 
 
 def _ends(sizes: dict[str, int], limit: int) -> tuple[list[str], list[str], int]:
@@ -98,30 +96,30 @@ def _ends(sizes: dict[str, int], limit: int) -> tuple[list[str], list[str], int]
 
 def scores(split: str, found: dict[str, Any]) -> None:
     """Metrics of the whole split, each with its interval, n and method."""
-    table = _table(split, "value", "95 % interval", "n", "method")
+    table = terminal.table(split, "value", "95 % interval", "n", "method")
     for key, score in found.items():
         if "[" not in key:
             method = score["method"].replace(BOOTSTRAP, "BCa").replace(JACKKNIFE, "IJ")
             table.add_row(key, _number(score["value"]), _interval(score), f"{score['n']:,}", method)
-    _console().print(table)
+    terminal.console().print(table)
     if any(BOOTSTRAP in score["method"] for score in found.values()):
-        _console().print("BCa: bias-corrected and accelerated bootstrap, 2,000 resamples")
+        terminal.console().print("BCa: bias-corrected and accelerated bootstrap, 2,000 resamples")
     if any(JACKKNIFE in score["method"] for score in found.values()):
-        _console().print(f"IJ: {JACKKNIFE}")
+        terminal.console().print(f"IJ: {JACKKNIFE}")
 
 
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
     """The model's headline scores above those of the baselines."""
     keys = [key for key in HEADLINES if key in found]
-    table = _table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
+    table = terminal.table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
     for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
         table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))
-    _console().print(table)
+    terminal.console().print(table)
 
 
 def verdict(facts: dict[str, Any]) -> None:
     """What `hfft eval` found: scores, each class, baselines, notes, gates, and where to read on."""
-    console = _console()
+    console = terminal.console()
     scores("test", facts["test"])
     per_class(facts["test"])
     beside(facts["test"], facts["baselines"])
@@ -144,7 +142,7 @@ def verdict(facts: dict[str, Any]) -> None:
 
 def looks(facts: dict[str, Any]) -> None:
     """How often the test rows have been looked at, and what that is worth."""
-    console, found = _console(), facts["openings"]
+    console, found = terminal.console(), facts["openings"]
     first, *others = found["sentences"]
     console.print(f"{first[:-1]} ({facts['run']}/ledger.jsonl).")
     for sentence in others:
@@ -155,9 +153,9 @@ def looks(facts: dict[str, Any]) -> None:
 
 def compared(facts: dict[str, Any]) -> None:
     """Differences of each run from the first, rows won and lost, and the verdict in words."""
-    console = _console()
+    console = terminal.console()
     for found in facts["comparisons"]:
-        table = _table(f"{found['second']} minus {found['first']}", "difference", "95 % interval", "p")
+        table = terminal.table(f"{found['second']} minus {found['first']}", "difference", "95 % interval", "p")
         for key, apart in found["differences"].items():
             unit = 1 if less_is_better(key) else 100
             low, value, high = (f"{unit * apart[part]:+.2f}" for part in ("low", "value", "high"))
@@ -186,20 +184,22 @@ def per_class(found: dict[str, Any], limit: int = 20) -> None:
     kinds = [kind for kind in PER_CLASS if f"{kind}[{names[0]}]" in found]
     shown = sorted(names, key=lambda name: found[f"f1[{name}]"]["value"] or 0)[:limit] if len(names) > limit else names
     title = "class" if len(names) <= limit else f"worst {limit} of {len(names)} classes"
-    table = _table(title, *kinds)
+    table = terminal.table(title, *kinds)
     for name in shown:
         table.add_row(
             name, *(f"{_full(found[f'{kind}[{name}]'])} n {found[f'{kind}[{name}]']['n']:,}" for kind in kinds)
         )
-    _console().print(table)
+    terminal.console().print(table)
 
 
 def doubts(facts: dict[str, Any], limit: int = 10) -> None:
     """What `hfft labels` found: the most doubtful rows, what the flags may mean, scores with and without them."""
-    console = _console()
+    console = terminal.console()
     found = facts["doubts"]
     if found:
-        table = _table("most doubtful" if len(found) > limit else "doubtful", "label", "suggested", "in label", "input")
+        table = terminal.table(
+            "most doubtful" if len(found) > limit else "doubtful", "label", "suggested", "in label", "input"
+        )
         for row in found[:limit]:
             label, other = (_excerpt(row[key], 24) for key in ("label", "suggested"))
             confidence = (row["confidence_in_label"], row["confidence_in_suggested"])
@@ -216,13 +216,13 @@ def _sensitivity(splits: dict[str, Any]) -> None:
     """Scores as labelled beside scores without the flagged rows."""
     if not splits:
         return
-    table = _table("sensitivity", "as labelled", "flagged rows left out")
+    table = terminal.table("sensitivity", "as labelled", "flagged rows left out")
     for split, part in splits.items():
         for key in HEADLINES:
             if key in part["as_labelled"]:
                 table.add_row(f"{split} {key}", _full(part["as_labelled"][key]), _full(part["without_flagged"][key]))
-    _console().print(table)
-    _console().print(
+    terminal.console().print(table)
+    terminal.console().print(
         "Flagged rows are rows this model got wrong, so leaving them out raises its score whether they are mislabelled "
         "or not: report the first column.",
         soft_wrap=True,
@@ -245,18 +245,3 @@ def _number(value: float | None) -> str:
 
 def _interval(score: dict[str, Any]) -> str:
     return "" if score["low"] is None else f"[{score['low']:.4f}, {score['high']:.4f}]"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, overflow="fold")
-    for name in others:
-        table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, soft_wrap=False)
-    if not console.is_terminal:
-        console.width = 140  # piped: one row stays one line
-    return console

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from hfft import calibration_telling as telling
+from hfft import terminal
 
 
 def calibration(facts: dict[str, Any]) -> None:
     """One table of measures, then sentences; nothing where nothing was judged."""
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 140  # piped: one row stays one line
+    console = terminal.console()
     if facts.get("before"):
         console.print(_table(facts))
     said = telling.told(facts)
@@ -25,10 +22,8 @@ def calibration(facts: dict[str, Any]) -> None:
 
 def _table(facts: dict[str, Any]) -> Table:
     before, after = facts["before"], facts["after"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     heads = ("as trained", "with temperature") if after else ("as trained",)
-    for place, name in enumerate(("calibration", *heads, "a perfect model would show")):
-        table.add_column(name, justify="right" if place else "left", overflow="fold")
+    table = terminal.table("calibration", *heads, "a perfect model would show")
     for key, title in telling.MEASURES.items():
         if key not in before:
             continue

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from hfft import terminal
 
 
 def spreads(split: str, facts: dict[str, Any]) -> None:
     """Mean, spread over seeds and noise of the test rows per metric, then the sentence."""
-    screen, found = _screen(), facts[split]
+    screen, found = terminal.console(), facts[split]
     if not found:
         screen.print("Fewer than two runs are scored, or a metric has no interval: there is no spread to tell.")
         return
     seeds = len(facts["seeds"])
-    grid = _grid(
+    grid = terminal.table(
         f"{split}, {seeds} seeds", "mean", "95 % interval", "SD over seeds", "min to max", "noise of rows", "n"
     )
     for key, made in found.items():
@@ -38,7 +36,7 @@ def spreads(split: str, facts: dict[str, Any]) -> None:
 def trained(facts: dict[str, Any]) -> None:
     """What `hfft run --seeds` did."""
     spreads("validation", facts)
-    screen = _screen()
+    screen = terminal.console()
     for sentence in facts["sentences"]["validation"]:
         screen.print(sentence)
     screen.print(f"\nruns    {facts['run']}/{{{','.join(facts['members'])}}}")
@@ -47,7 +45,7 @@ def trained(facts: dict[str, Any]) -> None:
 
 def tested(facts: dict[str, Any]) -> None:
     """What `hfft eval` of a folder of seeds found: spreads, gates of each run, and where to read on."""
-    screen = _screen()
+    screen = terminal.console()
     spreads("test", facts)
     for sentence in facts["sentences"]:
         screen.print(sentence)
@@ -61,9 +59,9 @@ def tested(facts: dict[str, Any]) -> None:
 
 def compared(facts: dict[str, Any]) -> None:
     """Means over seeds against means over seeds."""
-    screen = _screen()
+    screen = terminal.console()
     for found in facts["comparisons"]:
-        grid = _grid(
+        grid = terminal.table(
             f"{found['second']} minus {found['first']}", "difference of means", "95 % interval", "SD over seeds"
         )
         for key, made in found["differences"].items():
@@ -72,18 +70,3 @@ def compared(facts: dict[str, Any]) -> None:
         screen.print(grid)
         screen.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
     screen.print("Points of 100; pairs of seeds on the same rows; the interval allows for other seeds and other rows.")
-
-
-def _grid(first: str, *others: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    grid.add_column(first, overflow="fold")
-    for name in others:
-        grid.add_column(name, justify="right", overflow="fold")
-    return grid
-
-
-def _screen() -> Console:
-    screen = Console(highlight=False, markup=False, soft_wrap=False)
-    if not screen.is_terminal:
-        screen.width = 140  # piped: one row stays one line
-    return screen

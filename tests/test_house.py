@@ -42,6 +42,7 @@ LAYERS = [
     {"judging", "yardsticks"},
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
+    {"terminal"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "cli"},
     {"__init__", "__main__", "run"},
 ]
