@@ -38,8 +38,10 @@ def notes(predictions: Predictions) -> list[str]:
     if mute := [name for name, never in zip(predictions.names, silent, strict=True) if never]:
         said.append(f"{_classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")
     if errors < FEW_ERRORS:
+        answers = predictions.n * len(predictions.names)
+        of = f"of {answers:,} answers" if predictions.multi_label else f"of {predictions.n:,} rows"
         said.append(
-            f"Only {errors} of {predictions.n:,} rows {'is' if errors == 1 else 'are'} wrong: a bootstrap cannot see "
+            f"Only {errors} {of} {'is' if errors == 1 else 'are'} wrong: a bootstrap cannot see "
             "errors this rare, so the intervals of averages over classes are widened to what the rarest class allows."
         )
     return said

@@ -66,12 +66,17 @@ def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
     """Rows of train, one line each; a single row of the largest and smallest of many classes."""
     console = terminal.console()
     first, last, left_out = _ends(sizes, FEW)
-    names = min(max(map(len, (*first, *last, "class"))), console.width // 4)
+    shown = (
+        *first,
+        *last,
+        *(name for name in found if name not in sizes),
+    )  # the others: no class applies to their rows
+    names = min(max(map(len, (*shown, "class"))), console.width // 4)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class", no_wrap=True, width=names)
     of_many = f", {len(first) + len(last)} of {len(sizes)} classes" if left_out else ""
     table.add_column(f"rows of train{of_many}", no_wrap=True, max_width=console.width - names - BORDERS)
-    for name in (*first, *last):
+    for name in shown:
         for place, line in enumerate(found.get(name, [])[: 1 if left_out else None]):
             table.add_row("" if place else name, line)
     if table.row_count:

@@ -114,6 +114,9 @@ def test_split_json_counts_each_row_once_per_class_and_once_in_its_size(run):
     page = run.report.read_text()
     assert f'<td class="n">{report.size("test")}</td></tr></tfoot>' in page
     assert "a row counts in each of its classes" in page and "What is taken for what" not in page
+    wrong = (found.labels != found.predicted).any(axis=1).sum()
+    assert f"{wrong} of {found.n} rows have a class too many or too few" in page or not wrong
+    assert "From which probability on a class applies" in page
 
 
 def test_scores_are_those_of_the_predictions_file(run):
@@ -238,7 +241,7 @@ def test_check_tells_of_several_classes_and_rehearses(tmp_path, monkeypatch, cap
     assert all("purr" in line or "meow" in line for line in facts["examples"]["cat"])
     assert hfft("check", "mine.yaml", "--fast") == 0
     out = capsys.readouterr().out
-    assert "answered wholly right" in out and "Accuracy" not in out
+    assert "answered wholly right" in out and "Accuracy" not in out and "\n no class " in out
     assert not (tmp_path / "runs").exists()
 
 
