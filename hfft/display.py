@@ -66,11 +66,8 @@ def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
     """Rows of train, one line each; a single row of the largest and smallest of many classes."""
     console = terminal.console()
     first, last, left_out = _ends(sizes, FEW)
-    shown = (
-        *first,
-        *last,
-        *(name for name in found if name not in sizes),
-    )  # the others: no class applies to their rows
+    others = [name for name in found if name not in sizes]  # "no class", where several may apply to a row
+    shown = (*first, *last, *others)
     names = min(max(map(len, (*shown, "class"))), console.width // 4)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("class", no_wrap=True, width=names)
