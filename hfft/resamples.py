@@ -83,23 +83,21 @@ class Sample:
                 yield rng.multinomial(n, self.times / n, size=len(some))
             else:  # the same distribution; with few draws per kind, drawing them is cheaper than a binomial per kind
                 picks = (owner[rng.integers(0, n, size=n, dtype=np.int64)] for _ in some)
-                yield np.stack([np.bincount(pick, minlength=width) for pick in picks])
+                # In columns, as a sparse product reads it.
+                yield np.stack([np.bincount(pick, minlength=width) for pick in picks], axis=1).T
 
     def halved(self, resamples: int, seed: int) -> Iterator[np.ndarray]:
         """Of each kind the number that a fair coin picks, int (some, kinds), in parts."""
-        rng = np.random.default_rng(seed)
+        rng, width = np.random.default_rng(seed), len(self.times)
         several = np.flatnonzero(self.times > 1)
-        lonely = 2 * len(several) < len(self.times)  # then coins are cheaper than binomials
-        for some in _parts(resamples, max(len(self.times), self.classes)):
-            size = (len(some), len(self.times))
-            kept = (
-                rng.integers(0, 2, size, dtype=np.int8).astype(np.int64)
-                if lonely
-                else rng.binomial(self.times, 0.5, size)
-            )
-            if lonely:
-                kept[:, several] = rng.binomial(self.times[several], 0.5, (len(some), len(several)))
-            yield kept
+        for some in _parts(resamples, max(width, self.classes)):
+            if 2 * len(several) >= width:
+                yield rng.binomial(self.times, 0.5, (len(some), width))
+                continue
+            # Mostly draws that are alone of their kind: coins are cheaper than binomials.
+            kept = rng.integers(0, 2, (width, len(some)), dtype=np.int8).astype(np.int64)
+            kept[several] = rng.binomial(self.times[several][:, None], 0.5, (len(several), len(some)))
+            yield kept.T
 
     def _told(self, model: int, taken: Callable[[csr_array], np.ndarray]) -> Counts:
         """Counts of what `taken` makes of each tally (something, kinds): arrays (..., something)."""
