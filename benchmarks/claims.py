@@ -108,7 +108,7 @@ def gates() -> None:
         for rule in ({"no_worse_than": {"run": "base", "margin": 0.01}}, {"accuracy": ">= 0.90"}):
             rng, told = np.random.default_rng(2), dict.fromkeys(("pass", "fail", "cannot tell"), 0)
             for _ in range(TRIALS):
-                kind = rng.choice(4, 1000, p=[0.85, 0.05 + drop / 2, 0.05 - drop / 2, 0.05])
+                kind = rng.choice(4, 1000, p=[0.85 - drop / 2, 0.05 + drop / 2, 0.05 - drop / 2, 0.05 + drop / 2])
                 base, new = np.isin(kind, (0, 1)), np.isin(kind, (0, 2))
                 labels = rng.integers(0, 2, 1000)
                 guesses = [np.where(right, labels, 1 - labels) for right in (base, new)]

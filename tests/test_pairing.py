@@ -96,7 +96,7 @@ def test_exchanging_the_models_turns_the_sign_only():
 
 
 def test_equal_models_are_seldom_called_different():
-    """300 pairs here, 2,000 in benchmarks/comparisons.py. At most 5 % + 3 standard errors of either test."""
+    """300 pairs here, 2,000 in benchmarks/claims.py. At most 5 % + 3 standard errors of either test."""
     rng, called = np.random.default_rng(4), {"mid-p": 0, "randomisation": 0, "interval": 0}
     for _ in range(300):
         labels, first, second = pair(rng, 300, (0.85, 0.85))
