@@ -86,9 +86,7 @@ def _logarithmic(value: float, normal: Score) -> Score:
     if value <= 0:
         return Score(0.0, 0.0, wilson(0, normal.n)[1], normal.n, "Wilson on the error rate")
     factor = math.exp(min((normal.high - normal.low) / (2 * value), 50))
-    return Score(
-        value, value / factor, min(value * factor, 1.0), normal.n, normal.method.replace("normal", "log-normal")
-    )
+    return Score(value, value / factor, min(value * factor, 1.0), normal.n, f"{normal.method} on the log scale")
 
 
 def accuracy_at(coverage: float, confidence: np.ndarray, wrong: np.ndarray) -> Score:

@@ -57,7 +57,7 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
         tests = pairing.mcnemar(len(won), len(lost))
         # Of accuracy there is an exact test, where rows are independent: no resample is needed.
-        p = tests[1] if headline == "accuracy" and base.groups is None else differences[headline].p
+        p = tests[1] if headline == "accuracy" and matched.groups is None else differences[headline].p
         found.append((other, differences, headline, p, tests, won, lost))
     adjusted = pairing.holm([p for _, _, _, p, *_ in found])
     made = []
@@ -93,22 +93,30 @@ def aligned(name: str, base: Predictions, other: str, predictions: Predictions) 
     labels, predicted = (part[:, columns] if base.multi_label else number[part] for part in given)
     if different := int((labels != base.labels).reshape(base.n, -1).any(axis=1).sum()):
         raise InputError(f"{name} and {other} have different labels for {different:,} rows")
-    return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names, base.groups)
+    groups = base.groups  # a run of an older hfft did not keep them
+    if groups is None and predictions.groups is not None:
+        groups = predictions.groups[rows]
+    return Predictions(base.ids, labels, predicted, predictions.scores[rows][:, columns], base.names, groups)
 
 
-def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) -> tuple[str, Difference]:
-    """(headline metric, its difference) of predictions over a baseline's on the same rows in the same order."""
+def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) -> tuple[str, Difference] | None:
+    """(headline metric, its difference) of predictions over a baseline's on the same rows in the same order.
+
+    None where no metric has a value on these rows.
+    """
     differences = _differences(base, predictions, metrics)
-    metric = _headline(differences)
-    return metric, differences[metric]
+    metric = leading(differences)
+    return (metric, differences[metric]) if metric else None
 
 
 def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:
-    counted = pairing.differences(
-        base.labels, base.predicted, other.predicted, len(base.names), scoring.statistic(metrics), base.groups
+    """Of every metric of the whole split, in the metrics' order; rows are drawn as the second's groups say."""
+    found = pairing.differences(
+        base.labels, base.predicted, other.predicted, len(base.names), scoring.statistic(metrics), other.groups
     )
     graded = scoring.graded(base, metrics), scoring.graded(other, metrics)
-    return counted | pairing.graded_differences(graded[0], graded[1], base.groups)
+    found |= pairing.graded_differences(graded[0], graded[1], other.groups)
+    return {key: found[key] for key in scoring.keys(metrics, base.names, base.multi_label) if key in found}
 
 
 def _headline(differences: dict[str, Difference]) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hfft import display_calibration, terminal
 from hfft.pairing import gained
-from hfft.records import HEADLINES, less_is_better
+from hfft.records import HEADLINES, leading, less_is_better
 
 BOOTSTRAP = "BCa bootstrap, 2000 resamples"  # spelled out once below a table, not on each row
 JACKKNIFE = "infinitesimal jackknife"
@@ -112,7 +112,7 @@ def scores(split: str, found: dict[str, Any]) -> None:
 
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
     """The model's headline scores above those of the baselines."""
-    keys = [key for key in HEADLINES if key in found]
+    keys = [key for key in HEADLINES if key in found] or [key for key in (leading(found),) if key]
     table = terminal.table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
     for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
         table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))

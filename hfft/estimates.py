@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, ndtr, ndtri, stdtrit
+from scipy.special import expit, logit, ndtri, stdtr, stdtrit
 
 from hfft.intervals import EQUAL, Interval, widened, wilson
 
@@ -72,27 +72,40 @@ def interval(estimate: Estimate, groups: np.ndarray | None = None, confidence: f
     assert estimate.value is not None
     value, (error, skewness, draws) = estimate.value, spread(estimate.pull, groups)
     method = METHODS[estimate.kind] + (", clustered by group" if groups is not None else "")
-    z = float(ndtri(0.5 + confidence / 2))
     if estimate.kind == SHARE:
         trials = len(estimate.pull) if groups is None else _trials(value, error, draws, len(estimate.pull))
         return Interval(*wilson(value * trials, trials, confidence), method)
     if estimate.kind == MEAN:
-        low, high = (value + error * _abc(skewness / 6, side * z) for side in (-1, 1))
+        reach = student(draws - 1, confidence)
+        low, high = (value + error * _abc(skewness / 6, side * reach) for side in (-1, 1))
         return Interval(max(0.0, min(low, value)), max(high, value), method)
     if error <= EQUAL or not 0 < value < 1:
         return widened(Interval(value, value, method), value, min(estimate.trials, draws), confidence)
-    few = max(min(estimate.trials, draws) - 1, 1)
-    reach = float(stdtrit(few, 0.5 + confidence / 2)) * error / (value * (1 - value))
+    reach = student(min(estimate.trials, draws) - 1, confidence) * error / (value * (1 - value))
     return Interval(float(expit(logit(value) - reach)), float(expit(logit(value) + reach)), method)
 
 
 def apart(first: Estimate, second: Estimate, groups: np.ndarray | None = None) -> tuple[float, float, float, float]:
-    """(second - first, low, high, two-sided p), normal, from the pulls of the same rows on both; 95 %."""
+    """(second - first, low, high, two-sided p) from the pulls of the same rows on both; 95 %, Student's t.
+
+    Draws that all pull alike show no spread: p is then that of as many equal signs, and where it is not small the
+    interval reaches as far as a difference can.
+    """
     assert first.value is not None and second.value is not None
-    value, (error, _, _) = second.value - first.value, spread(second.pull - first.pull, groups)
-    if error <= EQUAL:
-        return value, value, value, 1.0 if abs(value) <= EQUAL else 0.0
-    return value, value - Z * error, value + Z * error, float(2 * ndtr(-abs(value) / error))
+    value, (error, _, draws) = second.value - first.value, spread(second.pull - first.pull, groups)
+    if abs(value) <= EQUAL and error <= EQUAL:
+        return value, value, value, 1.0
+    if draws < 2 or error <= EQUAL:
+        chance, far = 2.0 ** (1 - draws), max(1.0, first.value, second.value)
+        return (value, value, value, chance) if chance < 0.05 else (value, value - far, value + far, chance)
+    few = (min(first.trials, draws) if first.kind == RANKING else draws) - 1
+    reach = student(few) * error
+    return value, value - reach, value + reach, float(2 * stdtr(max(few, 1), -abs(value) / error))
+
+
+def student(degrees: int, confidence: float = 0.95) -> float:
+    """How many standard errors an interval reaches to either side when few draws told them."""
+    return float(stdtrit(max(degrees, 1), 0.5 + confidence / 2))
 
 
 def numbered(groups: np.ndarray | None) -> np.ndarray | None:
@@ -123,4 +136,5 @@ def _abc(acceleration: float, z: float) -> float:
 def _trials(value: float, error: float, draws: int, rows: int) -> float:
     if error <= EQUAL:
         return float(draws)
-    return float(min(rows, value * (1 - value) / error**2))
+    worth = value * (1 - value) / error**2 * (Z / student(draws - 1)) ** 2  # see intervals.effective
+    return float(min(rows, worth))

@@ -111,8 +111,8 @@ def _beside(
         if folder.predictions(f"test_{name}").is_file():
             found = Predictions.read(folder.predictions(f"test_{name}"))
             scores[name] = plain(scoring.score(found, wanted.metrics))
-            metric, apart = comparing.gain(found, predictions, wanted.metrics)
-            gains[name] = {"metric": metric, **dataclasses.asdict(apart)}
+            if gain := comparing.gain(found, predictions, wanted.metrics):
+                gains[name] = {"metric": gain[0], **dataclasses.asdict(gain[1])}
     write_json(folder.baselines, scores)
     write_json(folder.root / "gains.json", gains)
     return scores, gains

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from hfft.estimates import SHARE, Z, interval, spread
+from hfft.estimates import SHARE, interval, spread, student
 from hfft.estimates import mean as pulled
 from hfft.records import Score
 
 
 def mean(values: np.ndarray, units: np.ndarray | None = None, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Score:
-    """Mean with a normal 95 % interval; the standard error is that of the units' sums where rows belong together.
+    """Mean with Student's 95 % interval; the standard error is that of the units' sums where rows belong together.
 
     bounds: what the mean can be; the interval is cut there. One unit alone has no spread, so no interval is told.
     Clustered standard error: Liang & Zeger 1986, with the factor units / (units - 1).
 
     >>> score = mean(np.array([0.0, 1.0, 1.0, 0.0]))
     >>> (score.value, round(score.low, 3), round(score.high, 3), score.n)
-    (0.5, -0.066, 1.066, 4)
+    (0.5, -0.419, 1.419, 4)
     """
     n = len(values)
     if n == 0:
@@ -30,8 +30,9 @@ def mean(values: np.ndarray, units: np.ndarray | None = None, bounds: tuple[floa
     error, _, draws = spread(values - value, units)
     if draws < 2:
         return Score(value, None, None, n, f"no interval: {'one row' if units is None else 'one group'}")
-    low, high = value - Z * error, value + Z * error
-    method = "normal" if units is None else f"normal, clustered by {draws:,} groups"
+    reach = student(draws - 1) * error
+    low, high = value - reach, value + reach
+    method = "Student's t" if units is None else f"Student's t, clustered by {draws:,} groups"
     return Score(value, min(value, max(low, bounds[0])), max(value, min(high, bounds[1])), n, method)
 
 

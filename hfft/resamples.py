@@ -120,6 +120,8 @@ def sample(labels: np.ndarray, guesses: Sequence[np.ndarray], classes: int, grou
         times, composed = _composed(kind, len(times), groups)
         told, rows = [tuple(part @ composed for part in parts) for parts in told], rows @ composed
     occurring = truth.sum(axis=1) > 0
+    if not occurring.any():  # rows that no class applies to: averages run over all classes
+        occurring = np.ones(classes, dtype=bool)
     models = tuple(Tallies(*(csr_array(part) for part in parts)) for parts in told)
     return Sample(times, models, csr_array(rows), occurring, labels.ndim == 2, groups is not None)
 

@@ -124,6 +124,10 @@ def keys(metrics: Sequence[str], names: Sequence[str], multi_label: bool = False
     for module in modules:
         part = _estimates(labels, even, [module], names) if is_graded(module) else _values(every, [module], names)
         found += part
+    if not found:
+        raise InputError(
+            f"metrics: {listed(metrics)} gives no number for {listed(names)}; add another, such as accuracy"
+        )
     return [key for key in found if "[" not in key] + [key for key in found if "[" in key]
 
 

@@ -6,6 +6,7 @@ import scipy.stats
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score, top_k_accuracy_score
 
 from hfft import estimates, rooms, scoring
+from hfft.errors import InputError
 from hfft.estimates import Estimate
 from hfft.records import Predictions
 
@@ -209,3 +210,35 @@ def test_renaming_classes_changes_no_value(name):
     moved[:, turn] = scores
     here, there = (find(name).estimates(*pair)[0] for pair in ((labels, scores), (turn[labels], moved)))
     assert {key: part.value for key, part in there.items()} == pytest.approx({k: p.value for k, p in here.items()})
+
+
+def model(rng, labels, shift=0.0):
+    logits = rng.normal(size=(len(labels), 2))
+    logits[np.arange(len(labels)), labels] += 1 + shift
+    shares = np.exp(logits)
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("groups", "most"), [(3, 0.09), (10, 0.08), (200, 0.08)])
+def test_equal_models_are_seldom_called_different(groups, most):
+    """400 pairs; with few groups the normal distribution would call 18 and 8 % of them different."""
+    rng, called = np.random.default_rng(9), 0
+    for _ in range(400):
+        labels, group = rng.integers(0, 2, 200), np.arange(200) % groups
+        pair = [find("log_loss").estimates(labels, model(rng, labels))[0]["log_loss"] for _ in range(2)]
+        called += estimates.apart(*pair, group)[3] < 0.05
+    assert called / 400 <= most
+
+
+def test_one_draw_alone_tells_no_difference():
+    rng, labels = np.random.default_rng(10), np.zeros(50, dtype=int)
+    pair = [find("log_loss").estimates(labels, model(rng, labels, shift))[0]["log_loss"] for shift in (0, 5)]
+    value, low, high, p = estimates.apart(*pair, np.zeros(50, dtype=int))
+    assert p == 1 and low < 0 < high and value < 0
+    same = [estimates.mean(np.full(50, loss)) for loss in (0.5, 0.7)]
+    assert estimates.apart(*same)[3] < 1e-9 and estimates.apart(*(estimates.mean([x]) for x in (0.5, 0.7)))[3] == 1
+
+
+def test_a_metric_that_gives_nothing_is_refused_before_anything_is_opened():
+    with pytest.raises(InputError, match="top_k gives no number for a, b"):
+        scoring.keys(["top_k"], ("a", "b"))

@@ -175,7 +175,7 @@ def write_test(run: RunFolder, rows: Predictions, skill: float, images: list[byt
     gains = {name: comparing.gain(rival, rows, ["accuracy", "f1"]) for name, rival in rivals.items()}
     write_json(
         run.root / "gains.json",
-        {name: {"metric": metric, **dataclasses.asdict(apart)} for name, (metric, apart) in gains.items()},
+        {name: {"metric": gain[0], **dataclasses.asdict(gain[1])} for name, gain in gains.items() if gain},
     )
     write_json(
         run.root / "gates.json",

@@ -149,3 +149,29 @@ def test_no_errors_in_few_groups_is_no_certainty():
     sample = resamples.sample(labels, [labels], 2, group)
     spread = intervals.bca(sample, scoring.statistic(["f1"]))["f1_macro"]
     assert spread.low == pytest.approx(wilson(10, 10)[0]) and spread.high == 1
+
+
+def test_groups_are_taken_from_whichever_run_kept_them():
+    rng = np.random.default_rng(6)
+    labels, predicted, group = made(rng, 200, 20)
+    ids, scores = np.array([f"r{i}" for i in range(200)], dtype=object), np.zeros((200, 3))
+    old = Predictions(ids, labels, predicted, scores, ("a", "b", "c"))
+    new = Predictions(ids, labels, predicted, scores, ("a", "b", "c"), group.astype(str).astype(object))
+    order = rng.permutation(200)
+    for pair in ((old, new.where(order)), (new, old.where(order))):
+        found = comparing.compare(list(zip("xy", pair, strict=True)), ["accuracy"])[0]
+        assert "drawn by group" in found.differences["accuracy"].method
+
+
+def test_the_metric_that_was_asked_for_first_leads():
+    rng = np.random.default_rng(7)
+    labels, predicted, _ = made(rng, 60, 60)
+    rows = Predictions(np.arange(60).astype(str), labels, predicted, rng.dirichlet((1, 1, 1), 60), ("a", "b", "c"))
+    assert comparing.compare([("x", rows), ("y", rows)], ["auroc", "mcc"])[0].headline == "auroc_macro"
+
+
+def test_rows_that_no_class_applies_to():
+    labels, predicted = np.zeros((6, 3), dtype=bool), np.eye(6, 3, dtype=bool)
+    rows = Predictions(np.arange(6).astype(str), labels, predicted, np.full((6, 3), 0.2), ("a", "b", "c"))
+    found = scoring.score(rows, ["accuracy", "f1", "auroc"])
+    assert found["accuracy"].value == 0.5 and found["f1_macro"].value == 0 and found["auroc_macro"].value is None
