@@ -176,7 +176,7 @@ def test_a_difference_says_how_it_was_made_and_depends_on_nothing_but_its_argume
     assert found["accuracy"].method == "paired BCa bootstrap, 2000 resamples; randomisation, 2000 resamples"
     # (1 + as far apart) / (1 + resamples): a whole number of 2,001ths, and never 0.
     for difference in found.values():
-        assert 1 <= round(difference.p * 2001) and difference.p * 2001 == pytest.approx(round(difference.p * 2001))
+        assert round(difference.p * 2001) >= 1 and difference.p * 2001 == pytest.approx(round(difference.p * 2001))
     grouped = pairing.differences(labels, first, second, 3, statistic(), np.arange(80) // 2, resamples=50)
     method = "paired BCa bootstrap, 50 resamples, drawn by group; randomisation, 50 resamples"
     assert grouped["accuracy"].method == method and grouped["accuracy"].n == 80
