@@ -109,16 +109,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sample", type=int, default=450, help="mutants to draw")
     parser.add_argument("--rooms", nargs="+", choices=list(ROOMS), default=REQUIRED)
+    parser.add_argument("--tree", type=Path, help="keep the copy in this folder: the next run times new tests only")
     arguments = parser.parse_args()
     # An end from outside (kill, a closed terminal) leaves through the `with` as well.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="hfft-mutants-", ignore_cleanup_errors=True) as folder:
         os.environ["TMPDIR"] = tempfile.tempdir = folder
-        tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+        tree = (arguments.tree or Path(folder) / "tree").resolve()
+        shutil.copytree(ROOT, tree, ignore=LEFT_OUT, dirs_exist_ok=True)
         # A folder of the path that is missing when Python starts would be passed over to its end.
-        (tree / "mutants").mkdir()
+        (tree / "mutants").mkdir(exist_ok=True)
         judged(tree, arguments.rooms, arguments.sample, arguments.seed)
 
 

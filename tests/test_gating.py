@@ -14,7 +14,7 @@ from hfft.gating import judge as judge_evidence
 from hfft.intervals import wilson
 from hfft.pairing import Difference
 from hfft.records import Score
-from hfft.rules import parse
+from hfft.rules import Rival, at_most, mistakes, parse, rivals
 
 SCORES = {"accuracy": Score(0.80, 0.75, 0.85, 250, "Wilson"), "f1[a]": Score(None, None, None, 0, "undefined: no rows")}
 
@@ -99,6 +99,87 @@ def test_malformed_rules_say_what_to_type(rule, sentence):
     with pytest.raises(InputError) as caught:
         parse(rule)
     assert str(caught.value) == sentence
+
+
+RIVALS = "{run: runs/base, margin: 0.01}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("runs/base", f"expected {RIVALS}, or a list of such, got 'runs/base'"),
+        ({"run": "a", "margn": 0.01}, "unknown key margn (did you mean 'margin'?); known here: run, margin, metric"),
+        ({"run": "a"}, f"margin is missing: expected {RIVALS}"),
+        ({"margin": 0.01}, f"run is missing: expected {RIVALS}"),
+        ({"run": 3, "margin": 0.01}, "run: expected the folder of a run, such as runs/base, got 3"),
+        ({"run": "", "margin": 0.01}, "run: expected the folder of a run, such as runs/base, got ''"),
+        ({"run": "a", "margin": True}, "margin: expected a number, such as 0.01 for one point, got True"),
+        ({"run": "a", "margin": "1 %"}, "margin: expected a number, such as 0.01 for one point, got '1 %'"),
+        (
+            {"run": "a", "margin": 1},
+            "margin: expected 0 to below 1, such as 0.01 for one point, got 1; for 1 points type 0.01",
+        ),
+        (
+            {"run": "a", "margin": 100.0},
+            "margin: expected 0 to below 1, such as 0.01 for one point, got 100; for 100 points type 1",
+        ),
+        ({"run": "a", "margin": 101}, "margin: expected 0 to below 1, such as 0.01 for one point, got 101"),
+        ({"run": "a", "margin": -0.01}, "margin: expected 0 to below 1, such as 0.01 for one point, got -0.01"),
+        ({"run": "a", "margin": 0, "metric": 1}, "metric: expected a metric's name, such as f1_macro, got 1"),
+    ],
+)
+def test_malformed_rivals_say_what_to_type(rule, sentence):
+    for asked in (rule, [{"run": "b", "margin": 0}, rule]):
+        with pytest.raises(InputError) as caught:
+            rivals({"no_worse_than": asked})
+        assert str(caught.value) == sentence
+        assert mistakes({"no_worse_than": asked}) == [f"gates.no_worse_than: {sentence}"]
+
+
+def test_rivals_as_they_are_read():
+    assert rivals({}) == []
+    assert rivals({"no_worse_than": {"run": "a", "margin": 0}}) == [Rival("a", 0.0)]
+    both = rivals({"no_worse_than": [{"run": "a", "margin": 0.99}, {"run": "b", "margin": 0, "metric": "mcc"}]})
+    assert both == [Rival("a", 0.99, None), Rival("b", 0.0, "mcc")]
+    assert [str(rival) for rival in both] == ["a by more than 0.99", "b by more than 0 of mcc"]
+
+
+def test_mistakes_name_their_keys():
+    assert mistakes(["f1_macro"]) == mistakes({}) == []
+    assert mistakes({"no_worse_than": []}) == [f"gates.no_worse_than: names no run; type {RIVALS}"]
+    whole = "expected a whole number from 0 on, the most that is allowed, got"
+    for odd, shown in ((True, "True"), (-1, "-1"), (0.5, "0.5"), ("3", "'3'")):
+        assert mistakes({"looks": odd, "leaks": 0}) == [f"gates.looks: {whole} {shown}"]
+    assert at_most(0) == 0 and at_most(7) == 7
+    assert mistakes({"log_loss_per_class": "<= 1.5", "log_loss[a]": "<= 7", "recall[a]": ">= 0.5"}) == []
+    assert len(mistakes({"recall[a]": ">= 7", "f1_per_class": "x"})) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "sentence"),
+    [
+        ("f1_macro", 0.7, "0.7 does not say in which direction; type '>= 0.7', in quotes"),
+        ("ece", 0.05, "0.05 does not say in which direction; type '<= 0.05', in quotes"),
+        ("f1_macro", True, "True is not a rule: expected one of >=, >, <=, < and a share, such as '>= 0.70'"),
+        ("ece", "> 0.05", "'> 0.05': of ece, less is better; type '< 0.05'"),
+        ("mcc", "<= -2", "'<= -2': it runs from -1 to 1, so the threshold must too, such as '>= 0.70'"),
+        ("mcc", ">= 100", "'>= 100': it runs from -1 to 1; for 100 % type '>= 1'"),
+        ("mcc", ">= 101", "'>= 101': it runs from -1 to 1, so the threshold must too, such as '>= 0.70'"),
+        ("kappa", "< -1", "'< -1' can never be met: it runs from -1 to 1; type a threshold such as '>= 0.70'"),
+        ("brier", "<= 2.5", "'<= 2.5': it runs from 0 to 2, so the threshold must too, such as '>= 0.70'"),
+        ("log_loss", "< 0", "'< 0' can never be met: it runs from 0 to inf; type a threshold such as '>= 0.70'"),
+    ],
+)
+def test_rules_know_the_range_and_the_direction_of_their_metric(metric, rule, sentence):
+    with pytest.raises(InputError) as caught:
+        parse(rule, metric)
+    assert str(caught.value) == sentence
+
+
+def test_rules_at_the_ends_of_the_range():
+    assert parse(">= 1") == (">=", 1.0) and parse("<= 0") == ("<=", 0.0) and parse("> 0") == (">", 0.0)
+    assert parse("<= 150", "log_loss") == ("<=", 150.0) and parse("<= 2", "brier") == ("<=", 2.0)
+    assert parse(" >=.5e-1 ", "mcc") == (">=", 0.05) and parse("> -1", "mcc") == (">", -1.0)
 
 
 def test_all_mistakes_come_at_once():
