@@ -336,3 +336,24 @@ def test_a_hash_is_the_one_it_was():
     point = int.from_bytes(hashlib.blake2b(b"s\x1fkey", digest_size=8).digest(), "big") / 2**64
     for share, place in ((point + 0.01, "test"), (point - 0.01, "train")):
         assert by_hash(["key"], {"train": 1 - share, "test": share}, "s") == [place]
+
+
+def test_settling_moves_what_lies_badly_and_leaves_ties_alone():
+    rng = np.random.default_rng(4)
+    groups = [Counter(rng.choice(list("aabc"), int(rng.integers(1, 9))).tolist()) for _ in range(30)]
+    made = _Balance(groups, [group.total() for group in groups], SHARES, True)
+    for index in range(30):
+        made.place(index, 2)
+    before = whole_cost(made.where, groups, True)
+    made.settle()
+    assert whole_cost(made.where, groups, True) < 0.05 * before
+    even = {"train": 0.5, "test": 0.5}
+    tie = _Balance([Counter(a=1)] * 2, [1, 1], even, True)
+    tie.place(0, 1)
+    tie.place(1, 0)
+    tie.settle()
+    assert tie.where.tolist() == [1, 0]
+    alone = _Balance([Counter(a=1)], [1], even, True)
+    alone.place(0, 1)
+    alone.settle()
+    assert alone.where.tolist() == [1], "as good here as there: it stays"
