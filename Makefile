@@ -39,6 +39,9 @@ test: $(READY) ## Run the tests (offline, 2 processes)
 prove: $(READY) ## Generate 10,000 cases of every property of the splits (minutes)
 	@HFFT_CASES=10000 $(BIN)/python -m pytest -n 2 tests/test_dealing.py
 
+mutants: $(READY) ## Put small faults into the judging half; what share do the tests notice? (tens of minutes)
+	@nice $(BIN)/python benchmarks/mutants.py $(ARGS)
+
 lint: $(READY) ## Ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -46,4 +49,4 @@ clean: ## Remove .venv and caches; runs/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run eval test prove lint clean
+.PHONY: help setup run eval test prove mutants lint clean

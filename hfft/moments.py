@@ -6,6 +6,7 @@ that could be read in two ways is refused rather than guessed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def seconds(values: Sequence[Any], form: str | None) -> tuple[np.ndarray, bool]:
     texts = column.map(lambda value: value.isoformat() if hasattr(value, "isoformat") else value)
     try:
         read = pandas.to_datetime(texts, format=form or "ISO8601", utc=True, errors="coerce")
-    except ValueError as error:
+    except (ValueError, re.error) as error:  # re's: the same directive twice
         raise InputError(f"data.split.time_format: {' '.join(str(error).split())}; type {EXAMPLE}") from error
     known = read.notna().to_numpy()
     _refuse_another_format(texts, known, form)

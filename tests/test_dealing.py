@@ -3,6 +3,7 @@
 HFFT_CASES=10000 (make prove) generates that many cases for each property.
 """
 
+import hashlib
 import itertools
 import os
 from collections import Counter, defaultdict
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hfft.dealing import at_random, by_hash, by_time
+from hfft.dealing import alone_in_train, at_random, by_hash, by_time
 from hfft.errors import InputError
-from hfft.grouping import by_group
+from hfft.grouping import _Balance, by_group
 from hfft.records import SPLITS
 
 CASES = settings(max_examples=int(os.environ.get("HFFT_CASES", "150")))
@@ -199,3 +200,160 @@ def test_a_larger_test_share_only_takes_rows():
     small = by_hash(keys, SHARES, "")
     large = by_hash(keys, {"train": 0.65, "validation": 0.15, "test": 0.20}, "")
     assert all(b == "test" for a, b in zip(small, large, strict=True) if a == "test")
+
+
+# --- to the letter
+
+
+def test_what_cannot_be_dealt_is_said_word_by_word():
+    with pytest.raises(InputError) as caught:
+        by_group(["g", "g"], ["a", "b"], SHARES, 0, True)
+    assert str(caught.value) == (
+        "data.split.by is group: 1 group (g) cannot be dealt into 3 splits; expected at least 3"
+    )
+    with pytest.raises(InputError, match=r"2 groups \(f, g\) cannot be dealt into 3 splits; expected at least 3"):
+        by_group(["g", "f"], ["a", "b"], SHARES, 0, True)
+    with pytest.raises(InputError) as caught:
+        by_time(np.array([1.0, 2.0, 2.0]), SHARES, 0)
+    assert str(caught.value) == "data.split.by is time: 2 different times cannot be cut into 3 splits"
+    sentence = "have too few groups to be split, all in train and not measured"
+    assert alone_in_train(["a", "b"], "groups") == [f"2 classes {sentence}: a, b"]
+    assert alone_in_train(["a"], "groups") == [f"one class {sentence.replace('have', 'has')}: a"]
+    assert alone_in_train([], "groups") == []
+
+
+def balanced(seed: int, stratify: bool) -> tuple[_Balance, list[Counter]]:
+    """20 groups of up to three classes, two thirds of them placed."""
+    rng = np.random.default_rng(seed)
+    groups = [Counter(rng.choice(list("aabc"), int(rng.integers(1, 9))).tolist()) for _ in range(20)]
+    made = _Balance(groups, [group.total() for group in groups], SHARES, stratify)
+    for index in range(14):
+        made.place(index, int(rng.integers(0, 3)))
+    return made, groups
+
+
+def whole_cost(where, groups, stratify: bool) -> float:
+    places = [
+        list(SHARES)[at] if at >= 0 else "" for at, group in zip(where, groups, strict=True) for _ in group.elements()
+    ]
+    labels = [label for group in groups for label in group.elements()]
+    if stratify:
+        return group_cost(places, labels, SHARES)
+    size, n = Counter(places), len(labels)
+    return len(set(labels)) * sum((size[s] - SHARES[s] * n) ** 2 for s in SHARES) / n**2
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_the_cost_of_a_place_is_what_it_adds_to_the_whole(stratify):
+    for seed in range(5):
+        made, groups = balanced(seed, stratify)
+        before = whole_cost(made.where, groups, stratify)
+        for index in range(14, 20):
+            for at, cost in enumerate(made.costs(index)):
+                where = made.where.copy()
+                where[index] = at
+                assert cost == pytest.approx(whole_cost(where, groups, stratify) - before, abs=1e-12)
+            assert made.cheapest(index) == int(np.argmin(made.costs(index)))
+        for index in range(14):
+            for at in range(3):
+                where = made.where.copy()
+                where[index] = at
+                added = whole_cost(where, groups, stratify) - before
+                assert made._moving(index, at) == pytest.approx(added, abs=1e-12)
+        assert whole_cost(made.where, groups, stratify) == before, "asking moves nothing"
+
+
+def test_taking_a_group_out_undoes_its_placing():
+    made, _ = balanced(0, True)
+    off, rows = made.off.copy(), made.off_rows.copy()
+    made.place(15, 2)
+    assert (made.off != off).any() and made.where[15] == 2
+    made.place(15, -1)
+    assert made.off == pytest.approx(off) and made.off_rows == pytest.approx(rows) and made.where[15] == -1
+
+
+def test_an_empty_split_gets_the_group_that_it_costs_least_to_move():
+    groups = [Counter(a=n) for n in (5, 4, 3, 2, 1)]
+    made = _Balance(groups, [group.total() for group in groups], SHARES, True)
+    for index in range(5):
+        made.place(index, 0)
+    costs = [made._moving(index, 1) for index in range(5)]
+    made.fill_empty()
+    assert made.where[int(np.argmin(costs))] == 1 and Counter(made.where.tolist())[0] == 3
+    assert (made.where == 2).sum() == 1
+    lonely = _Balance([Counter(a=1)] * 3, [1] * 3, SHARES, True)
+    for index, at in enumerate((0, 0, 1)):
+        lonely.place(index, at)
+    lonely.fill_empty()
+    assert sorted(lonely.where.tolist()) == [0, 1, 2] and lonely.where[2] == 1, "a split's only group stays"
+
+
+def test_train_gets_the_cheapest_group_of_a_class_it_has_not():
+    groups = [Counter(a=9), Counter(b=2), Counter(b=5), Counter(a=3)]
+    made = _Balance(groups, [group.total() for group in groups], SHARES, True)
+    for index, at in enumerate((0, 1, 2, 1)):
+        made.place(index, at)
+    costs = {index: made._moving(index, 0) for index in (1, 2)}
+    made.give_train_every_class()
+    moved = min(costs, key=costs.get)
+    assert made.where[moved] == 0 and made.where[3 - moved] != 0 and made.where[3] == 1
+
+
+def test_rows_with_several_classes_count_for_each():
+    groups = [f"g{i}" for i in range(60)]
+    labels = [("a", "b") if i % 2 else ("a",) for i in range(60)]
+    places, found = by_group(groups, labels, SHARES, 1, True)
+    got = Counter(place for place, own in zip(places, labels, strict=True) if "b" in own)
+    assert not found and all(abs(got[name] - 30 * share) <= 1 for name, share in SHARES.items())
+
+
+def test_a_rare_class_gives_each_split_one_and_the_rest_to_train():
+    classes = named({"a": 100, "r": 4, "s": 2, "t": 3})
+    out, found = at_random(classes, SHARES, 3, True)
+    got = Counter((key[0], place) for key, place in out.items())
+    assert [got["r", name] for name in SPLITS] == [2, 1, 1]
+    assert [got["t", name] for name in SPLITS] == [1, 1, 1] and got["s", "train"] == 2
+    assert found == ["one class has too few distinct rows to be split, all in train and not measured: s (2)"]
+    # Of two splits a class of two has enough; the share decides how many go, one stays.
+    out, found = at_random(named({"a": 60, "r": 2, "s": 1}), {"train": 0.8, "test": 0.2}, 3, True)
+    got = Counter((key[0], place) for key, place in out.items())
+    assert (got["r", "train"], got["r", "test"], got["s", "train"], got["a", "test"]) == (1, 1, 1, 12)
+    assert found[0].endswith(": s (1)")
+
+
+def test_time_leaves_every_split_a_moment():
+    places, _ = by_time(np.array([0.0] * 90 + [1.0] * 5 + [2.0] * 5), SHARES, 0)
+    assert Counter(places) == {"train": 90, "validation": 5, "test": 5}
+    places, _ = by_time(np.array([0.0] * 5 + [1.0] * 5 + [2.0] * 90), SHARES, 0)
+    assert Counter(places) == {"train": 5, "validation": 5, "test": 90}
+    places, _ = by_time(np.arange(10.0), {"train": 0.8, "test": 0.2}, 1)
+    assert places == ["train"] * 8 + ["test"] * 2, "a row exactly the gap before is far enough"
+    assert by_time(np.arange(10.0), {"train": 0.8, "test": 0.2}, 1.5)[0][7] == ""
+
+
+def test_a_hash_is_the_one_it_was():
+    """Another hash would move rows of everybody's test split."""
+    point = int.from_bytes(hashlib.blake2b(b"s\x1fkey", digest_size=8).digest(), "big") / 2**64
+    for share, place in ((point + 0.01, "test"), (point - 0.01, "train")):
+        assert by_hash(["key"], {"train": 1 - share, "test": share}, "s") == [place]
+
+
+def test_settling_moves_what_lies_badly_and_leaves_ties_alone():
+    rng = np.random.default_rng(4)
+    groups = [Counter(rng.choice(list("aabc"), int(rng.integers(1, 9))).tolist()) for _ in range(30)]
+    made = _Balance(groups, [group.total() for group in groups], SHARES, True)
+    for index in range(30):
+        made.place(index, 2)
+    before = whole_cost(made.where, groups, True)
+    made.settle()
+    assert whole_cost(made.where, groups, True) < 0.05 * before
+    even = {"train": 0.5, "test": 0.5}
+    tie = _Balance([Counter(a=1)] * 2, [1, 1], even, True)
+    tie.place(0, 1)
+    tie.place(1, 0)
+    tie.settle()
+    assert tie.where.tolist() == [1, 0]
+    alone = _Balance([Counter(a=1)], [1], even, True)
+    alone.place(0, 1)
+    alone.settle()
+    assert alone.where.tolist() == [1], "as good here as there: it stays"

@@ -1,5 +1,6 @@
 """Gates: judged on the interval, with three outcomes, and errors that say what to type."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -7,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfft import pairing, scoring
+from hfft import gating, pairing, scoring
 from hfft.errors import InputError
 from hfft.gating import Evidence, Verdict, check, exit_code
 from hfft.gating import judge as judge_evidence
 from hfft.intervals import wilson
 from hfft.pairing import Difference
 from hfft.records import Score
-from hfft.rules import parse
+from hfft.rules import Rival, at_most, mistakes, parse, rivals
 
 SCORES = {"accuracy": Score(0.80, 0.75, 0.85, 250, "Wilson"), "f1[a]": Score(None, None, None, 0, "undefined: no rows")}
 
@@ -99,6 +100,87 @@ def test_malformed_rules_say_what_to_type(rule, sentence):
     with pytest.raises(InputError) as caught:
         parse(rule)
     assert str(caught.value) == sentence
+
+
+RIVALS = "{run: runs/base, margin: 0.01}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("runs/base", f"expected {RIVALS}, or a list of such, got 'runs/base'"),
+        ({"run": "a", "margn": 0.01}, "unknown key margn (did you mean 'margin'?); known here: run, margin, metric"),
+        ({"run": "a"}, f"margin is missing: expected {RIVALS}"),
+        ({"margin": 0.01}, f"run is missing: expected {RIVALS}"),
+        ({"run": 3, "margin": 0.01}, "run: expected the folder of a run, such as runs/base, got 3"),
+        ({"run": "", "margin": 0.01}, "run: expected the folder of a run, such as runs/base, got ''"),
+        ({"run": "a", "margin": True}, "margin: expected a number, such as 0.01 for one point, got True"),
+        ({"run": "a", "margin": "1 %"}, "margin: expected a number, such as 0.01 for one point, got '1 %'"),
+        (
+            {"run": "a", "margin": 1},
+            "margin: expected 0 to below 1, such as 0.01 for one point, got 1; for 1 points type 0.01",
+        ),
+        (
+            {"run": "a", "margin": 100.0},
+            "margin: expected 0 to below 1, such as 0.01 for one point, got 100; for 100 points type 1",
+        ),
+        ({"run": "a", "margin": 101}, "margin: expected 0 to below 1, such as 0.01 for one point, got 101"),
+        ({"run": "a", "margin": -0.01}, "margin: expected 0 to below 1, such as 0.01 for one point, got -0.01"),
+        ({"run": "a", "margin": 0, "metric": 1}, "metric: expected a metric's name, such as f1_macro, got 1"),
+    ],
+)
+def test_malformed_rivals_say_what_to_type(rule, sentence):
+    for asked in (rule, [{"run": "b", "margin": 0}, rule]):
+        with pytest.raises(InputError) as caught:
+            rivals({"no_worse_than": asked})
+        assert str(caught.value) == sentence
+        assert mistakes({"no_worse_than": asked}) == [f"gates.no_worse_than: {sentence}"]
+
+
+def test_rivals_as_they_are_read():
+    assert rivals({}) == []
+    assert rivals({"no_worse_than": {"run": "a", "margin": 0}}) == [Rival("a", 0.0)]
+    both = rivals({"no_worse_than": [{"run": "a", "margin": 0.99}, {"run": "b", "margin": 0, "metric": "mcc"}]})
+    assert both == [Rival("a", 0.99, None), Rival("b", 0.0, "mcc")]
+    assert [str(rival) for rival in both] == ["a by more than 0.99", "b by more than 0 of mcc"]
+
+
+def test_mistakes_name_their_keys():
+    assert mistakes(["f1_macro"]) == mistakes({}) == []
+    assert mistakes({"no_worse_than": []}) == [f"gates.no_worse_than: names no run; type {RIVALS}"]
+    whole = "expected a whole number from 0 on, the most that is allowed, got"
+    for odd, shown in ((True, "True"), (-1, "-1"), (0.5, "0.5"), ("3", "'3'")):
+        assert mistakes({"looks": odd, "leaks": 0}) == [f"gates.looks: {whole} {shown}"]
+    assert at_most(0) == 0 and at_most(7) == 7
+    assert mistakes({"log_loss_per_class": "<= 1.5", "log_loss[a]": "<= 7", "recall[a]": ">= 0.5"}) == []
+    assert len(mistakes({"recall[a]": ">= 7", "f1_per_class": "x"})) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "sentence"),
+    [
+        ("f1_macro", 0.7, "0.7 does not say in which direction; type '>= 0.7', in quotes"),
+        ("ece", 0.05, "0.05 does not say in which direction; type '<= 0.05', in quotes"),
+        ("f1_macro", True, "True is not a rule: expected one of >=, >, <=, < and a share, such as '>= 0.70'"),
+        ("ece", "> 0.05", "'> 0.05': of ece, less is better; type '< 0.05'"),
+        ("mcc", "<= -2", "'<= -2': it runs from -1 to 1, so the threshold must too, such as '>= 0.70'"),
+        ("mcc", ">= 100", "'>= 100': it runs from -1 to 1; for 100 % type '>= 1'"),
+        ("mcc", ">= 101", "'>= 101': it runs from -1 to 1, so the threshold must too, such as '>= 0.70'"),
+        ("kappa", "< -1", "'< -1' can never be met: it runs from -1 to 1; type a threshold such as '>= 0.70'"),
+        ("brier", "<= 2.5", "'<= 2.5': it runs from 0 to 2, so the threshold must too, such as '>= 0.70'"),
+        ("log_loss", "< 0", "'< 0' can never be met: it runs from 0 to inf; type a threshold such as '>= 0.70'"),
+    ],
+)
+def test_rules_know_the_range_and_the_direction_of_their_metric(metric, rule, sentence):
+    with pytest.raises(InputError) as caught:
+        parse(rule, metric)
+    assert str(caught.value) == sentence
+
+
+def test_rules_at_the_ends_of_the_range():
+    assert parse(">= 1") == (">=", 1.0) and parse("<= 0") == ("<=", 0.0) and parse("> 0") == (">", 0.0)
+    assert parse("<= 150", "log_loss") == ("<=", 150.0) and parse("<= 2", "brier") == ("<=", 2.0)
+    assert parse(" >=.5e-1 ", "mcc") == (">=", 0.05) and parse("> -1", "mcc") == (">", -1.0)
 
 
 def test_all_mistakes_come_at_once():
@@ -262,3 +344,112 @@ def test_a_drop_of_five_points_is_caught_and_equal_models_are_left_alone():
 
 def test_a_margin_of_three_points_lets_equal_models_pass():
     assert share(300, 0.0, {"no_worse_than": {"run": "base", "margin": 0.03}})["pass"] >= 0.80
+
+
+# --- verdicts as a whole, field by field
+
+
+def test_verdicts_on_counts_to_the_letter():
+    nobody = Score(None, None, None, 0, "not counted")
+    for key in ("leaks", "looks"):
+        expected = Verdict(key, "<= 2", "cannot tell", nobody, f"{key} were not counted here.")
+        assert one({key: 2}, Evidence({})) == expected
+    for count, outcome, fact in (
+        (0, "pass", "0 rows of test have a copy in train"),
+        (1, "pass", "1 row of test has a copy in train"),
+        (1200, "fail", "1,200 rows of test have a copy in train"),
+    ):
+        score = Score(float(count), None, None, count, "count")
+        expected = Verdict("leaks", "<= 1", outcome, score, f"{fact}; at most 1 allowed.")
+        assert one({"leaks": 1}, Evidence({}, leaks=count, looks=9)) == expected
+    score = Score(1500.0, None, None, 1500, "count")
+    expected = Verdict(
+        "looks", "<= 1000", "fail", score, "The test split has been opened 1,500 times; at most 1,000 allowed."
+    )
+    assert one({"looks": 1000}, Evidence({}, leaks=0, looks=1500)) == expected
+    expected = Verdict("looks", "<= 1000", "cannot tell", score, "It is torn.")
+    assert one({"looks": 1000}, Evidence({}, looks=1500, unsure="It is torn")) == expected
+    assert one({"leaks": 0}, Evidence({}, leaks=0, looks=1, unsure="It is torn")).verdict == "pass", "of looks alone"
+
+
+def test_verdicts_on_metrics_to_the_letter():
+    for part in ("value", "low", "high"):
+        hole = dataclasses.replace(score(0.8, 0.7, 0.9), **{part: None})
+        expected = Verdict("accuracy", ">= 0.5", "cannot tell", hole, "accuracy has no value here (made up).")
+        assert judge({"accuracy": ">= 0.5"}, {"accuracy": hole}) == [expected]
+    made = score(0.8, 0.7, 0.9, 1)
+    fact = "accuracy is 0.8000, interval 0.7000 to 0.9000 on 1 row"
+    for rule, outcome, ending in (
+        (">= 0.5", "pass", "all of it is >= 0.5."),
+        ("< 0.25", "fail", "none of it is < 0.25."),
+        (">= 0.75", "cannot tell", "0.75 lies inside; about 4 rows would be needed to tell."),
+    ):
+        assert judge({"accuracy": rule}, {"accuracy": made}) == [
+            Verdict("accuracy", rule, outcome, made, f"{fact}: {ending}")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "needed"),
+    [
+        (0.75, "; about 400 rows would be needed to tell"),  # half-width below 0.10, gap 0.05
+        (0.86, "; about 1,200 rows would be needed to tell"),  # half-width above 0.20, gap 0.06
+        (0.79, "; about 10,000 rows would be needed to tell"),
+        (0.797, ", too close to the value for any test set to tell"),  # (0.10 / 0.003)^2 > 1,000
+        (0.804, ", too close to the value for any test set to tell"),
+        (0.8, ", too close to the value for any test set to tell"),
+    ],
+)
+def test_rows_needed_go_with_the_square_of_the_half_width(threshold, needed):
+    assert gating._rows_needed(score(0.8, 0.7, 1.0), threshold) == needed
+
+
+def test_rows_are_rounded_upwards_to_two_digits():
+    shown = {1: "1", 9: "9", 10: "10", 99: "99", 101: "110", 110: "110", 999: "1,000", 1001: "1,100", 34757: "35,000"}
+    assert {n: gating._rounded(n) for n in shown} == shown
+
+
+def test_verdicts_on_other_runs_to_the_letter():
+    gates = {"no_worse_than": {"run": "base", "margin": 0.01}}
+    nothing = Score(None, None, None, 0, "not compared")
+    rule = "base by more than 0.01"
+    assert judge(gates, {}) == [Verdict("no_worse_than", rule, "cannot tell", nothing, "base was not compared here.")]
+
+    def against(run, metric):
+        raise InputError("other rows")
+
+    expected = Verdict("no_worse_than", rule, "cannot tell", nothing, "base cannot be compared: other rows.")
+    assert one(gates, Evidence({}, against=against)) == expected
+    fact = "f1_macro is {} from that of base, interval {} to {} on the same 1,000 rows: {}"
+    for ends, outcome, why in (
+        ((0.02, -0.005, 0.03), "pass", fact.format("+0.0200", "-0.0050", "+0.0300", "all of it is above -0.01.")),
+        ((-0.03, -0.05, -0.02), "fail", fact.format("-0.0300", "-0.0500", "-0.0200", "all of it is below -0.01.")),
+        (
+            (0.0, -0.02, 0.02),
+            "cannot tell",
+            fact.format(
+                "+0.0000", "-0.0200", "+0.0200", "-0.01 lies inside; about 4,000 rows would be needed to tell."
+            ),
+        ),
+    ):
+        expected = Verdict("no_worse_than", rule, outcome, Score(*ends, 1000, "paired"), why)
+        assert one(gates, Evidence({}, against=apart(*ends))) == expected
+    loss = one(gates, Evidence({}, against=apart(0.02, 0.015, 0.03, "log_loss")))
+    assert loss.score == Score(-0.02, -0.03, -0.015, 1000, "paired")
+    assert loss.why == (
+        "log_loss is -0.0200 from that of base (less is better, so a plus is a gain), interval -0.0300 to -0.0150 "
+        "on the same 1,000 rows: all of it is below -0.01."
+    )
+
+
+def test_what_is_known_is_listed_whole_metrics_first():
+    keys = ["f1_macro", "recall[a]", "accuracy"]
+    with pytest.raises(InputError) as caught:
+        check({"recall[b]": ">= 0.5", "no_worse_than": [{"run": "a", "margin": 0, "metric": "recall[a]"}]}, keys)
+    first, second = str(caught.value).splitlines()
+    assert first.endswith("; known: f1_macro, accuracy, recall_per_class, recall[a]")
+    assert second == "gates.no_worse_than: no metric 'recall[a]'; known here: f1_macro, accuracy"
+    check({"ece": "<= 0.1", "leaks": 0, "looks": 1, "recall_per_class": ">= 0.5", "recall[a]": ">= 0.5"}, keys)
+    with pytest.raises(InputError) as caught:
+        check({"no_worse_than": {"run": "a"}}, keys)
+    assert str(caught.value) == f"gates.no_worse_than: margin is missing: expected {RIVALS}"

@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from hfft import estimates, rooms, scoring
 from hfft.errors import InputError
 from hfft.estimates import Estimate
+from hfft.intervals import wilson
 from hfft.records import Predictions
 
 GRADED = ["auroc", "average_precision", "brier", "log_loss", "top_k"]
@@ -242,3 +243,151 @@ def test_one_draw_alone_tells_no_difference():
 def test_a_metric_that_gives_nothing_is_refused_before_anything_is_opened():
     with pytest.raises(InputError, match="top_k gives no number for a, b"):
         scoring.keys(["top_k"], ("a", "b"))
+
+
+# --- the parts of an interval, one by one
+
+
+def errors(pull: np.ndarray) -> float:
+    return float(np.std(pull, ddof=1) / len(pull) ** 0.5)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_a_ranking_is_bounded_on_the_logit_scale(confidence):
+    rng = np.random.default_rng(9)
+    pull = rng.normal(size=60)
+    pull -= pull.mean()
+    for trials in (12, 200, 1):
+        few = max(min(trials, 60) - 1, 1)
+        reach = scipy.stats.t.ppf(0.5 + confidence / 2, few) * errors(pull) / (0.8 * 0.2)
+        middle = np.log(0.8 / 0.2)
+        spread = estimates.interval(Estimate(0.8, pull, estimates.RANKING, trials), confidence=confidence)
+        expected = [1 / (1 + np.exp(-(middle + side * reach))) for side in (-1, 1)]
+        assert spread[:2] == pytest.approx(expected, abs=1e-12)
+        assert spread.method == "infinitesimal jackknife, logit scale"
+
+
+def test_a_ranking_without_spread_may_claim_its_trials():
+    for value in (0.0, 0.5, 1.0):
+        spread = estimates.interval(Estimate(value, np.zeros(40), estimates.RANKING, 10))
+        low, high = wilson(10 * value, 10)
+        assert spread[:2] == (min(low, value), max(high, value))
+        assert spread.method == "infinitesimal jackknife, logit scale, widened to Wilson on 10 rows"
+    groups = np.arange(40) // 10
+    assert "on 4 rows" in estimates.interval(Estimate(1.0, np.zeros(40), estimates.RANKING, 10), groups).method
+    at_the_end = estimates.interval(Estimate(1.0, np.linspace(-1, 1, 40), estimates.RANKING, 10))
+    assert at_the_end[:2] == wilson(10, 10), "the logit of 1 is no number"
+
+
+def test_a_share_is_wilsons_and_in_groups_of_fewer_trials():
+    hits = np.random.default_rng(10).random(120) < 0.7
+    share = estimates.mean(hits, estimates.SHARE)
+    for confidence in (0.8, 0.95):
+        spread = estimates.interval(share, confidence=confidence)
+        assert spread[:2] == pytest.approx(wilson(hits.sum(), 120, confidence)) and spread.method == "Wilson"
+    copies = estimates.mean(np.repeat(hits, 5), estimates.SHARE)
+    groups = np.repeat(np.arange(120), 5)
+    clustered = estimates.interval(copies, groups)
+    trials = 120 * 119 / 120 * (estimates.Z / scipy.stats.t.ppf(0.975, 119)) ** 2  # ddof 1, Student's t
+    assert clustered[:2] == pytest.approx(wilson(share.value * trials, trials), abs=1e-9)
+    assert clustered.method == "Wilson, clustered by group"
+    right = estimates.mean(np.ones(40), estimates.SHARE)
+    assert estimates.interval(right, np.arange(40) // 8)[:2] == wilson(5, 5), "all right: a group is one trial"
+
+
+def test_a_mean_without_skew_is_students_interval_but_for_the_second_order():
+    pull = np.linspace(-1, 1, 101)
+    spread = estimates.interval(estimates.mean(5 + pull), confidence=0.8)
+    reach = scipy.stats.t.ppf(0.9, 100) * errors(pull)
+    assert spread[:2] == pytest.approx((5 - reach, 5 + reach), abs=1e-12)
+    assert spread.method == "infinitesimal jackknife, corrected for skewness"
+    assert estimates.interval(estimates.mean(0.01 + pull)).low == 0.0, "no loss is below 0"
+    assert estimates._abc(0.05, 1.96) == pytest.approx(2.01 / (1 - 0.05 * 2.01) ** 2)
+
+
+def test_the_spread_of_pulls_by_rows_and_by_groups():
+    pull = np.random.default_rng(11).exponential(size=50)
+    pull -= pull.mean()
+    error, skewness, draws = estimates.spread(pull, None)
+    assert (error, draws) == (pytest.approx(errors(pull)), 50)
+    assert skewness == pytest.approx((pull**3).sum() / (pull**2).sum() ** 1.5)
+    groups = np.arange(50) // 5
+    sums = pull.reshape(10, 5).sum(axis=1)
+    error, skewness, draws = estimates.spread(pull, groups)
+    assert (error, draws) == (pytest.approx(np.sqrt(10 / 9 * (sums**2).sum()) / 50), 10)
+    assert skewness == pytest.approx((sums**3).sum() / (sums**2).sum() ** 1.5)
+    assert estimates.spread(np.array([0.3]), None) == (0.0, 0.0, 1)
+    assert estimates.spread(np.zeros(5), None) == (0.0, 0.0, 5)
+    assert (
+        estimates.spread(np.array([-1.0, 1.0]), None)[2] == 2 and estimates.spread(np.array([-1.0, 1.0]), None)[0] == 1
+    )
+
+
+def test_two_estimates_are_held_apart_by_the_spread_of_their_difference():
+    rng = np.random.default_rng(12)
+    one, two = rng.random((2, 200))
+    first, second = estimates.mean(one), estimates.mean(two + 0.03)
+    value, low, high, p = estimates.apart(first, second)
+    assert value == pytest.approx((two + 0.03 - one).mean())
+    error = errors(two - one)
+    t = scipy.stats.t.ppf(0.975, 199)
+    assert (low, high) == pytest.approx((value - t * error, value + t * error))
+    assert p == pytest.approx(2 * scipy.stats.t.sf(abs(value) / error, 199))
+    assert estimates.apart(first, first) == (0, 0, 0, 1.0)
+    moved = Estimate(first.value + 0.1, first.pull, first.kind)
+    assert estimates.apart(first, moved)[1:] == (pytest.approx(0.1), pytest.approx(0.1), 2.0**-199)
+    wider = estimates.apart(first, second, np.arange(200) // 2)
+    assert wider[0] == value and wider[1] != low
+
+
+def test_means_and_averages():
+    empty = estimates.mean(np.array([]))
+    assert (empty.value, empty.kind, empty.trials, empty.undefined) == (None, "mean", 0, "no rows")
+    one = estimates.mean(np.array([1.0, 3.0]))
+    assert (one.value, one.pull.tolist(), one.kind, one.trials, one.undefined) == (2.0, [-1.0, 1.0], "mean", 2, "")
+    parts = [Estimate(0.5, np.array([1.0, -1.0]), "ranking", 7), Estimate(0.9, np.array([0.0, 0.0]), "ranking", 3)]
+    nothing = Estimate(None, np.zeros(2), "ranking", 0, "no rows")
+    both = estimates.average([nothing, *parts], "none")
+    assert (both.value, both.pull.tolist(), both.kind, both.trials) == (pytest.approx(0.7), [0.5, -0.5], "ranking", 3)
+    none = estimates.average([nothing, nothing], "none")
+    assert (none.value, none.pull.tolist(), none.kind, none.trials, none.undefined) == (
+        None,
+        [0, 0],
+        "ranking",
+        0,
+        "none",
+    )
+    assert estimates.numbered(None) is None
+    assert estimates.numbered(np.array(["b", "a", "b"], dtype=object)).tolist() == [1, 0, 1]
+    assert estimates.summed(np.array([1.0, 2.0, 4.0]), np.array([5, 3, 5])).tolist() == [2.0, 5.0]
+
+
+def test_what_no_class_can_show_says_why():
+    scores = np.random.default_rng(0).dirichlet((1, 1, 1), 4)
+    whole, each = find("auroc").estimates(np.array([1, 1, 1, 1]), scores)
+    assert [part.undefined for part in each["auroc"]] == ["no rows", "no rows of other classes", "no rows"]
+    assert whole["auroc_macro"].undefined == "no class has rows inside and outside"
+    for part in (*each["auroc"], whole["auroc_macro"]):
+        assert part.value is None and part.pull.tolist() == [0] * 4 and part.trials == 0 and part.kind == "ranking"
+    whole, each = find("average_precision").estimates(np.zeros((4, 3), dtype=bool), scores)
+    assert whole["average_precision_macro"].undefined == "no class has rows"
+    for part in each["average_precision"]:
+        assert (part.value, part.undefined, part.trials, part.pull.tolist()) == (None, "no rows", 0, [0] * 4)
+    two = find("auroc").estimates(np.array([0, 0, 0, 1, 1]), np.random.default_rng(1).dirichlet((1, 1), 5))[0]["auroc"]
+    assert two.trials == 2 and two.kind == "ranking", "the rarer of both kinds of row"
+
+
+def test_several_classes_per_row_are_each_a_question_of_its_own():
+    rng = np.random.default_rng(13)
+    labels, scores = rng.random((60, 2)) < 0.4, rng.random((60, 2))
+    whole, each = find("auroc").estimates(labels, scores)
+    theirs = [roc_auc_score(labels[:, k], scores[:, k]) for k in range(2)]
+    assert [part.value for part in each["auroc"]] == pytest.approx(theirs) and list(whole) == ["auroc_macro"]
+    each = find("average_precision").estimates(labels, scores)[1]["average_precision"]
+    assert [part.value for part in each] == pytest.approx(
+        [average_precision_score(labels[:, k], scores[:, k]) for k in range(2)]
+    )
+    loss = find("log_loss").estimates(labels, scores)[0]["log_loss"].value
+    assert loss == pytest.approx(np.mean([log_loss(labels[:, k], scores[:, k]) for k in range(2)]), abs=1e-12)
+    sure = find("log_loss").estimates(np.array([[True, False]]), np.array([[0.0, 1.0]]))[0]["log_loss"].value
+    assert sure == pytest.approx(-np.log(np.finfo(float).eps))

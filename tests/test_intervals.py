@@ -68,6 +68,13 @@ def test_wilson_refuses_more_successes_than_trials():
         wilson(3, 2)
 
 
+def test_wilson_at_its_ends():
+    """Without trials nothing is known; at no or only successes an end is exact, to the last bit."""
+    assert wilson(0, 0) == (0.0, 1.0)
+    for trials in (1, 3, 20, 49, 10**6):
+        assert wilson(0, trials)[0] == 0.0 and wilson(trials, trials)[1] == 1.0
+
+
 @pytest.mark.parametrize("prior", [(0.6, 0.3, 0.1), (0.94, 0.03, 0.03)])
 def test_bca_agrees_with_scipy_on_rows(prior):
     """The second case is skewed enough that a wrong sign of bias or acceleration moves an end by 5 % of the width."""
@@ -177,6 +184,53 @@ def test_a_perfect_score_is_not_certain():
     assert spread["f1_macro"].method == "BCa bootstrap, 2000 resamples, widened to Wilson on 20 rows"
     lopsided = bca(np.diag([1, 99]), both)["f1_macro"]
     assert lopsided.low == pytest.approx(wilson(2, 2)[0]), "half of the macro average rests on one row"
+
+
+def made(support: list[int], predicted: list[int]) -> Counts:
+    return Counts(np.zeros(len(support), dtype=int), np.array(support), np.array(predicted))
+
+
+def test_rows_that_a_blind_bootstrap_may_claim():
+    """Classes that occur x rows of the rarest, true or predicted; never more than there are rows."""
+    assert intervals.blind_rows(made([40, 10], [30, 20])) == 20
+    assert intervals.blind_rows(made([40, 10], [49, 1])) == 2, "a class predicted once is rarer than one of ten rows"
+    assert intervals.blind_rows(made([40, 10], [50, 0])) == 20, "a class never predicted has no precision to know"
+    assert intervals.blind_rows(made([40, 10, 0], [44, 5, 1])) == 10, "a class without rows is in no average"
+    assert intervals.blind_rows(made([25, 25], [25, 25])) == 50
+    assert intervals.blind_rows(made([0, 0], [0, 0])) == 0
+
+
+def test_only_fewer_than_ten_errors_widen():
+    assert "widened" in bca(np.array([[50, 5], [4, 41]]), f1_macro)["f1_macro"].method
+    assert "widened" not in bca(np.array([[50, 5], [5, 40]]), f1_macro)["f1_macro"].method
+
+
+def test_widening_holds_wilson_at_the_same_confidence():
+    narrow = intervals.Interval(0.5, 0.5, "made up")
+    for confidence in (0.8, 0.99):
+        spread = intervals.widened(narrow, 0.5, 40, confidence)
+        assert spread[:2] == wilson(20, 40, confidence)
+    assert spread.method == "made up, widened to Wilson on 40 rows"
+    assert intervals.widened(narrow, 0.5, 1, 0.95).method.endswith("on 1 row")
+    # MCC runs below 0, and the rounding of a sum can put a value above 1: shares do neither.
+    assert intervals.widened(intervals.Interval(-0.2, -0.1, ""), -0.1, 10, 0.95)[:2] == (-0.2, wilson(0, 10)[1])
+    assert intervals.widened(intervals.Interval(1.0, 1.0, ""), 1 + 1e-15, 10, 0.95)[:2] == wilson(10, 10)
+
+
+def test_percentiles_where_all_resamples_lie_on_one_side():
+    draws = np.linspace(0.2, 0.4, 201)
+    above = intervals.bca_interval(0.5, draws, 0.0, 0.95)
+    assert above[:2] == (pytest.approx(np.quantile(draws, 0.025)), 0.5)
+    assert above.method == "percentile bootstrap, 201 resamples"
+    below = intervals.bca_interval(0.1, draws, 0.0, 0.95)
+    assert below[:2] == (0.1, pytest.approx(np.quantile(draws, 0.975)))
+
+
+def test_bca_at_another_confidence_and_with_a_seed_of_its_own():
+    matrix = np.array([[40, 10], [5, 45]])
+    wide, narrow = (bca(matrix, accuracy, confidence=level)["accuracy"] for level in (0.99, 0.5))
+    assert (wide.high - wide.low) / (narrow.high - narrow.low) == pytest.approx(2.5758 / 0.6745, rel=0.2)
+    assert bca(matrix, accuracy) == bca(matrix, accuracy, resamples=2000, confidence=0.95, seed=0)
 
 
 def test_a_constant_model_has_an_uncertain_macro_recall():

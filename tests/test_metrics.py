@@ -1,6 +1,10 @@
-"""Every metric against scikit-learn on random and degenerate test sets, and the promises every metric file makes."""
+"""Every metric against scikit-learn on random and degenerate test sets, and the promises every metric file makes.
+
+HFFT_CASES is how many sets; `make mutants` does with fewer.
+"""
 
 import doctest
+import os
 
 import numpy as np
 import pytest
@@ -18,9 +22,10 @@ from hfft.scoring import points
 
 NAMES = rooms.names("metrics")
 COUNTED = [name for name in NAMES if not scoring.is_graded(rooms.find("metrics", name))]
+CASES = int(os.environ.get("HFFT_CASES", "1000"))
 
 
-def cases(total=1000):
+def cases(total=CASES):
     """(labels, predicted, classes): half of them plain, half with absent classes, constant models and single rows."""
     rng = np.random.default_rng(20)
     for index in range(total):
@@ -73,7 +78,7 @@ def test_scikit_learn_agrees_on_correlations_too():
 
 def test_scikit_learn_agrees_on_several_labels_per_row():
     rng = np.random.default_rng(8)
-    for _ in range(1000):
+    for _ in range(CASES):
         rows, classes = int(rng.choice([1, 3, 40, 200])), int(rng.integers(1, 7))
         labels, predicted = rng.random((2, rows, classes)) < rng.random((2, 1, classes))
         names = tuple(f"c{k}" for k in range(classes))

@@ -50,12 +50,12 @@ def test_mcnemar_equals_statsmodels_mlxtend_and_the_textbook():
 
 
 def test_holm_equals_statsmodels(monkeypatch):
-    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels sweeps the whole process on every call
-    rng = np.random.default_rng(1)
-    for index in range(1000):
-        p_values = rng.random(int(rng.integers(1, 9))) ** 3
-        if index % 4 == 0:
-            p_values = np.round(p_values, 1)  # ties, zeros and ones
+    """1,000 lists; every third has ties and values of exactly 0 and 1."""
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for every list: minutes in all
+    rng = np.random.default_rng(8)
+    for case in range(1000):
+        p_values = rng.random(int(rng.integers(1, 9))) ** 2
+        p_values = (np.round(p_values * 4) / 4 if case % 3 == 0 else p_values).tolist()
         assert pairing.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist(), abs=1e-12)
 
 
@@ -124,3 +124,81 @@ def test_rows_needed_show_the_difference_with_the_power_they_promise():
         right, theirs = first[some] == labels[some], second[some] == labels[some]
         seen += pairing.mcnemar(int((theirs & ~right).sum()), int((right & ~theirs).sum()))[1] < 0.05
     assert 0.72 <= seen / 300 <= 0.88
+
+
+@pytest.mark.parametrize("value", [0.02, -0.02])
+@pytest.mark.parametrize(("power", "significance"), [(0.8, 0.05), (0.9, 0.01)])
+def test_rows_needed_are_the_fewest_with_that_power(value, power, significance):
+    difference = pairing.Difference(value, value - 0.03, value + 0.03, 0.2, 1000, "made up")
+    needed = pairing.rows_needed(difference, power, significance)
+
+    def reached(n: int) -> float:
+        error = 0.03 / scipy.stats.norm.ppf(0.975) * (1000 / n) ** 0.5
+        return scipy.stats.norm.cdf(0.02 / error - scipy.stats.norm.ppf(1 - significance / 2))
+
+    assert reached(needed - 1) < power <= reached(needed)
+    assert pairing.rows_needed(difference) == pairing.rows_needed(difference, 0.8, 0.05)
+
+
+def test_rows_needed_where_nothing_varies():
+    for value, low, high in ((0.0, -0.1, 0.1), (0.1, 0.1, 0.1), (1e-13, -0.1, 0.1)):
+        assert pairing.rows_needed(pairing.Difference(value, low, high, 1.0, 50, "made up")) is None
+
+
+def test_differences_in_words():
+    apart = {"value": 0.0312, "low": -0.01, "high": 0.0521}
+    assert pairing.told("accuracy", apart) == "+3.1 points of accuracy [-1.0, +5.2]"
+    assert pairing.told("log_loss", apart) == "+0.0312 of log_loss [-0.0100, +0.0521] (less is better)"
+
+
+def test_what_fine_tuning_bought_in_words():
+    def gained(value, low, high, p, metric="accuracy"):
+        return pairing.gained("majority", {"metric": metric, "value": value, "low": low, "high": high, "p": p})
+
+    assert gained(0.1, 0.05, 0.15, 0.0005) == (
+        "Fine-tuning bought +10.0 points of accuracy [+5.0, +15.0] over majority (row by row, p ≤ 0.0005)."
+    )
+    assert gained(-0.1, -0.15, -0.05, 0.001) == (
+        "Fine-tuning is WORSE than majority: -10.0 points of accuracy [-15.0, -5.0] (row by row, p = 0.001). "
+        "Train longer, or keep the baseline."
+    )
+    assert gained(-0.1, -0.15, -0.05, 0.001, "log_loss").startswith("Fine-tuning bought -0.1000 of log_loss")
+    assert gained(0.1, 0.05, 0.15, 0.001, "log_loss").startswith("Fine-tuning is WORSE")
+    unclear = "It cannot be told whether fine-tuning is better than majority: +10.0 points of accuracy "
+    assert gained(0.1, -0.05, 0.15, 0.05) == f"{unclear}[-5.0, +15.0] (row by row, p = 0.05)."
+    aside = "(row by row, p = 0.2; with so few rows the interval is too narrow)."
+    assert gained(0.1, 0.05, 0.15, 0.2) == f"{unclear}[+5.0, +15.0] {aside}"
+    assert gained(0.0, 0.0, 0.0, 0.01).endswith("+0.0 points of accuracy [+0.0, +0.0] (row by row, p = 0.01).")
+    for low, high, said in ((0.0, 0.1, False), (-0.1, 0.0, False), (-0.1, -0.01, True), (0.01, 0.1, True)):
+        assert bool(pairing.narrow({"low": low, "high": high})) is said
+
+
+def test_a_difference_says_how_it_was_made_and_depends_on_nothing_but_its_arguments():
+    labels, first, second = pair(np.random.default_rng(6), 80, (0.75, 0.85))
+    found = pairing.differences(labels, first, second, 3, statistic())
+    assert found == pairing.differences(labels, first, second, 3, statistic(), None, 2000, 0)
+    assert found["accuracy"].method == "paired BCa bootstrap, 2000 resamples; randomisation, 2000 resamples"
+    # (1 + as far apart) / (1 + resamples): a whole number of 2,001ths, and never 0.
+    for difference in found.values():
+        assert round(difference.p * 2001) >= 1 and difference.p * 2001 == pytest.approx(round(difference.p * 2001))
+    grouped = pairing.differences(labels, first, second, 3, statistic(), np.arange(80) // 2, resamples=50)
+    method = "paired BCa bootstrap, 50 resamples, drawn by group; randomisation, 50 resamples"
+    assert grouped["accuracy"].method == method and grouped["accuracy"].n == 80
+    assert pairing.differences(labels, first, second, 3, lambda counts: {}) == {}
+
+
+def test_rows_of_one_are_each_of_a_group_of_its_own():
+    """Drawn as rows or as groups of one row, the numbers are the same; pairs of copies count half."""
+    labels, first, second = pair(np.random.default_rng(7), 150, (0.70, 0.85))
+    alone = pairing.differences(labels, first, second, 3, statistic(), resamples=1000)["f1_macro"]
+    twice = pairing.differences(
+        *(np.repeat(part, 2) for part in (labels, first, second)), 3, statistic(), np.arange(300) // 2, resamples=1000
+    )["f1_macro"]
+    assert twice.value == pytest.approx(alone.value) and twice.n == 300
+    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_an_obvious_difference_has_the_least_p_there_is():
+    labels = np.repeat([0, 1], 100)
+    found = pairing.differences(labels, 1 - labels, labels, 2, statistic(), resamples=99)["accuracy"]
+    assert (found.value, found.p) == (1.0, 0.01)
