@@ -244,6 +244,8 @@ def test_a_ranking_without_spread_may_claim_its_trials():
     assert "on 4 rows" in estimates.interval(Estimate(1.0, np.zeros(40), estimates.RANKING, 10), groups).method
     at_the_end = estimates.interval(Estimate(1.0, np.linspace(-1, 1, 40), estimates.RANKING, 10))
     assert at_the_end[:2] == wilson(10, 10), "the logit of 1 is no number"
+    at_the_start = estimates.interval(Estimate(0.0, np.linspace(-1, 1, 40), estimates.RANKING, 10))
+    assert at_the_start[:2] == wilson(0, 10)
 
 
 def test_a_share_is_wilsons_and_in_groups_of_fewer_trials():
