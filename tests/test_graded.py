@@ -358,5 +358,8 @@ def test_several_classes_per_row_are_each_a_question_of_its_own():
     )
     loss = find("log_loss").estimates(labels, scores)[0]["log_loss"].value
     assert loss == pytest.approx(np.mean([log_loss(labels[:, k], scores[:, k]) for k in range(2)]), abs=1e-12)
+    for name in ("auroc", "average_precision"):
+        with pytest.raises(ValueError, match="shorter"):
+            find(name).estimates(labels, scores[:, :1])
     sure = find("log_loss").estimates(np.array([[True, False]]), np.array([[0.0, 1.0]]))[0]["log_loss"].value
     assert sure == pytest.approx(-np.log(np.finfo(float).eps))
