@@ -74,8 +74,8 @@ SKIPPED = [
 REQUIRED = [room for room in ROOMS if room != "beside"]
 KILLED = ("killed", "timeout", "segfault")
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "runs", "data", "shared", "build", "*.egg-info", "mutants")
-# The console script's own call: `python -m mutmut` would put the unmutated tree on the path first.
-MUTMUT = [sys.executable, "-P", "-c", "from mutmut.__main__ import cli; cli()"]
+# Not `python -m mutmut`: that puts the unmutated tree on the path first.
+MUTMUT = [sys.executable, str(Path(sys.executable).with_name("mutmut"))]
 CASES = "60"  # generated cases of a test that would make up to 1,000
 SPINNER = re.compile("[\u2800-\u28ff]")
 SHOWN = 6  # lines of a survivor's difference

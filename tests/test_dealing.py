@@ -357,3 +357,9 @@ def test_settling_moves_what_lies_badly_and_leaves_ties_alone():
     alone.place(0, 1)
     alone.settle()
     assert alone.where.tolist() == [1], "as good here as there: it stays"
+
+
+def test_validation_and_test_get_the_shares_that_are_theirs():
+    for stratify in (True, False):
+        out, _ = at_random(named({"a": 60, "b": 40}), {"train": 0.6, "validation": 0.1, "test": 0.3}, 5, stratify)
+        assert Counter(out.values()) == {"train": 60, "validation": 10, "test": 30}

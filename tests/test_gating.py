@@ -395,6 +395,7 @@ def test_verdicts_on_metrics_to_the_letter():
         (0.75, "; about 400 rows would be needed to tell"),  # half-width below 0.10, gap 0.05
         (0.86, "; about 1,200 rows would be needed to tell"),  # half-width above 0.20, gap 0.06
         (0.79, "; about 10,000 rows would be needed to tell"),
+        (0.794, "; about 28,000 rows would be needed to tell"),  # (0.10 / 0.006)^2 = 278 times the rows
         (0.797, ", too close to the value for any test set to tell"),  # (0.10 / 0.003)^2 > 1,000
         (0.804, ", too close to the value for any test set to tell"),
         (0.8, ", too close to the value for any test set to tell"),

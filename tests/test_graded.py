@@ -277,6 +277,8 @@ def test_a_ranking_without_spread_may_claim_its_trials():
     assert "on 4 rows" in estimates.interval(Estimate(1.0, np.zeros(40), estimates.RANKING, 10), groups).method
     at_the_end = estimates.interval(Estimate(1.0, np.linspace(-1, 1, 40), estimates.RANKING, 10))
     assert at_the_end[:2] == wilson(10, 10), "the logit of 1 is no number"
+    at_the_start = estimates.interval(Estimate(0.0, np.linspace(-1, 1, 40), estimates.RANKING, 10))
+    assert at_the_start[:2] == wilson(0, 10)
 
 
 def test_a_share_is_wilsons_and_in_groups_of_fewer_trials():
@@ -389,5 +391,8 @@ def test_several_classes_per_row_are_each_a_question_of_its_own():
     )
     loss = find("log_loss").estimates(labels, scores)[0]["log_loss"].value
     assert loss == pytest.approx(np.mean([log_loss(labels[:, k], scores[:, k]) for k in range(2)]), abs=1e-12)
+    for name in ("auroc", "average_precision"):
+        with pytest.raises(ValueError, match="shorter"):
+            find(name).estimates(labels, scores[:, :1])
     sure = find("log_loss").estimates(np.array([[True, False]]), np.array([[0.0, 1.0]]))[0]["log_loss"].value
     assert sure == pytest.approx(-np.log(np.finfo(float).eps))

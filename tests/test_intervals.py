@@ -280,3 +280,43 @@ def test_a_hundred_classes_take_less_than_two_seconds():
     start = time.process_time()
     bca(confusion(labels, predicted, 100), both)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_effective_trials_by_their_formula(confidence):
+    """Ratio estimator, variance by linearisation, Student's t with draws - 1 degrees (Korn & Graubard 1998)."""
+    rng = np.random.default_rng(6)
+    trials = rng.integers(0, 9, 25)
+    hits = rng.binomial(trials, rng.random(25))
+    times = rng.integers(1, 3, 25)
+    all_hits, all_trials = np.repeat(hits, times), np.repeat(trials, times)
+    some = all_trials > 0
+    n, share, total = int(some.sum()), all_hits.sum() / all_trials.sum(), all_trials.sum()
+    variance = n / (n - 1) * ((all_hits - share * all_trials)[some] ** 2).sum() / total**2
+    ratio = scipy.stats.norm.ppf(0.5 + confidence / 2) / scipy.stats.t.ppf(0.5 + confidence / 2, n - 1)
+    sums = intervals.Moments(*intervals.moments(times, hits, trials))
+    assert sums.draws == n and (sums.hits, sums.trials) == (all_hits.sum(), total)
+    found = intervals.effective(sums, confidence)
+    assert found == pytest.approx(share * (1 - share) / variance * ratio**2) and found < total
+
+
+def test_effective_trials_at_their_ends():
+    def of(hits, trials):
+        return intervals.effective(intervals.Moments(*intervals.moments(np.ones(len(hits)), hits, trials)))
+
+    assert of([0, 0, 0], [4, 4, 0]) == 2, "no success: a draw is one trial"
+    assert of([1, 1], [1, 1]) == 2 and of([0], [5]) == 1
+    assert of([3], [5]) == 1, "one draw shows no spread"
+    assert of([1, 1, 1], [2, 2, 2]) == 6, "no spread between draws: all trials count"
+    assert of([1, 0, 1, 0], [1, 1, 1, 1]) <= 4
+    assert intervals.moments(np.ones((3, 2)), np.ones((2, 4)), np.ones((2, 4))).shape == (3, 4, 6)
+
+
+def test_acceleration_knows_no_scale():
+    deleted, weights = np.array([0.1, 0.2, 0.9, 0.3]), np.array([3, 1, 1, 2])
+    full = np.repeat(deleted, weights)
+    pull = full.mean() - full
+    expected = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
+    for scale in (1.0, 1e-7, 1e-9):
+        assert intervals.acceleration_of(scale * deleted, weights) == pytest.approx(expected)
+    assert intervals.acceleration_of(np.full(4, 0.3) + 1e-14 * deleted, weights) == 0

@@ -143,3 +143,38 @@ def test_every_metric_carries_a_worked_example(name):
     assert name in module.__doc__.lower()
     results = doctest.testmod(module)
     assert results.attempted >= 2 and results.failed == 0
+
+
+def test_shares_of_labels_say_what_they_are_shares_of():
+    rng = np.random.default_rng(9)
+    labels, guess = rng.random((2, 50, 3)) < 0.4
+    several = count(labels, guess, 3)
+    hits, either = int((labels & guess).sum()), int((labels | guess).sum())
+    made = rooms.find("metrics", "f1").proportions(several)["f1_micro"]
+    assert (made.successes, made.trials, made.undefined) == (hits, either, "no labels, true or predicted")
+    assert made.method == "Wilson on labels true or predicted" and made.link(0.5) == pytest.approx(2 / 3)
+    made = rooms.find("metrics", "precision").proportions(several)["precision_micro"]
+    assert (made.successes, made.trials, made.undefined) == (hits, guess.sum(), "nothing predicted")
+    made = rooms.find("metrics", "recall").proportions(several)["recall_micro"]
+    assert (made.successes, made.trials, made.undefined) == (hits, labels.sum(), "no labels")
+    made = rooms.find("metrics", "accuracy").proportions(several)["accuracy"]
+    assert (made.successes, made.trials, made.undefined) == ((labels == guess).all(axis=1).sum(), 50, "no rows")
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_shares_have_the_leading_axes_of_their_counts(multi_label):
+    rng = np.random.default_rng(10)
+    pairs = [rng.random((2, 30, 4)) < 0.5 if multi_label else rng.integers(0, 4, (2, 30)) for _ in range(5)]
+    each = [count(*pair, 4) for pair in pairs]
+    extra = ("right", "rows") if multi_label else ()
+    names = ("hits", "support", "predicted", *extra)
+    stacked = Counts(**{name: np.stack([getattr(one, name) for one in each]) for name in names})
+    for metric in ("accuracy", "precision", "recall", "f1"):
+        module = rooms.find("metrics", metric)
+        for key, whole in module.proportions(stacked).items():
+            parts = [module.proportions(one)[key] for one in each]
+            assert np.array_equal(whole.successes, np.stack([part.successes for part in parts]))
+            assert np.array_equal(whole.trials, np.stack([part.trials for part in parts]))
+            value = (module.score(stacked) | module.per_class(stacked))[key]
+            shares = np.divide(whole.successes, whole.trials, out=np.zeros(np.shape(value)), where=whole.trials > 0)
+            assert np.vectorize(whole.link)(shares) == pytest.approx(value), "the share is the value"

@@ -1,13 +1,16 @@
 """Splits as properties: whatever the table, rows are dealt once, by content, and equal inputs stay together."""
 
 from collections import Counter, defaultdict
+from types import SimpleNamespace
 
 import datasets
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from hfft import splitting
 from hfft.dealing import at_random as deal
 from hfft.errors import InputError
 from hfft.limiting import quotas
@@ -569,3 +572,60 @@ def test_one_passage_with_many_questions_is_no_copy():
     made = table(rows).rows.add_column("text", [passage] * 46).add_column("text_pair", questions)
     made = split(Table(made, ()), data(split=Split(by="predefined")), 1, modality=text_classification)
     assert len(made.parts["train"]) == 30 and not made.leaks
+
+
+def test_what_a_person_finds_a_row_by():
+    assert splitting._excerpt({"text": "how", "text_pair": "why"}) == "how | why"
+    assert splitting._excerpt({"text": "how", "text_pair": None}) == "how" == splitting._excerpt({"text": "how"})
+    assert splitting._excerpt({"text": "x" * 300}) == "x" * 200
+    assert splitting._excerpt({"image": {"path": "a/b.png", "bytes": None}}) == "a/b.png"
+    assert splitting._excerpt({"image": {"path": None}}) == splitting._excerpt({"image": None}) == ""
+
+
+def test_a_split_without_leaks_has_the_same_columns(run):
+    schema = pq.read_schema(run.root / "split.parquet")
+    assert [(name, str(kind)) for name, kind in zip(schema.names, schema.types, strict=True)] == [
+        ("id", "string"), ("split", "string"), ("leak", "string"),
+    ]  # fmt: skip
+
+
+def test_neighbours_are_told_in_the_rows_of_the_table():
+    """Rows of part -1 are not looked at; the first row that is looked at can be somebody's neighbour, too."""
+
+    class Search:
+        @staticmethod
+        def near(rows, part, seed, least):
+            assert rows["id"][:] == ["b", "c", "d"] and part.tolist() == [0, 2, 1] and (seed, least) == (7, 0.65)
+            index = np.array([[-1, -1], [0, 2], [0, -1]])
+            return SimpleNamespace(index=index, similarity=(index >= 0) * 0.9, note="looked")
+
+    rows = datasets.Dataset.from_dict({"id": ["a", "b", "c", "d", "e"]})
+    index, similarity, note = splitting._near(rows, Search, 7, 0.65, np.array([-1, 0, 2, 1, -1]))
+    assert index.tolist() == [[-1, -1, -1], [-1, -1, -1], [1, 3, -1], [1, -1, -1], [-1, -1, -1]]
+    assert similarity.tolist() == [[0, 0, 0], [0, 0, 0], [0.9, 0.9, 0], [0.9, 0, 0], [0, 0, 0]] and note == "looked"
+
+
+def test_equal_inputs_with_several_labels_count_as_the_most_frequent():
+    assert splitting._classes(["k", "k", "k", "m", "m"], ["b", "b", "a", "b", "a"]) == {"k": "b", "m": "a"}
+    assert splitting._repeats(["k", "m"], ["a", "b"]) == []
+    assert splitting._repeats(["k", "k", "m", "m", "n"], ["a", "b", "b", "a", "a"]) == [
+        "2 of 5 rows repeat an earlier input; equal inputs stay in one split",
+        "2 inputs occur with more than one label",
+    ]
+    assert splitting._repeats(["k"] * 2, ["a", "b"])[1] == "1 input occurs with more than one label"
+
+
+def test_a_missing_share_is_told_for_both_splits():
+    made = split(table(official(train=100)), data(split=Split(by="predefined")), 1)
+    assert made.report.findings[:2] == [
+        "there is no validation split: cut from train (15%)",
+        "there is no test split: cut from train (15%)",
+    ]
+
+
+def test_times_that_are_dates_are_told_as_dates():
+    day = 86_400.0
+    table_ = with_columns(plain({"a": 20, "b": 20}), time=[i * day for i in range(40)], unit=["seconds"] * 40)
+    made = split(table_, data(split=Split(by="time", gap="2 days")), 1)
+    assert made.report.findings[0].startswith("times: train 1970-01-01 to ")
+    assert any("rows lie in the gap" in finding for finding in made.report.findings)
