@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,8 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
     """What the test rows say, as plain JSON-able data: the run's `calibration.json`.
 
     stored: as `fitted` gave it; None for a run without it, of which only the raw probabilities can be judged.
-    Raises InputError when it is about other classes.
     """
     names, several, n = predictions.names, predictions.labels.ndim == 2, predictions.n
-    if stored and list(names) != stored["classes"]:
-        raise InputError(f"model/{FILE} is about other classes than these predictions: delete it, then `hfft eval`")
     units = numbered(predictions.groups)
     facts: dict[str, Any] = {"version": VERSION, "n": n, "classes": len(names), "several_classes_per_row": several}
     facts |= {"groups": None if units is None else len(np.unique(units)), "rows": stored and stored["rows"]}
@@ -79,8 +77,10 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
     labels, predicted = predictions.labels, predictions.predicted
     scores = predictions.scores.astype(np.float64)
     facts["before"] = reliability.measured(predictions.scores, labels, predicted, names, units)
+    raw = scores
+    if stored:  # also at 1: as where the threshold was chosen, and as `predict` does
+        scores = tempering.apply(scores, stored["temperature"]["value"], several)
     if stored and stored["temperature"]["value"] != 1.0:
-        raw, scores = scores, tempering.apply(scores, stored["temperature"]["value"], several)
         facts["after"] = reliability.measured(scores, labels, predicted, names, units)
         won = {
             "nll": tempering.log_loss(scores, labels) - tempering.log_loss(raw, labels),
@@ -110,9 +110,17 @@ def stored(folder: RunFolder) -> dict[str, Any] | None:
     facts = read_json(path)
     if not isinstance(facts, dict) or facts.get("version") != VERSION:
         raise InputError(
-            f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft eval` again"
+            f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft judge {folder.root}`"
         )
     return facts
+
+
+def fits(folder: RunFolder, names: Sequence[str]) -> None:
+    """Raise InputError when what is stored cannot be read or is about other classes than these."""
+    facts = stored(folder)
+    if facts and set(facts["classes"]) != set(names):
+        path = folder.model / FILE
+        raise InputError(f"{path} is about other classes than the data: delete it, then `hfft judge {folder.root}`")
 
 
 def settled(folder: RunFolder, wanted: Abstain) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ def resumed(run: RunFolder, wanted: Recipe, say: Callable[[str], None]) -> Path 
         raise InputError(
             f"{run.root} was made with another recipe; type `hfft run {run.root} --resume` to keep its own"
         )
-    if run.model.is_dir():
+    if run.finished:
         raise InputError(f"{run.root} is finished; type `hfft eval {run.root}` to score it")
     point, damaged = checkpoints.newest(run.checkpoints)
     for path in damaged:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hfft import comparing, gating, ledger, rules, scoring
+from hfft import calibrating, comparing, gating, ledger, rules, scoring, thresholds
 from hfft.counts import count
 from hfft.errors import InputError, counted
 from hfft.gating import Evidence, Verdict
@@ -29,6 +29,14 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     """
     split = read_json(run.split)
     names = tuple(split["counts"]["train"])
+    if wanted.data.multi_label and not run.thresholds.is_file():
+        raise InputError(
+            f"{run.root}: {run.thresholds.name} is not in its model folder: it ended before they were tuned; "
+            f"type `hfft run {run.root} --resume`"
+        )
+    if wanted.data.multi_label:
+        thresholds.read(run.thresholds, names)
+    calibrating.fits(run, names)
     gating.check(wanted.gates, scoring.keys(wanted.metrics, names, wanted.data.multi_label))
     for rival in rules.rivals(wanted.gates):
         try:

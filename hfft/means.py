@@ -36,6 +36,14 @@ def mean(values: np.ndarray, units: np.ndarray | None = None, bounds: tuple[floa
     return Score(value, min(value, max(low, bounds[0])), max(value, min(high, bounds[1])), n, method)
 
 
+def loss(each: np.ndarray, units: np.ndarray | None = None) -> Score:
+    """Mean loss of the rows (n,), each at least 0, with the interval that the metric of it has (see estimates.py)."""
+    if spread(each, units)[2] < 2:
+        return mean(each, units)
+    found = interval(pulled(each), units)
+    return Score(float(each.mean()), found.low, found.high, len(each), found.method)
+
+
 def share(mask: np.ndarray, units: np.ndarray | None = None) -> Score:
     """The share of True in mask (n,) with Wilson's 95 % interval; rows of one unit are worth less than they are many.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -24,6 +25,9 @@ __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
 SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
 SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
+# key=value; a class name in brackets, such as gates.recall[v1.2], may hold the signs that part keys and values.
+WORD = re.compile(r"((?:[^=\[]|\[[^\]]*\])*)=(.*)", re.DOTALL)
+OUTSIDE_DOT = re.compile(r"\.(?![^\[]*\])")
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
@@ -137,10 +141,11 @@ def describe() -> list[tuple[str, str, str]]:
 
 
 def _override(tree: dict[str, Any], word: str) -> None:
-    key, sign, text = word.partition("=")
-    if not sign or not all(key.split(".")):
+    found = WORD.fullmatch(word)
+    parts = OUTSIDE_DOT.split(found[1]) if found else []
+    if not found or not all(parts):
         raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
-    *sections, last = key.split(".")
+    (*sections, last), text = parts, found[2]
     at = tree
     for section in sections:
         at = at.setdefault(section, {})

@@ -161,6 +161,11 @@ class RunFolder:
         return self.model / "thresholds.json"
 
     @property
+    def finished(self) -> bool:
+        """Trained, saved, and its validation rows predicted, which is the last that needs the model."""
+        return self.model.is_dir() and self.predictions("validation").is_file()
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

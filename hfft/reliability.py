@@ -13,7 +13,7 @@ import numpy as np
 
 from hfft import binning, nulls, tempering
 from hfft.binning import BINS
-from hfft.means import mean
+from hfft.means import loss, mean
 from hfft.records import Score
 
 KINDS = {"ece": binning.equal_width, "adaptive_ece": binning.equal_mass}
@@ -51,8 +51,8 @@ def measured(
     cells = nulls.Cells(p, None if several else predicted, binning.equal_width(p), BINS, tops)
     seen, draws = nulls.seen(cells, truth), nulls.shown(cells, truth, units)
     facts: dict[str, Any] = {
-        "nll": dataclasses.asdict(mean(tempering.log_loss(scores, labels), units, (0.0, np.inf))),
-        "brier": dataclasses.asdict(mean(brier(p, labels), units, (0.0, 2.0))),
+        "nll": dataclasses.asdict(loss(tempering.log_loss(scores, labels), units)),
+        "brier": dataclasses.asdict(loss(brier(p, labels), units)),
         "classwise_ece": _classwise(seen["classes"], draws["classes"], names, truth.sum(axis=0), n),
     }
     if answer is None:

@@ -34,7 +34,7 @@ class Member:
 
     @property
     def finished(self) -> bool:
-        return self.run.model.is_dir()
+        return self.run.finished
 
     @property
     def begun(self) -> bool:

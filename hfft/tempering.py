@@ -54,12 +54,15 @@ def apply(scores: np.ndarray, temperature: float, several: bool = False) -> np.n
 
 
 def log_loss(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Negative log-likelihood of each row, (n,), in nats; with several classes per row the mean over the classes."""
+    """Negative log-likelihood of each row, (n,), in nats; with several classes per row the mean over the classes.
+
+    Probabilities are kept off 0 and 1 by the least step of a float64, as in scikit-learn.
+    """
+    least = np.finfo(np.float64).eps
+    shares = np.clip(np.asarray(scores, dtype=np.float64), least, 1 - least)
     if labels.ndim == 2:
-        z = logits(scores, several=True)
-        return -np.where(labels, log_expit(z), log_expit(-z)).mean(axis=1)
-    chosen = scores[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.clip(chosen, TINY, 1.0))
+        return -np.log(np.where(labels, shares, 1 - shares)).mean(axis=1)
+    return -np.log(shares[np.arange(len(labels)), labels])
 
 
 def fit(scores: np.ndarray, labels: np.ndarray, units: np.ndarray | None = None) -> Temperature:

@@ -361,3 +361,11 @@ def test_files_that_are_no_recipe(write_text, text, expected):
 def test_a_file_that_is_not_utf8(write_text):
     with pytest.raises(InputError, match=r"latin\.yaml: line 1 is not UTF-8; save the file as UTF-8"):
         load(write_text("latin.yaml", "task: caf\xe9\n", "latin-1"))
+
+
+def test_a_class_name_in_brackets_may_hold_dots_and_equal_signs():
+    tree: dict = {}
+    for word in ("gates.recall[v1.2]=>= 0.1", "gates.recall[a=b]=>= 0.2", "data.options.sep=="):
+        recipe._override(tree, word)
+    assert tree["gates"] == {"recall[v1.2]": ">= 0.1", "recall[a=b]": ">= 0.2"}
+    assert tree["data"]["options"]["sep"] == "="

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from hfft import tempering
 from hfft.estimates import Estimate, mean
 
 
 def estimates(labels: np.ndarray, scores: np.ndarray) -> tuple[dict[str, Estimate], dict[str, list[Estimate]]]:
     """({"log_loss": …}, nothing per class)."""
-    least = np.finfo(np.float64).eps
-    shares = np.clip(np.asarray(scores, dtype=np.float64), least, 1 - least)
-    if labels.ndim == 2:
-        return {"log_loss": mean(-np.log(np.where(labels, shares, 1 - shares)).mean(axis=1))}, {}
-    return {"log_loss": mean(-np.log(shares[np.arange(len(labels)), labels]))}, {}
+    return {"log_loss": mean(tempering.log_loss(scores, labels))}, {}
