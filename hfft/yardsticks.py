@@ -77,11 +77,14 @@ def write(
     made = {"majority": baselines.majority(dealt.counts["train"], *fixed, whole)}
     if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
         texts, tests, given = baselines.joined(train), baselines.joined(rows), train["label"][:]
-        if several:
-            made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
-        else:
-            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
-        if len(train) < whole:
+        try:
+            if several:
+                made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
+            else:
+                made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
+        except InputError as error:
+            notes = [*notes, f"There is no TF-IDF baseline: {error}."]
+        if "tfidf_linear" in made and len(train) < whole:
             notes = [*notes, f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows."]
     if features:
         classes = predicting.label_ids(features.given, predictions.names, several)
