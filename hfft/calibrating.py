@@ -68,7 +68,7 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
     """
     names, several, n = predictions.names, predictions.labels.ndim == 2, predictions.n
     if stored and list(names) != stored["classes"]:
-        raise InputError(f"model/{FILE} is about other classes than these predictions: delete it, then `hfft eval`")
+        raise InputError(f"model/{FILE} is about other classes than these predictions: delete it, then `hfft judge`")
     units = numbered(predictions.groups)
     facts: dict[str, Any] = {"version": VERSION, "n": n, "classes": len(names), "several_classes_per_row": several}
     facts |= {"groups": None if units is None else len(np.unique(units)), "rows": stored and stored["rows"]}
@@ -109,9 +109,7 @@ def stored(folder: RunFolder) -> dict[str, Any] | None:
         return None
     facts = read_json(path)
     if not isinstance(facts, dict) or facts.get("version") != VERSION:
-        raise InputError(
-            f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft eval` again"
-        )
+        raise InputError(f"{path} is not of version {VERSION}, which this hfft knows: delete it, then `hfft judge`")
     return facts
 
 

@@ -29,7 +29,8 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     """
     split = read_json(run.split)
     names = tuple(split["counts"]["train"])
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, wanted.data.multi_label))
+    several = wanted.data.multi_label
+    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, several), several)
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run)

@@ -54,6 +54,11 @@ def seen(
         found = [features.extract(backbone, modality, part, wanted.model, args) for part in (some, rows)]
     except InputError as error:
         return None, [f"There is no linear probe: {error}"]
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        # A body that is built in another way than `features` knows. Its classifier has scores, and those are kept.
+        return None, [
+            f"There is no linear probe: this model's body is not understood ({type(error).__name__}: {error})."
+        ]
     few = len(some) < len(train)
     notes = [f"The linear probe was fitted on a random {len(some):,} of {len(train):,} training rows."] * few
     return Seen(found[0], some["label"][:], found[1]), notes

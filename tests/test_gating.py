@@ -262,3 +262,9 @@ def test_a_drop_of_five_points_is_caught_and_equal_models_are_left_alone():
 
 def test_a_margin_of_three_points_lets_equal_models_pass():
     assert share(300, 0.0, {"no_worse_than": {"run": "base", "margin": 0.03}})["pass"] >= 0.80
+
+
+def test_ece_is_no_gate_where_several_classes_apply_to_a_row():
+    check({"ece": "<= 0.1"}, ["f1_macro"])
+    with pytest.raises(InputError, match="no metric 'ece'"):
+        check({"ece": "<= 0.1"}, ["f1_macro"], several=True)
