@@ -5,16 +5,19 @@ In: training texts or features and labels, test rows. Out: `Predictions` like an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from hfft import thresholds
+from hfft.errors import InputError
 from hfft.records import Predictions
 
 NAMES = ("majority", "tfidf_linear", "linear_probe")
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
+WORD = r"(?u)\b\w+\b"
 SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one
 PROBE = {
     "C": 0.01,
@@ -42,11 +45,13 @@ def tfidf_linear(
 ) -> Predictions:
     """TF-IDF of words and word pairs into logistic regression, with fixed settings: nothing is tuned on any split.
 
-    train: (text, class name) pairs. texts, labels, ids: the test rows, (n,).
+    train: (text, class name) pairs. texts, labels, ids: the test rows, (n,). Raises InputError where no training text
+    holds a word.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
+    _wordy(text for text, _ in train)
     model = make_pipeline(_words(), LogisticRegression(**SETTINGS))
     model.fit([text for text, _ in train], [label for _, label in train])
     known = {name: place for place, name in enumerate(model.classes_)}
@@ -63,8 +68,9 @@ def tfidf_tagger(
 ) -> Predictions:
     """The same for several classes. train: training texts (m,); given: which classes apply to them, bool (m, classes).
 
-    texts, labels, ids: the test rows.
+    texts, labels, ids: the test rows. Raises InputError where no training text holds a word.
     """
+    _wordy(train)
     words = _words()
     return _tagged(words.fit_transform(train), given, words.transform(texts), SETTINGS, labels, ids, names)
 
@@ -81,14 +87,16 @@ def _tagged(
     """A logistic regression per class, and a threshold for each as the model has one.
 
     train, rows: features (m, d), (n, d). Thresholds are tuned on every fifth training row, by regressions fitted to the
-    others: against one half, fine-tuning would seem to buy what its thresholds did.
+    others: against one half, fine-tuning would seem to buy what its thresholds did. Of fewer rows than five none can be
+    spared, and one half stays.
     """
     held = np.arange(len(given)) % 5 == 4
-    tried = Predictions(
-        held[held], given[held], given[held], _chances(train[~held], given[~held], train[held], settings), names
-    )
+    cuts = np.full(len(names), thresholds.HALF)
+    if held.any():
+        chances = _chances(train[~held], given[~held], train[held], settings)
+        cuts = thresholds.tune(Predictions(np.flatnonzero(held), given[held], given[held], chances, names))
     scores = _chances(train, given, rows, settings)
-    return thresholds.applied(Predictions(ids, labels, labels, scores, names), thresholds.tune(tried))
+    return thresholds.applied(Predictions(ids, labels, labels, scores, names), cuts)
 
 
 def _chances(train: Any, given: np.ndarray, rows: Any, settings: dict[str, Any]) -> np.ndarray:
@@ -102,11 +110,16 @@ def _chances(train: Any, given: np.ndarray, rows: Any, settings: dict[str, Any])
     return scores
 
 
+def _wordy(texts: Iterable[str]) -> None:
+    if not any(re.search(WORD, text) for text in texts):
+        raise InputError("no training text holds a letter or a digit")
+
+
 def _words() -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # One-letter words count too: "I", "u" and numbers carry meaning in short texts.
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", max_features=MOST)
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD, max_features=MOST)
 
 
 def linear_probe(

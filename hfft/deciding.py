@@ -29,15 +29,16 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     """
     split = read_json(run.split)
     names = tuple(split["counts"]["train"])
-    if wanted.data.multi_label and not run.thresholds.is_file():
+    several = wanted.data.multi_label
+    if several and not run.thresholds.is_file():
         raise InputError(
             f"{run.root}: {run.thresholds.name} is not in its model folder: it ended before they were tuned; "
             f"type `hfft run {run.root} --resume`"
         )
-    if wanted.data.multi_label:
+    if several:
         thresholds.read(run.thresholds, names)
     calibrating.fits(run, names)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, wanted.data.multi_label))
+    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, several), several)
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run)

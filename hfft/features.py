@@ -52,9 +52,10 @@ def _of_texts(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     base = model.base_model
     if getattr(model.config, "is_encoder_decoder", False):
         base = base.get_encoder()
-        inputs = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        inputs = {name: inputs[name] for name in ("input_ids", "attention_mask") if name in inputs}
     hidden = base(**inputs).last_hidden_state
-    mask = inputs["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+    # Some models, FNet among them, take no mask: to them padding is a token like any other.
+    mask = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).unsqueeze(-1).to(hidden.dtype)
     return (hidden * mask).sum(1) / mask.sum(1)
 
 

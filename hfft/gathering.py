@@ -62,7 +62,7 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
 def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     """Metric and gate names, as soon as the classes are known: before any model is opened."""
     known = scoring.keys(wanted.metrics, labels, wanted.data.multi_label)
-    gating.check(wanted.gates, known)
+    gating.check(wanted.gates, known, wanted.data.multi_label)
     training.best_metric(wanted, known)
 
 

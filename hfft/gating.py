@@ -56,11 +56,14 @@ class Evidence:
     against: Callable[[str, str | None], tuple[str, Difference]] | None = None
 
 
-def check(gates: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise one InputError that names every bad rule and every metric that is not among the `known` keys."""
+def check(gates: Mapping[str, Any], known: Iterable[str], several: bool = False) -> None:
+    """Raise one InputError that names every bad rule and every metric that is not among the `known` keys.
+
+    several: classes may apply to one row; then nothing is measured beside the metrics.
+    """
     keys, misshapen = list(known), mistakes(gates)
     each = sorted({f"{key.partition('[')[0]}{EACH}" for key in keys if "[" in key})
-    names = [*keys, *each, *BESIDE, *COUNTS, RIVAL]
+    names = [*keys, *each, *(() if several else BESIDE), *COUNTS, RIVAL]
     whole = [key for key in keys if "[" not in key]
     shown = [*whole, *each, *(key for key in keys if "[" in key)]
     unknown = [metric for metric in gates if metric not in names]

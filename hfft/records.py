@@ -100,16 +100,22 @@ class Predictions:
     def read(cls, path: Path) -> Predictions:
         if not path.is_file():
             raise InputError(f"{path} does not exist: run `hfft eval {path.parent.parent}` first")
-        table = pq.read_table(path)
+        # What breaks is told as what mends it: a file cut short, or one without a column that it should have.
+        try:
+            return cls._of(pq.read_table(path))
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+            again = f"`hfft eval {path.parent.parent}`" if path.stem.startswith("test") else "the verb that made it"
+            raise InputError(f"{path} is damaged: run {again} again ({type(error).__name__}: {error})") from error
+
+    @classmethod
+    def _of(cls, table: pa.Table) -> Predictions:
         names = tuple(name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE))
         index = {name: place for place, name in enumerate(names)}
         labels, predicted = (_numbers(table[column], index) for column in ("label", "prediction"))
         scores = np.column_stack([table[SCORE + name].to_numpy() for name in names])
-        ids, groups = (
-            np.array(table[column].to_pylist(), dtype=object) if column in table.column_names else None
-            for column in ("id", "group")
-        )
-        return cls(ids, labels, predicted, scores, names, groups)  # type: ignore[arg-type]
+        columns = [name for name in ("id", "group") if name == "id" or name in table.column_names]
+        ids, *groups = (np.array(table[column].to_pylist(), dtype=object) for column in columns)
+        return cls(ids, labels, predicted, scores, names, *groups)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def rehearse(
 def _names(trial: Trial, run: RunFolder) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
-    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known))
+    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     return trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
 

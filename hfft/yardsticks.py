@@ -54,6 +54,11 @@ def seen(
         found = [features.extract(backbone, modality, part, wanted.model, args) for part in (some, rows)]
     except InputError as error:
         return None, [f"There is no linear probe: {error}"]
+    except (AttributeError, KeyError, IndexError, TypeError) as error:
+        # A body that is built in another way than `features` knows. Its classifier has scores, and those are kept.
+        return None, [
+            f"There is no linear probe: this model's body is not understood ({type(error).__name__}: {error})."
+        ]
     few = len(some) < len(train)
     notes = [f"The linear probe was fitted on a random {len(some):,} of {len(train):,} training rows."] * few
     return Seen(found[0], some["label"][:], found[1]), notes
@@ -77,11 +82,14 @@ def write(
     made = {"majority": baselines.majority(dealt.counts["train"], *fixed, whole)}
     if "text" in rows.column_names and len(set(train["label"][:])) > 1:  # a sample of a stream may hold one class
         texts, tests, given = baselines.joined(train), baselines.joined(rows), train["label"][:]
-        if several:
-            made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
-        else:
-            made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
-        if len(train) < whole:
+        try:
+            if several:
+                made["tfidf_linear"] = baselines.tfidf_tagger(texts, labelsets.matrix(given, fixed[-1]), tests, *fixed)
+            else:
+                made["tfidf_linear"] = baselines.tfidf_linear(list(zip(texts, given, strict=True)), tests, *fixed)
+        except InputError as error:
+            notes = [*notes, f"There is no TF-IDF baseline: {error}."]
+        if "tfidf_linear" in made and len(train) < whole:
             notes = [*notes, f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows."]
     if features:
         classes = predicting.label_ids(features.given, predictions.names, several)

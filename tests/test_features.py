@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import backbones, features, recipe, rooms, training
+from hfft import backbones, features, recipe, rooms, training, yardsticks
 from hfft.errors import InputError
 from hfft.records import RunFolder
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
@@ -128,3 +128,32 @@ def test_damaged_weights_are_an_error(tmp_path):
     torch.nn.init.constant_(backbone.model.bert.embeddings.LayerNorm.weight, float("nan"))
     with pytest.raises(InputError, match="features are not numbers"):
         features.extract(backbone, modality, text_rows(tmp_path).select(range(4)), spec, args)
+
+
+def test_a_model_without_a_mask_is_averaged_over_all_its_tokens():
+    config = transformers.FNetConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, intermediate_size=8, max_position_embeddings=16
+    )
+    model = transformers.FNetForSequenceClassification(config).eval()
+    ids = torch.arange(12).reshape(2, 6)
+    expected = model.base_model(input_ids=ids).last_hidden_state.mean(1)
+    assert torch.allclose(features.Pooled(model)(input_ids=ids)["features"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(KeyError("last"), True), (AttributeError("body"), True), (MemoryError(), False)]
+)
+def test_a_body_that_is_not_understood_costs_the_probe_and_not_the_scores(error, told, tmp_path, monkeypatch):
+    def broken(*_):
+        raise error
+
+    rows = text_rows(tmp_path)
+    rows = rows.add_column("label", [LABELS[row % len(LABELS)] for row in range(len(rows))])
+    wanted = recipe.build(BERT | {"model": BERT["model"] | {"pretrained": True}})
+    monkeypatch.setattr(backbones, "load", broken)
+    if not told:
+        with pytest.raises(MemoryError):
+            yardsticks.seen(wanted, rooms.find("modalities", wanted.task), rows, rows, None, print)
+        return
+    found, notes = yardsticks.seen(wanted, rooms.find("modalities", wanted.task), rows, rows, None, print)
+    assert found is None and type(error).__name__ in notes[0]

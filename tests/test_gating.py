@@ -454,3 +454,9 @@ def test_what_is_known_is_listed_whole_metrics_first():
     with pytest.raises(InputError) as caught:
         check({"no_worse_than": {"run": "a"}}, keys)
     assert str(caught.value) == f"gates.no_worse_than: margin is missing: expected {RIVALS}"
+
+
+def test_ece_is_no_gate_where_several_classes_apply_to_a_row():
+    check({"ece": "<= 0.1"}, ["f1_macro"])
+    with pytest.raises(InputError, match="no metric 'ece'"):
+        check({"ece": "<= 0.1"}, ["f1_macro"], several=True)

@@ -109,3 +109,16 @@ def test_a_fingerprint_knows_rows_not_their_order(ids, random):
     before = fingerprint(ids)
     random.shuffle(ids)
     assert fingerprint(ids) == before and fingerprint([*ids, "one more"]) != before
+
+
+def test_a_file_cut_short_or_without_a_column_is_told_as_what_mends_it(tmp_path):
+    path = tmp_path / "run" / "predictions" / "test.parquet"
+    predictions(("a", "b", "c")).write(path)
+    table, whole = pq.read_table(path), path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"is damaged: run `hfft eval .*run` again"):
+        Predictions.read(path)
+    for column in ("label", "prediction", "id", "score_a"):
+        pq.write_table(table.drop_columns([column]), path)
+        with pytest.raises(InputError, match="is damaged"):
+            Predictions.read(path)

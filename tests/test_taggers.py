@@ -9,6 +9,7 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import StandardScaler
 
 from hfft import baselines, labelsets, thresholds
+from hfft.errors import InputError
 from hfft.records import Predictions
 from tests.test_multi_label import tagged_texts
 
@@ -52,3 +53,20 @@ def test_the_probe_is_a_regression_per_class_cut_where_every_fifth_training_row_
         cut = thresholds.tune(one)[0]
         assert (found.predicted[:, place] == (found.scores[:, place] >= cut)).all()
         assert cut < 0.5
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_texts_without_a_word_are_refused_by_name_and_not_by_the_vectoriser(several):
+    given = np.array([[True, False], [False, True]])
+    rest = (["!!"], given[:1] if several else np.array([0]), np.array(["r"]), ("a", "b"))
+    with pytest.raises(InputError, match="holds a letter or a digit"):
+        if several:
+            baselines.tfidf_tagger(["...", "?!"], given, *rest)
+        else:
+            baselines.tfidf_linear([("...", "a"), ("?!", "b")], *rest)
+
+
+def test_of_fewer_than_five_rows_none_is_held_back_and_one_half_stays():
+    given = np.array([[True, False], [False, True], [True, True], [False, False]])
+    found = baselines.tfidf_tagger(["a", "b", "a b", "c"], given, ["a"], given[:1], np.array(["r"]), ("a", "b"))
+    assert found.predicted.tolist() == (found.scores >= 0.5).tolist()
