@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hfft import comparing, recipe, seeding
+from hfft import comparing, pairing, recipe, seeding
 from hfft.comparing import BETTER, UNCLEAR, WORSE
 from hfft.errors import InputError, listed
-from hfft.records import HEADLINES, SEEDS, Predictions, RunFolder, Score, read_json
+from hfft.records import HEADLINES, SEEDS, Predictions, RunFolder, Score, less_is_better, read_json
 
 
 def concerns(names: list[str]) -> bool:
@@ -77,9 +77,9 @@ def _compared(
 
 def _judged(first: str, second: str, metric: str, found: seeding.Spread) -> tuple[str, str]:
     """(verdict, sentence)"""
-    ends = f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    fact = f"{100 * found.mean:+.1f} points of {metric} {ends} over {len(found.values)} pairs of seeds"
+    points = pairing.told(metric, {"value": found.mean, "low": found.low, "high": found.high})
+    fact = f"{points} over {len(found.values)} pairs of seeds"
     if found.low <= 0 <= found.high:
         return UNCLEAR, f"Too small to tell whether {second} is better than {first} on average: {fact}."
-    verdict = BETTER if found.mean > 0 else WORSE
+    verdict = BETTER if (found.mean > 0) != less_is_better(metric) else WORSE
     return verdict, f"{second} is {verdict} than {first} on average: {fact}."

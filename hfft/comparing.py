@@ -25,7 +25,8 @@ SIGNIFICANT = 0.05
 class Comparison:
     """Second against first. won, lost: ids of rows that only the second, only the first, got right.
 
-    p: of the headline metric, as adjusted for the number of comparisons. mcnemar: (exact, mid-p) of accuracy.
+    p: of the headline metric, as adjusted for the number of comparisons. mcnemar: (exact, mid-p) of accuracy,
+    None where rows come in groups: it takes every row for a witness of its own.
     """
 
     first: str
@@ -36,7 +37,7 @@ class Comparison:
     p: float
     verdict: str
     sentence: str
-    mcnemar: tuple[float, float]
+    mcnemar: tuple[float, float] | None
     won: list[str]
     lost: list[str]
 
@@ -55,9 +56,9 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
         headline = _headline(differences)
         right, theirs = _right(base), _right(matched)
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
-        tests = pairing.mcnemar(len(won), len(lost))
+        tests = pairing.mcnemar(len(won), len(lost)) if matched.groups is None else None
         # Of accuracy there is an exact test, where rows are independent: no resample is needed.
-        p = tests[1] if headline == "accuracy" and matched.groups is None else differences[headline].p
+        p = tests[1] if headline == "accuracy" and tests else differences[headline].p
         found.append((other, differences, headline, p, tests, won, lost))
     adjusted = pairing.holm([p for _, _, _, p, *_ in found])
     made = []
@@ -141,16 +142,6 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
     if apart.value == 0:
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
     needed = pairing.rows_needed(apart)
-    rows = f" About {_rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
+    rows = f" About {pairing.rounded(needed)} rows would be needed to show a difference of this size." if needed else ""
     aside = pairing.narrow(dataclasses.asdict(apart)) if tests == 1 else ""
     return UNCLEAR, f"Too small to tell whether {second} is better than {first}: {points} ({chance}{aside}).{rows}"
-
-
-def _rounded(rows: int) -> str:
-    """Two digits, upwards: more would pretend to know.
-
-    >>> _rounded(34757)
-    '35,000'
-    """
-    unit = 10 ** max(len(str(rows)) - 2, 0)
-    return f"{-(-rows // unit) * unit:,}"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from hfft import calibrating, comparing, gating, ledger, rules, scoring, thresholds
 from hfft.counts import count
 from hfft.errors import InputError, counted
@@ -18,7 +20,7 @@ from hfft.gating import Evidence, Verdict
 from hfft.intervals import FEW_ERRORS, blind_rows, wilson
 from hfft.pairing import Difference
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, read_json
+from hfft.records import Predictions, RunFolder, Score, less_is_better, read_json
 from hfft.tallying import COPIES
 
 
@@ -63,7 +65,9 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     book = ledger.read(run)
     unsure = f"The ledger is {book.state}: {book.why}" if book.why else ""
     against = partial(_against, predictions, wanted.metrics)
-    return gating.judge(wanted.gates, Evidence(scores, leaks(_split(run)), book.count, unsure, against))
+    split = _split(run)
+    evidence = Evidence(scores, leaks(split), unsearched(split), book.count, unsure, against)
+    return gating.judge(wanted.gates, evidence)
 
 
 def leaks(split: Mapping[str, Any]) -> int | None:
@@ -80,6 +84,13 @@ def leaks(split: Mapping[str, Any]) -> int | None:
     return sum(pair[kind] for pair in pairs for kind in COPIES)
 
 
+def unsearched(split: Mapping[str, Any]) -> str:
+    """What the search for copies passed over, "" where it passed over nothing; of a stream, all but equal inputs."""
+    found = split.get("leaks")
+    note = str(found.get("note") or "") if isinstance(found, Mapping) else ""
+    return (note[:1].upper() + note[1:]).removesuffix(".")
+
+
 def _against(predictions: Predictions, metrics: list[str], name: str, metric: str | None) -> tuple[str, Difference]:
     """(metric, this run minus run `name` on the same rows)"""
     base = Predictions.read(RunFolder.existing(name).predictions("test"))
@@ -88,10 +99,13 @@ def _against(predictions: Predictions, metrics: list[str], name: str, metric: st
     if chosen not in found.differences:
         raise InputError(f"{chosen} is not compared between runs")
     apart, won, lost = found.differences[chosen], len(found.won), len(found.lost)
+    discordant, rows = won + lost, blind_rows(count(base.labels, base.predicted, len(base.names)))
+    if base.groups is not None:  # the rows of a group are one witness
+        rows = min(rows, len(np.unique(base.groups)))
+        discordant = len(np.unique(base.groups[np.isin(base.ids, found.won + found.lost)]))
     # A loss differs on every row; only where differences come from answers can they fail to happen.
-    if won + lost >= FEW_ERRORS or rules.less_is_better(chosen):
+    if discordant >= FEW_ERRORS or less_is_better(chosen):
         return chosen, apart
-    rows = blind_rows(count(base.labels, base.predicted, len(base.names)))
     return chosen, careful(apart, won, lost, rows)
 
 
@@ -100,7 +114,7 @@ def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
 
     Resamples cannot show rows on which the models part if there are none: two models that agree on 50 rows would be
     called equal for certain. So the ends hold Wilson's upper bound for the shares lost and won, of `rows` that may be
-    claimed (see `intervals.blind_rows`).
+    claimed (see `intervals.blind_rows`), and of no more than there are groups.
 
     >>> round(careful(Difference(0.0, 0.0, 0.0, 1.0, 50, "paired"), 0, 0, 50).low, 3)
     -0.071

@@ -113,7 +113,7 @@ def scores(split: str, found: dict[str, Any]) -> None:
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
     """The model's headline scores above those of the baselines."""
     keys = [key for key in HEADLINES if key in found] or [key for key in (leading(found),) if key]
-    table = terminal.table(f"same {next(iter(found.values()))['n']:,} rows", *keys)
+    table = terminal.table(f"same rows, n = {next(iter(found.values()))['n']:,}", *keys)
     for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
         table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))
     terminal.console().print(table)
@@ -138,6 +138,9 @@ def verdict(facts: dict[str, Any]) -> None:
     for gate in facts["gates"]:
         console.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
     looks(facts)
+    if not facts["report"]:
+        console.print(f"\nNothing was written: {facts['run']} keeps the verdict of its own recipe.")
+        return
     console.print(f"\nreport  {facts['report']}")
     console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
 
@@ -145,10 +148,8 @@ def verdict(facts: dict[str, Any]) -> None:
 def looks(facts: dict[str, Any]) -> None:
     """How often the test rows have been looked at, and what that is worth."""
     console, found = terminal.console(), facts["openings"]
-    first, *others = found["sentences"]
-    console.print(f"{first[:-1]} ({facts['run']}/ledger.jsonl).")
-    for sentence in others:
-        console.print(sentence)
+    for place, sentence in enumerate(found["sentences"]):  # none where the ledger is gone
+        console.print(sentence if place else f"{sentence[:-1]} ({facts['run']}/ledger.jsonl).")
     if found["warning"]:
         console.print(f"\n!! {found['warning']}")
 
@@ -163,9 +164,12 @@ def compared(facts: dict[str, Any]) -> None:
             low, value, high = (f"{unit * apart[part]:+.2f}" for part in ("low", "value", "high"))
             table.add_row(key, value, f"[{low}, {high}]", f"{apart['p']:.3g}")
         console.print(table)
-        exact, mid = found["mcnemar"]
         won, lost = len(found["won"]), len(found["lost"])
-        console.print(f"{won:,} rows won, {lost:,} lost (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})")
+        test = ""
+        if found["mcnemar"]:
+            exact, mid = found["mcnemar"]
+            test = f" (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})"
+        console.print(f"{won:,} rows won, {lost:,} lost{test}")
         for kind in ("won", "lost"):
             for row in found["examples"][kind]:
                 text = " ".join((row["text"] or row["id"]).split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hfft import terminal
+from hfft.records import less_is_better
 
 
 def spreads(split: str, facts: dict[str, Any]) -> None:
@@ -65,8 +66,12 @@ def compared(facts: dict[str, Any]) -> None:
             f"{found['second']} minus {found['first']}", "difference of means", "95 % interval", "SD over seeds"
         )
         for key, made in found["differences"].items():
-            ends = f"[{100 * made['low']:+.2f}, {100 * made['high']:+.2f}]"
-            grid.add_row(key, f"{100 * made['mean']:+.2f}", ends, f"{100 * made['sd']:.2f}")
+            unit, digits = (1, 4) if less_is_better(key) else (100, 2)
+            mean, low, high = (f"{unit * made[part]:+.{digits}f}" for part in ("mean", "low", "high"))
+            grid.add_row(key, mean, f"[{low}, {high}]", f"{unit * made['sd']:.{digits}f}")
         screen.print(grid)
         screen.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
-    screen.print("Points of 100; pairs of seeds on the same rows; the interval allows for other seeds and other rows.")
+    screen.print(
+        "Points of 100 (losses as they are); pairs of seeds on the same rows; the interval allows for other seeds and "
+        "other rows."
+    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfft.errors import InputError, counted, listed, meant
-from hfft.pairing import Difference
+from hfft.pairing import Difference, rounded, rows_for
 from hfft.records import Score, less_is_better
 from hfft.rules import COUNTS, EACH, RIVAL, SIGNS, Rival, at_most, mistakes, parse, rivals
 
@@ -44,13 +44,15 @@ class Verdict:
 class Evidence:
     """What a judge is handed. scores: by key, as of `scoring.score`, more keys welcome.
 
-    leaks: rows of test with a copy in train, None where nothing is known. looks: openings of the test split, this one
-    included. unsure: why the looks cannot be vouched for. against: (run, metric or None for the leading one) → (metric,
-    this run minus that one on the same rows); it may raise InputError, whose sentence becomes the reason.
+    leaks: rows of test with a copy in train, None where nothing is known. unsearched: why there may be more of them.
+    looks: openings of the test split, this one included. unsure: why there may have been more. against: (run, metric or
+    None for the leading one) → (metric, this run minus that one on the same rows); it may raise InputError, whose
+    sentence becomes the reason.
     """
 
     scores: Mapping[str, Score]
     leaks: int | None = None
+    unsearched: str = ""
     looks: int | None = None
     unsure: str = ""
     against: Callable[[str, str | None], tuple[str, Difference]] | None = None
@@ -120,10 +122,8 @@ def _each(key: str, rule: str, scores: Mapping[str, Score]) -> Verdict:
     found = {name: _judged(f"{metric}[{name}]", rule, score) for name, score in mine.items()}
     outcomes = {verdict.verdict for verdict in found.values()}
     outcome = FAIL if FAIL in outcomes else UNCLEAR if UNCLEAR in outcomes else PASS
-    # The class nearest to breaking the rule speaks for all; one without a value speaks before it when nothing fails.
-    worse = -1 if ">" in sign else 1
     deciding = [name for name, verdict in found.items() if verdict.verdict == outcome]
-    first = max(deciding, key=lambda name: math.inf if (value := mine[name].value) is None else worse * value)
+    first = max(deciding, key=lambda name: _badness(mine[name], sign, outcome))
     if outcome == PASS:
         return Verdict(key, rule, outcome, mine[first], f"Every class passes; the nearest: {found[first].why}")
     says = "fails" if outcome == FAIL else "cannot be told"
@@ -132,20 +132,34 @@ def _each(key: str, rule: str, scores: Mapping[str, Score]) -> Verdict:
     return Verdict(key, rule, outcome, mine[first], f"{first} {says}: {found[first].why}{more}")
 
 
+def _badness(score: Score, sign: str, outcome: str) -> float:
+    """The worst class speaks for all; one without a value speaks before it.
+
+    Classes that pass do so by the end of their interval, so of them the end nearest to the threshold is the worst.
+    """
+    high = ">" not in sign
+    part = (score.high if high else score.low) if outcome == PASS else score.value
+    return math.inf if part is None else part if high else -part
+
+
 def _counted(key: str, most: int, evidence: Evidence) -> Verdict:
-    """At most so many; a count needs no interval, but somebody who vouches for it."""
+    """At most so many; a count needs no interval, but somebody who vouches for it.
+
+    A count that is not vouched for is a least one: it can break the rule, and cannot keep it.
+    """
     count = evidence.leaks if key == "leaks" else evidence.looks
     rule = f"<= {most}"
     if count is None:
         return Verdict(key, rule, UNCLEAR, Score(None, None, None, 0, "not counted"), f"{key} were not counted here.")
     score = Score(float(count), None, None, count, "count")
     fact = f"{counted(count, 'row')} of test {'has' if count == 1 else 'have'} a copy in train"
+    doubt, least = evidence.unsearched, ", as far as was searched"
     if key == "looks":
-        fact = f"the test split has been opened {counted(count, 'time')}"
-        if evidence.unsure:
-            return Verdict(key, rule, UNCLEAR, score, f"{evidence.unsure}.")
-    outcome = PASS if count <= most else FAIL
-    return Verdict(key, rule, outcome, score, f"{fact[0].upper()}{fact[1:]}; at most {most:,} allowed.")
+        fact = f"The test split has been opened {counted(count, 'time')}"
+        doubt, least = evidence.unsure, " at least"
+    outcome = FAIL if count > most else UNCLEAR if doubt else PASS
+    said = f"{fact}{least * bool(doubt)}; at most {most:,} allowed."
+    return Verdict(key, rule, outcome, score, f"{said} {doubt}." if doubt else said)
 
 
 def _compared(rival: Rival, evidence: Evidence) -> Verdict:
@@ -180,24 +194,14 @@ def _outcome(score: Score, sign: str, threshold: float) -> str:
 
 
 def _fact(score: Score) -> str:
-    return f"{score.value:.4f}, interval {score.low:.4f} to {score.high:.4f} on {counted(score.n, 'row')}"
+    return f"{score.value:.4f}, interval {score.low:.4f} to {score.high:.4f}, n = {score.n:,}"
 
 
 def _rows_needed(score: Score, threshold: float) -> str:
-    """How many rows would settle it if the value stayed: the half-width shrinks with the root of the rows."""
+    """How many would settle it four times in five if the value stayed; n is not the number of rows for every metric."""
     assert score.value is not None and score.low is not None and score.high is not None
     gap = abs(score.value - threshold)
     half = score.value - score.low if threshold < score.value else score.high - score.value
     if gap == 0 or (half / gap) ** 2 > MOST_ROWS:
         return ", too close to the value for any test set to tell"
-    return f"; about {_rounded(math.ceil(score.n * (half / gap) ** 2))} rows would be needed to tell"
-
-
-def _rounded(rows: int) -> str:
-    """Two digits, upwards.
-
-    >>> _rounded(1563)
-    '1,600'
-    """
-    unit = 10 ** max(len(str(rows)) - 2, 0)
-    return f"{-(-rows // unit) * unit:,}"
+    return f"; about n = {rounded(rows_for(score.n, half, gap))} would be needed to tell"

@@ -28,6 +28,7 @@ from hfft import (
     verdicts,
 )
 from hfft.errors import InputError
+from hfft.gating import Verdict
 from hfft.recipe import Recipe
 from hfft.records import Predictions, RunFolder, Score, leading, read_json, write_json
 
@@ -35,15 +36,23 @@ from hfft.records import Predictions, RunFolder, Score, leading, read_json, writ
 def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Judge a scored run again from its files, with other `metrics` or `gates` if the overrides say so.
 
-    Raises InputError when the test split has not been opened yet, and for overrides of anything else: that would be
-    another run.
+    With overrides nothing is written ("report" is None): the run's files keep the verdict of its own recipe. Raises
+    InputError when the test split has not been opened yet, and for overrides of anything else: that would be another
+    run.
     """
     if wrong := [word for word in overrides if not word.startswith(("metrics=", "gates=", "gates."))]:
         raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run")
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root), overrides)
-    deciding.ready(folder, wanted)
-    return judged(folder, wanted, Predictions.read(folder.predictions("test")))
+    try:
+        deciding.ready(folder, wanted)
+    except InputError as error:
+        if "gates: no metric" in str(error) and not any(word.startswith("gates") for word in overrides) and overrides:
+            hint = "the recipe has gates on metrics that were left out: keep those, or type gates={} to judge none"
+            raise InputError(f"{error}\n{hint}") from error
+        raise
+    predictions = Predictions.read(folder.predictions("test"))
+    return judged(folder, wanted, predictions) if not overrides else _facts(folder, wanted, predictions)[0]
 
 
 def report(name: str, say: Callable[[str], None] = print) -> Path:
@@ -59,20 +68,18 @@ def judged(
     folder: RunFolder, wanted: Recipe, predictions: Predictions, scores: dict[str, Score] | None = None
 ) -> dict[str, Any]:
     """Everything about the test predictions, written into the run folder. scores: where they are known already."""
-    scores = scores or scored(folder, wanted, predictions)
-    calibration = calibrating.settle_and_judge(folder, predictions, wanted.abstain)
-    clean = _without_copies(folder, wanted, predictions)
-    beside, gains = _beside(folder, wanted, predictions)
-    notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
-    told = deciding.judge(folder, wanted, scores | calibrating.scores(calibration), predictions)
-    write_json(folder.root / "notes.json", notes)
-    gates = verdicts.write(folder, told)
+    calibrating.settled(folder, wanted.abstain)
+    facts, told = _facts(folder, wanted, predictions, scores)
+    for split in ("test", "test_without_copies"):
+        if split in facts:
+            folder.write_scores(split, {key: Score(**made) for key, made in facts[split].items()})
+    write_json(folder.root / calibrating.FILE, facts["calibration"])
+    write_json(folder.baselines, facts["baselines"])
+    write_json(folder.root / "gains.json", facts["gains"])
+    write_json(folder.root / "notes.json", facts["notes"])
+    verdicts.write(folder, told)
     publish(folder)
-    facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
-    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
-    facts |= {"test_without_copies": plain(clean)} if clean else {}
-    ending = {"report": str(folder.report), "exit_code": gating.exit_code(told)}
-    return facts | {"notes": notes, "gates": gates} | ending
+    return facts | {"report": str(folder.report)}
 
 
 def validated(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
@@ -102,6 +109,31 @@ def plain(scores: dict[str, Score]) -> dict[str, Any]:
     return {name: dataclasses.asdict(score) for name, score in scores.items()}
 
 
+def _facts(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, scores: dict[str, Score] | None = None
+) -> tuple[dict[str, Any], list[Verdict]]:
+    """(what `judged` returns, verdicts of the gates); writes nothing."""
+    scores = scores or scoring.score(predictions, wanted.metrics)
+    calibration = calibrating.judged(predictions, _fitted(folder, wanted))
+    clean = _without_copies(folder, wanted, predictions)
+    beside, gains = _beside(folder, wanted, predictions)
+    notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
+    told = deciding.judge(folder, wanted, scores | calibrating.scores(calibration), predictions)
+    facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
+    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
+    facts |= {"test_without_copies": plain(clean)} if clean else {}
+    ending = {"report": None, "exit_code": gating.exit_code(told)}
+    return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told
+
+
+def _fitted(folder: RunFolder, wanted: Recipe) -> dict[str, Any] | None:
+    """What validation settled: as stored, or made anew for a run from before it was kept."""
+    facts, path = calibrating.stored(folder), folder.predictions("validation")
+    if facts is None and path.is_file():
+        return calibrating.fitted(Predictions.read(path), wanted.abstain)
+    return facts
+
+
 def _beside(
     folder: RunFolder, wanted: Recipe, predictions: Predictions
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
@@ -113,8 +145,6 @@ def _beside(
             scores[name] = plain(scoring.score(found, wanted.metrics))
             if gain := comparing.gain(found, predictions, wanted.metrics):
                 gains[name] = {"metric": gain[0], **dataclasses.asdict(gain[1])}
-    write_json(folder.baselines, scores)
-    write_json(folder.root / "gains.json", gains)
     return scores, gains
 
 
@@ -122,11 +152,7 @@ def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions)
     """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
     copies = folder.copies()
     clean = predictions.where(np.array([row not in copies for row in predictions.ids]))
-    if clean.n in (0, predictions.n):
-        return {}
-    scores = scoring.score(clean, wanted.metrics)
-    folder.write_scores("test_without_copies", scores)
-    return scores
+    return {} if clean.n in (0, predictions.n) else scoring.score(clean, wanted.metrics)
 
 
 def _looks(folder: RunFolder, scores: dict[str, Score]) -> dict[str, Any]:

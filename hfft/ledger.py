@@ -210,8 +210,9 @@ def _beheaded(run: RunFolder, chain: _Chain, head: dict[str, Any]) -> str:
             return f"its lines are gone: ledger.head knows of {max(head['lines'], 1):,}"
         return "it is gone, although the test split has been scored" if run.predictions("test").is_file() else ""
     if not head:
-        # A first line without a head is what a process leaves that was killed between the two.
-        return "" if lines - chain.plain <= 1 else "ledger.head is missing"
+        # A first line without a head is what a process leaves that was killed between the two, before it predicted.
+        killed = lines - chain.plain <= 1 and (chain.plain or not run.predictions("test").is_file())
+        return "" if killed else "ledger.head is missing"
     if lines == chain.plain:
         return "its lines carry no digests, although ledger.head knows of some"
     if head["lines"] > lines:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hfft import ledger, luck
 from hfft.ledger import Ledger
-from hfft.records import SEEDS, RunFolder, Score
+from hfft.records import SEEDS, RunFolder, Score, less_is_better
 
 
 def told(run: RunFolder, metric: str | None, score: Score | None) -> dict[str, Any]:
@@ -93,15 +93,22 @@ def _sentences(found: Ledger, shared: dict[str, Any], chance: luck.Luck | None, 
         models = f"{shared['models']:,} models" if shared["models"] > 1 else "one model"
         said.append(f"These test rows have been opened {times(shared['looks'])} for {models} in {shared['folder']}/.")
     if chance:
+        alone, alike = (_amount(part, metric) for part in (chance.independent, chance.alike))
+        unit = f"of {metric}" if less_is_better(metric or "") else "points"
         said.append(
-            f"The best of {chance.models:,} equally good models would look about {100 * chance.independent:.1f} points "
-            f"too good by luck alone ({100 * chance.alike:.1f} where half of their errors are shared)."
+            f"The best of {chance.models:,} equally good models would look about {alone} {unit} too good by luck alone "
+            f"({alike} where half of their errors are shared)."
         )
         said.append(
             f"If this one was chosen among them for its test score, the interval that allows for that is "
             f"[{chance.low:.3f}, {chance.high:.3f}] of {metric} (Bonferroni, {chance.models:,} looks)."
         )
     return said
+
+
+def _amount(part: float, metric: str | None) -> str:
+    """In points of a hundred, or as it is for a loss."""
+    return f"{part:.4f}" if less_is_better(metric or "") else f"{100 * part:.1f}"
 
 
 def _weights(found: Ledger) -> str:

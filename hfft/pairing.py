@@ -25,6 +25,8 @@ from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gath
 from hfft.records import less_is_better
 from hfft.resamples import Sample, sample
 
+MANY = 1000  # rows at which a bootstrap is no longer too sure for their number
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -122,13 +124,33 @@ def graded_differences(
 def rows_needed(difference: Difference, power: float = 0.8, significance: float = 0.05) -> int | None:
     """Rows at which a difference of this size would show with this power, if rows went on as these; None if it is 0.
 
-    The standard error shrinks with the root of the rows: n (z_a/2 + z_b)^2 (se / difference)^2, se from the interval.
+    See `rows_for`; the half-width is the mean of both sides.
     """
     if abs(difference.value) <= EQUAL or difference.high - difference.low <= EQUAL:
         return None
-    error = (difference.high - difference.low) / (2 * float(ndtri(0.975)))
+    half = (difference.high - difference.low) / 2
+    return rows_for(difference.n, half, abs(difference.value), power, significance)
+
+
+def rows_for(n: int, half: float, gap: float, power: float = 0.8, significance: float = 0.05) -> int:
+    """Rows at which an interval leaves out what lies `gap` from the true value, with this power.
+
+    half: half-width of a 95 % interval on n rows. The standard error shrinks with the root of the rows:
+    n (z_a/2 + z_b)^2 (se / gap)^2. Rows at which the half-width equals the gap would do it only every other time.
+    """
+    error = half / float(ndtri(0.975))
     reach = float(ndtri(1 - significance / 2) + ndtri(power))
-    return math.ceil(difference.n * (reach * error / abs(difference.value)) ** 2)
+    return math.ceil(n * (reach * error / gap) ** 2)
+
+
+def rounded(rows: int) -> str:
+    """Two digits, upwards: more would pretend to know.
+
+    >>> rounded(34757)
+    '35,000'
+    """
+    unit = 10 ** max(len(str(rows)) - 2, 0)
+    return f"{-(-rows // unit) * unit:,}"
 
 
 def told(metric: str, apart: Mapping[str, Any]) -> str:
@@ -155,7 +177,9 @@ def gained(baseline: str, apart: Mapping[str, Any]) -> str:
 
 def narrow(apart: Mapping[str, Any]) -> str:
     """An aside where the interval leaves 0 out and the test does not: with few rows a bootstrap is too sure."""
-    return "; with so few rows the interval is too narrow" if apart["low"] > 0 or apart["high"] < 0 else ""
+    if apart["n"] >= MANY or apart["low"] <= 0 <= apart["high"]:
+        return ""
+    return "; with so few rows the interval is too narrow"
 
 
 def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.ndarray]]:

@@ -167,8 +167,7 @@ class RunFolder:
         return self.model / "thresholds.json"
 
     @property
-    def finished(self) -> bool:
-        """Trained, saved, and its validation rows predicted, which is the last that needs the model."""
+    def finished(self) -> bool:  # saved, and validation predicted, which comes last
         return self.model.is_dir() and self.predictions("validation").is_file()
 
     @property
@@ -184,8 +183,7 @@ class RunFolder:
         return self.root / "baselines.json"
 
     @property
-    def fitted(self) -> Path:
-        """Sentences on how the baselines were made."""
+    def fitted(self) -> Path:  # sentences on how the baselines were made
         return self.root / "predictions" / "fitted.json"
 
     @property
@@ -221,10 +219,9 @@ class RunFolder:
     def copies(self) -> set[str]:
         """Ids of the held-back rows whose copy or look-alike in an earlier split took part in this run."""
         path = self.root / "split.parquet"
-        if not path.is_file() or "leak" not in pq.read_schema(path).names:
-            return set()
-        saved = pq.read_table(path, columns=["id", "leak"])
-        return {row for row, kind in zip(saved["id"].to_pylist(), saved["leak"].to_pylist(), strict=True) if kind}
+        known = path.is_file() and "leak" in pq.read_schema(path).names
+        saved = pq.read_table(path, columns=["id", "leak"]).to_pylist() if known else []
+        return {row["id"] for row in saved if row["leak"]}
 
     @classmethod
     def existing(cls, name: str | Path) -> RunFolder:
@@ -275,10 +272,7 @@ def content_of(identity: str) -> str:
 
 def fingerprint(ids: Sequence[str]) -> str:
     """Digest of a set of row ids, independent of their order."""
-    digest = hashlib.sha256()
-    for row in sorted(ids):
-        digest.update(row.encode() + b"\n")
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(row.encode() + b"\n" for row in sorted(ids))).hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import chdtri, ndtri, stdtrit
 
 from hfft.luck import standard_error
-from hfft.records import Score
+from hfft.records import Score, less_is_better
 
 # Ratio of seed noise to row noise below and above which one of them can be neglected.
 HARDLY, MOSTLY = 0.5, 2.0
@@ -111,17 +111,38 @@ def interval(
 
 
 def sentence(metric: str, found: Spread) -> str:
-    """How much the seed matters beside the test rows, in words."""
-    seeds = len(found.values)
-    apart = f"{metric}: seeds differ by {100 * found.sd:.1f} points (SD over {seeds}), the test rows alone allow "
-    if found.sd < HARDLY * found.error:
-        what = "the seed hardly matters beside the choice of test rows"
-    elif found.sd > MOSTLY * found.error:
-        what = "the seed matters more than the choice of test rows, so a single run says little"
-    else:
-        what = "the seed matters about as much as the choice of test rows"
+    """How much the seed matters beside the test rows, in words; said only where all of the SD's interval says so."""
+    seeds, loss = len(found.values), less_is_better(metric)
+    own, rows, low, high = (
+        f"{part:.4f}" if loss else f"{100 * part:.1f}" for part in (found.sd, found.error, *deviation(found))
+    )
+    apart = f"{metric}: seeds differ by {own}{' points' * (not loss)} (SD over {seeds}, the true one {low} to {high}), "
     ends = f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
-    return f"{apart}{100 * found.error:.1f}: {what}. Mean {ends}, other seeds and other rows allowed for."
+    said = f"{apart}the test rows alone allow {rows}: {_weighed(found)}"
+    return f"{said}. Mean {ends}, other seeds and other rows allowed for."
+
+
+def deviation(found: Spread, confidence: float = 0.95) -> tuple[float, float]:
+    """Ends of the chi-square interval of the true SD over seeds, seeds - 1 degrees of freedom.
+
+    Scores move in steps of about 1 / n: seeds that agree to the last row do not show an SD of 0, so it is taken to be
+    one step at least.
+    """
+    freedom, tail = len(found.values) - 1, (1 - confidence) / 2
+    squares = freedom * max(found.sd, 1 / max(found.n, 1)) ** 2
+    low, high = (float(np.sqrt(squares / chdtri(freedom, part))) for part in (tail, 1 - tail))
+    return min(low, found.sd), high
+
+
+def _weighed(found: Spread) -> str:
+    low, high = deviation(found)
+    if high < HARDLY * found.error:
+        return "the seed hardly matters beside the choice of test rows"
+    if low > MOSTLY * found.error:
+        return "the seed matters more than the choice of test rows, so a single run says little"
+    if low >= HARDLY * found.error and high <= MOSTLY * found.error:
+        return "the seed matters about as much as the choice of test rows"
+    return f"{len(found.values)} seeds cannot tell which of the two matters more"
 
 
 def plain(found: Mapping[str, Spread]) -> dict[str, Any]:

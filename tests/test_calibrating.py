@@ -266,7 +266,7 @@ def test_a_run_without_validation_predictions_is_judged_as_it_is(tmp_path, pair)
 def test_files_of_another_kind_are_refused_with_a_way_out(tmp_path, pair, stored):
     run = folder(tmp_path / "new", None)
     write_json(run.model / "calibration.json", stored | {"version": 2})
-    with pytest.raises(InputError, match="not of version 1, which this hfft knows: delete it, then `hfft judge`"):
+    with pytest.raises(InputError, match="not of version 1, which this hfft knows: delete it, then `hfft judge"):
         calibrating.stored(run)
     write_json(run.model / "calibration.json", stored | {"classes": ["x", "y"]})
     with pytest.raises(InputError, match="other classes than the data: delete it, then `hfft judge"):

@@ -157,7 +157,7 @@ def test_what_cannot_be_told_says_how_many_rows_would():
         "About 4,600 rows would be needed to show a difference of this size."
     )
     assert comparing._judged("a", "b", "accuracy", unclear, 0.0499, 1)[0] == "better"
-    narrow = difference(0.02, 0.001, 0.05)
+    narrow = dataclasses.replace(difference(0.02, 0.001, 0.05), n=999)
     aside = "; with so few rows the interval is too narrow)"
     assert aside in comparing._judged("a", "b", "accuracy", narrow, 0.2, 1)[1]
     assert aside not in comparing._judged("a", "b", "accuracy", narrow, 0.2, 2)[1], "an adjusted p and one interval"
@@ -167,7 +167,9 @@ def test_what_cannot_be_told_says_how_many_rows_would():
         "b and a cannot be told apart: +0.0 points of accuracy [-1.0, +1.0] (p = 0.01, 1,000 rows).",
     )
     assert "rows would" not in comparing._judged("a", "b", "accuracy", difference(0.1, 0.1, 0.1), 0.2, 1)[1]
-    assert [comparing._rounded(n) for n in (7, 99, 101, 4567, 120_001)] == ["7", "99", "110", "4,600", "130,000"]
+    many = dataclasses.replace(narrow, n=1000)
+    assert aside not in comparing._judged("a", "b", "accuracy", many, 0.2, 1)[1], "a thousand rows are not few"
+    assert [pairing.rounded(n) for n in (7, 99, 101, 4567, 120_001)] == ["7", "99", "110", "4,600", "130,000"]
 
 
 def test_several_classes_per_row_are_matched_and_counted_as_whole_rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import xml.etree.ElementTree as ET
 
@@ -101,7 +102,8 @@ def test_a_broken_ledger_leaves_looks_undecided(runs):
     new.ledger.write_bytes(kept[0].replace(b'"n": ', b'"n": 1', 1))
     assert gated(new, "looks: 1000") == 3
     (fact,) = read_json(new.root / "gates.json")
-    assert fact["why"] == "The ledger is broken: line 1 is not what was written."
+    assert fact["why"].endswith("at most 1,000 allowed. The ledger is broken: line 1 is not what was written.")
+    assert gated(new, "looks: 0") == 1, "what is known of is too many already"
     new.ledger.write_bytes(kept[0])
     new.ledger_head.write_bytes(kept[1])
 
@@ -114,6 +116,7 @@ def test_leaks_are_copies_that_were_left_in_train(policy, left):
     overlaps = [{"split": "test", "with": "train", **PAIR}, {"split": "test", "with": "validation", **PAIR}]
     overlaps.append({"split": "validation", "with": "train", **PAIR})
     assert deciding.leaks({"leaks": {"policy": policy, "overlaps": overlaps}}) == left
+    assert deciding.unsearched({"leaks": {"note": "a stream is"}}) == "A stream is" and deciding.unsearched({}) == ""
     assert deciding.leaks({}) is None and deciding.leaks({"leaks": {}}) is None
 
 
@@ -136,6 +139,22 @@ def test_few_discordant_rows_do_not_make_models_equal(tmp_path):
         plain += apart.low > -margin
         passed += deciding.careful(apart, won, lost, 100).low > -margin
     assert plain / 400 > 0.10 and passed / 400 <= 0.025
+
+
+def test_groups_are_the_witnesses_of_equal_models(tmp_path):
+    """Two models that are the same on 1,000 rows of 5 groups: five witnesses show no margin of one point."""
+    labels = np.random.default_rng(0).integers(0, 2, 1000)
+    rows = predictions(labels, labels ^ (np.arange(1000) % 50 == 0))
+    for groups, sure in ((None, True), (np.arange(1000) % 5, False)):
+        mine = dataclasses.replace(rows, groups=None if groups is None else groups.astype(str).astype(object))
+        base = RunFolder(tmp_path / str(sure))
+        write_json(base.root / "recipe.yaml", {})
+        base.model.mkdir(parents=True)
+        mine.write(base.predictions("test"))
+        write_json(base.model / "config.json", {"id2label": {"0": "a", "1": "b"}})
+        metric, apart = deciding._against(mine, ["accuracy"], str(base.root), None)
+        assert metric == "accuracy" and (apart.low > -0.01) is sure
+        assert sure or apart.low < -0.4
 
 
 def test_equal_models_pass_where_there_are_rows_enough():

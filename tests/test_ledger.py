@@ -105,6 +105,27 @@ def test_files_that_are_gone_are_missed(gone, tmp_path):
     assert state(run) == ("broken", 0 if gone == "both" else 3)
 
 
+@pytest.mark.parametrize(("predicted", "expected"), [(True, "broken"), (False, "chained")])
+def test_a_ledger_cut_to_its_first_line_without_a_head(predicted, expected, tmp_path):
+    """A process killed between line and head leaves the same, but before it predicted anything."""
+    run = looked(tmp_path, 5)
+    run.ledger.write_bytes(lines(run)[0])
+    run.ledger_head.unlink()
+    if predicted:
+        run.predictions("test").parent.mkdir()
+        run.predictions("test").touch()
+    assert state(run) == (expected, 1)
+
+
+def test_luck_in_a_loss_is_no_points(tmp_path):
+    run = looked(tmp_path / "a", 1)
+    looked(tmp_path / "b", 1, weights="cd" * 32)
+    score = Score(0.50, 0.45, 0.55, 1000, "made up")
+    said = " ".join(openings.told(run, "log_loss", score)["sentences"])
+    assert " of log_loss too good by luck alone" in said and "points" not in said
+    assert " points too good by luck alone" in " ".join(openings.told(run, "accuracy", score)["sentences"])
+
+
 def test_a_head_of_nonsense_or_of_another_ledger(tmp_path):
     run, other = looked(tmp_path / "a"), looked(tmp_path / "b", weights="cd" * 32)
     for head in (b"", b"[]", b"{}", b"\xff", other.ledger_head.read_bytes()):

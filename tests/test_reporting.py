@@ -410,7 +410,7 @@ def test_pictures_are_shown_and_the_rest_folded(image: RunFolder) -> None:
 )
 def test_the_page_says_what_was_gained_over_the_strongest_baseline(value: float, p: float, says: str) -> None:
     scores = {name: {"accuracy": {"value": v}} for name, v in (("majority", 0.3), ("tfidf_linear", 0.5))}
-    apart = {"metric": "accuracy", "value": value, "low": value - 0.01, "high": value + 0.01, "p": p}
+    apart = {"metric": "accuracy", "value": value, "low": value - 0.01, "high": value + 0.01, "p": p, "n": 9}
     own = {"accuracy": Score(0.5 + value, 0.4, 0.7, 9, "Wilson")}
     facts = summarising._headline("accuracy", own, scores, {"tfidf_linear": apart})
     assert facts and facts["gain"].startswith(says)

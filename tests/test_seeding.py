@@ -56,15 +56,44 @@ def test_what_has_no_value_is_left_out():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ((80, 80, 81), "the seed hardly matters beside the choice of test rows"),
-        ((78, 82, 85), "the seed matters about as much as the choice of test rows"),
-        ((60, 80, 95), "the seed matters more than the choice of test rows, so a single run says little"),
+        ((80, 80, 80, 81, 81) * 3, "the seed hardly matters beside the choice of test rows"),
+        ((76, 80, 84) * 10, "the seed matters about as much as the choice of test rows"),
+        ((20, 50, 80, 95) * 2, "the seed matters more than the choice of test rows, so a single run says little"),
+        ((80, 80, 81), "3 seeds cannot tell which of the two matters more"),
+        ((80, 80), "2 seeds cannot tell which of the two matters more"),
     ],
 )
 def test_the_sentence(values, says):
     found = seeding.spread([scored(hits, 100) for hits in values])
     said = seeding.sentence("accuracy", found)
-    assert says in said and f"SD over 3), the test rows alone allow {100 * found.error:.1f}: " in said
+    low, high = seeding.deviation(found)
+    assert says in said and f"the test rows alone allow {100 * found.error:.1f}: " in said
+    assert f"(SD over {len(values)}, the true one {100 * low:.1f} to {100 * high:.1f})" in said
+    assert low <= found.sd <= high
+
+
+def test_the_interval_of_the_sd_is_the_chi_square_one():
+    found = seeding.spread([scored(hits, 1000) for hits in (800, 820, 835, 810)])
+    expected = [found.sd * np.sqrt(3 / stats.chi2.ppf(tail, 3)) for tail in (0.975, 0.025)]
+    assert seeding.deviation(found) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_a_seed_that_matters_is_hardly_ever_said_not_to(seeds):
+    """The true SD over seeds equals the noise of rows: "hardly" and "more" must each be rare, whatever the seeds."""
+    rng, said = np.random.default_rng(seeds), []
+    for _ in range(1000):
+        values = rng.normal(0.8, 0.0126, seeds)
+        said.append(seeding.sentence("accuracy", seeding.spread([scored(round(1000 * v), 1000) for v in values])))
+    assert sum("hardly matters" in each for each in said) <= 25
+    assert sum("matters more than" in each for each in said) <= 25
+
+
+def test_a_loss_is_told_as_it_is():
+    losses = [Score(value, value - 0.02, value + 0.02, 1000, "made up") for value in (0.50, 0.55, 0.62)]
+    said = seeding.sentence("log_loss", seeding.spread(losses))
+    assert "seeds differ by 0.0603 (SD over 3" in said and "the test rows alone allow 0.0102" in said
+    assert "points" not in said
 
 
 def coverage(seeds: int, rows: int, sd: float, trials: int = 1500) -> float:
