@@ -1,11 +1,12 @@
 """Verdicts in words, and refusals of what cannot be compared."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from hfft import comparing
+from hfft import comparing, display
 from hfft.errors import InputError
 from hfft.records import Predictions, RunFolder
 from tests.command import hfft
@@ -97,3 +98,19 @@ def test_the_command_line(runs, capsys):
     (runs / "b" / "predictions" / "test.parquet").unlink()
     assert hfft("compare", "runs/a", "runs/b") == 2
     assert "run `hfft eval runs/b` first" in capsys.readouterr().err
+
+
+def test_mcnemar_is_left_out_where_rows_come_in_groups(capsys):
+    """It takes every row for a witness of its own."""
+    base, good = predictions(0.70), predictions(0.85, seed=1)
+    grouped = [
+        dataclasses.replace(part, groups=np.array([f"g{row // 3}" for row in range(part.n)], dtype=object))
+        for part in (base, good)
+    ]
+    (alone,), (found,) = (comparing.compare([("a", x), ("b", y)], ["accuracy"]) for x, y in ((base, good), grouped))
+    assert alone.mcnemar is not None and alone.p == alone.mcnemar[1]
+    assert found.mcnemar is None and found.p == found.differences["accuracy"].p
+    facts = dataclasses.asdict(found) | {"examples": {"won": [], "lost": []}}
+    display.compared({"comparisons": [facts]})
+    out = capsys.readouterr().out
+    assert "rows won" in out and "McNemar" not in out

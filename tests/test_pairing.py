@@ -124,3 +124,9 @@ def test_rows_needed_show_the_difference_with_the_power_they_promise():
         right, theirs = first[some] == labels[some], second[some] == labels[some]
         seen += pairing.mcnemar(int((theirs & ~right).sum()), int((right & ~theirs).sum()))[1] < 0.05
     assert 0.72 <= seen / 300 <= 0.88
+
+
+def test_few_rows_are_the_excuse_of_few_rows_only():
+    apart = {"low": 0.01, "high": 0.05}
+    assert "so few rows" in pairing.narrow(apart | {"n": 300})
+    assert pairing.narrow(apart | {"n": 100_000}) == pairing.narrow(apart | {"n": 300, "low": -0.01}) == ""
