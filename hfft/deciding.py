@@ -85,9 +85,14 @@ def leaks(split: Mapping[str, Any]) -> int | None:
 
 
 def unsearched(split: Mapping[str, Any]) -> str:
-    """What the search for copies passed over, "" where it passed over nothing; of a stream, all but equal inputs."""
+    """Why copies may be there that were not looked for: of a stream, all but equal inputs; "" where all was searched.
+
+    Caps on a search of data at rest (see `overlaps.join`) are told with the split and are no reason to doubt a count.
+    """
     found = split.get("leaks")
-    note = str(found.get("note") or "") if isinstance(found, Mapping) else ""
+    if not isinstance(found, Mapping) or not split.get("method", {}).get("streaming"):
+        return ""
+    note = str(found.get("note") or "")
     return (note[:1].upper() + note[1:]).removesuffix(".")
 
 

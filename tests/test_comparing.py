@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from hfft import comparing, pairing
+from hfft import comparing, display, pairing
 from hfft.errors import InputError
 from hfft.records import Predictions, RunFolder
 from tests.command import hfft
@@ -201,3 +201,19 @@ def test_classes_that_only_one_model_knows_are_listed():
             "a", predictions(0.7), "b", dataclasses.replace(
                 predictions(0.7), names=("ham", "spam", "tofu", "tempeh"), scores=np.zeros((600, 4)))
         )  # fmt: skip
+
+
+def test_mcnemar_is_left_out_where_rows_come_in_groups(capsys):
+    """It takes every row for a witness of its own."""
+    base, good = predictions(0.70), predictions(0.85, seed=1)
+    grouped = [
+        dataclasses.replace(part, groups=np.array([f"g{row // 3}" for row in range(part.n)], dtype=object))
+        for part in (base, good)
+    ]
+    (alone,), (found,) = (comparing.compare([("a", x), ("b", y)], ["accuracy"]) for x, y in ((base, good), grouped))
+    assert alone.mcnemar is not None and alone.p == alone.mcnemar[1]
+    assert found.mcnemar is None and found.p == found.differences["accuracy"].p
+    facts = dataclasses.asdict(found) | {"examples": {"won": [], "lost": []}}
+    display.compared({"comparisons": [facts]})
+    out = capsys.readouterr().out
+    assert "rows won" in out and "McNemar" not in out

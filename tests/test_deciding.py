@@ -116,7 +116,9 @@ def test_leaks_are_copies_that_were_left_in_train(policy, left):
     overlaps = [{"split": "test", "with": "train", **PAIR}, {"split": "test", "with": "validation", **PAIR}]
     overlaps.append({"split": "validation", "with": "train", **PAIR})
     assert deciding.leaks({"leaks": {"policy": policy, "overlaps": overlaps}}) == left
-    assert deciding.unsearched({"leaks": {"note": "a stream is"}}) == "A stream is" and deciding.unsearched({}) == ""
+    stream = {"method": {"streaming": True}, "leaks": {"note": "a stream is searched"}}
+    assert deciding.unsearched(stream) == "A stream is searched"
+    assert deciding.unsearched(stream | {"method": {"streaming": False}}) == deciding.unsearched({}) == ""
     assert deciding.leaks({}) is None and deciding.leaks({"leaks": {}}) is None
 
 
@@ -176,3 +178,51 @@ def test_the_difference_is_that_of_compare(runs):
     theirs = Predictions.read(base.predictions("test"))
     expected = (mine.predicted == mine.labels).mean() - (theirs.predicted == theirs.labels).mean()
     assert verdict.score.value == pytest.approx(expected, abs=1e-12)
+
+
+def test_other_gates_and_metrics_are_told_and_leave_the_run_as_it_is(runs, capsys):
+    _, new = runs
+    hfft("eval", str(new.root))
+
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(new.root.rglob("*")) if path.is_file()}
+
+    before = files()
+    capsys.readouterr()
+    assert hfft("judge", str(new.root), "gates.accuracy=>= 0.999", "metrics=[accuracy]") == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "FAIL." in out and "Nothing was written: " in out and "report " not in out.split("Nothing was written")[1]
+    assert files() == before
+    assert hfft("judge", str(new.root), "gates.accuracy=>= 0.999", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["report"] is None and files() == before
+    new.report.unlink()
+    assert hfft("judge", str(new.root)) == 0 and files() == before, "its own recipe's verdict is written again"
+
+
+def test_metrics_that_gates_need_are_named_with_the_way_out(runs, capsys):
+    _, new = runs
+    path, kept = new.root / "recipe.yaml", (new.root / "recipe.yaml").read_text()
+    path.write_text(kept.replace("gates: {}", "gates: {f1_macro: '>= 0.01'}"))
+    try:
+        capsys.readouterr()
+        assert hfft("judge", str(new.root), "metrics=[accuracy]") == 2
+        err = " ".join(capsys.readouterr().err.split())
+        assert "no metric 'f1_macro'" in err and "type gates={} to judge none" in err
+        assert hfft("judge", str(new.root), "metrics=[accuracy]", "gates={}") == 0
+        assert "gate f1_macro" not in capsys.readouterr().out
+    finally:
+        path.write_text(kept)
+
+
+def test_predictions_without_a_ledger_are_judged_with_a_warning(runs, capsys):
+    _, new = runs
+    kept = [(path, path.read_bytes()) for path in (new.ledger, new.ledger_head)]
+    for path, _ in kept:
+        path.unlink()
+    try:
+        capsys.readouterr()
+        assert hfft("judge", str(new.root)) == 0
+        assert "THE LEDGER IS BROKEN: it is gone" in " ".join(capsys.readouterr().out.split())
+    finally:
+        for path, text in kept:
+            path.write_bytes(text)

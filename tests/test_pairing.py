@@ -153,7 +153,7 @@ def test_differences_in_words():
 
 def test_what_fine_tuning_bought_in_words():
     def gained(value, low, high, p, metric="accuracy"):
-        return pairing.gained("majority", {"metric": metric, "value": value, "low": low, "high": high, "p": p})
+        return pairing.gained("majority", {"metric": metric, "value": value, "low": low, "high": high, "p": p, "n": 60})
 
     assert gained(0.1, 0.05, 0.15, 0.0005) == (
         "Fine-tuning bought +10.0 points of accuracy [+5.0, +15.0] over majority (row by row, p ≤ 0.0005)."
@@ -170,7 +170,7 @@ def test_what_fine_tuning_bought_in_words():
     assert gained(0.1, 0.05, 0.15, 0.2) == f"{unclear}[+5.0, +15.0] {aside}"
     assert gained(0.0, 0.0, 0.0, 0.01).endswith("+0.0 points of accuracy [+0.0, +0.0] (row by row, p = 0.01).")
     for low, high, said in ((0.0, 0.1, False), (-0.1, 0.0, False), (-0.1, -0.01, True), (0.01, 0.1, True)):
-        assert bool(pairing.narrow({"low": low, "high": high})) is said
+        assert bool(pairing.narrow({"low": low, "high": high, "n": 60})) is said
 
 
 def test_a_difference_says_how_it_was_made_and_depends_on_nothing_but_its_arguments():
@@ -202,3 +202,9 @@ def test_an_obvious_difference_has_the_least_p_there_is():
     labels = np.repeat([0, 1], 100)
     found = pairing.differences(labels, 1 - labels, labels, 2, statistic(), resamples=99)["accuracy"]
     assert (found.value, found.p) == (1.0, 0.01)
+
+
+def test_few_rows_are_the_excuse_of_few_rows_only():
+    apart = {"low": 0.01, "high": 0.05}
+    assert "so few rows" in pairing.narrow(apart | {"n": 300})
+    assert pairing.narrow(apart | {"n": 100_000}) == pairing.narrow(apart | {"n": 300, "low": -0.01}) == ""

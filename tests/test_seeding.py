@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hfft import seeding
+from hfft import averaging, display_seeds, seeding
 from hfft.intervals import wilson
 from hfft.records import Score
 
@@ -120,3 +120,14 @@ def coverage(seeds: int, rows: int, sd: float, trials: int = 1500) -> float:
 @pytest.mark.parametrize("sd", [0.0, 0.01, 0.04])
 def test_the_interval_of_the_mean_keeps_its_promise(seeds, rows, sd):
     assert coverage(seeds, rows, sd, 600) >= 0.935
+
+
+@pytest.mark.parametrize(("metric", "verdict"), [("log_loss", "worse"), ("f1_macro", "better")])
+def test_a_loss_that_rose_over_seeds_is_worse(metric, verdict, capsys):
+    found = seeding.Spread(0.20, 0.01, 0.19, 0.21, 0.01, 0.15, 0.25, 500, [0.19, 0.20, 0.21])
+    told, sentence = averaging._judged("a", "b", metric, found)
+    assert told == verdict and sentence.startswith(f"b is {verdict} than a on average: ")
+    assert ("+0.2000 of log_loss" in sentence) is ("points" not in sentence) is (metric == "log_loss")
+    facts = {"second": "b", "first": "a", "differences": seeding.plain({metric: found}), "verdict": told}
+    display_seeds.compared({"comparisons": [facts | {"sentence": sentence}]})
+    assert ("+0.2000" if metric == "log_loss" else "+20.00") in capsys.readouterr().out.split("points")[0]
