@@ -177,7 +177,7 @@ def gained(baseline: str, apart: Mapping[str, Any]) -> str:
 
 def narrow(apart: Mapping[str, Any]) -> str:
     """An aside where the interval leaves 0 out and the test does not: with few rows a bootstrap is too sure."""
-    if apart["n"] >= MANY or apart["low"] <= 0 <= apart["high"]:
+    if apart.get("n", 0) >= MANY or apart["low"] <= 0 <= apart["high"]:
         return ""
     return "; with so few rows the interval is too narrow"
 
