@@ -7,6 +7,7 @@ names (see labelsets.py); None where the label is missing. What could be meant i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from hfft.recipe import Data
 
 EXACT = 2.0**53  # whole numbers from here on are no longer told apart
 SEPARATORS = ("|", ";", ",")
+LIST = re.compile(r"\s*\[[^\[\]]*\]\s*")  # a list written as text; names such as [UNK]|[OOV] are none
 FLAGS = {"0": False, "1": True, "false": False, "true": True}
 
 
@@ -112,7 +114,7 @@ def _sets(values: list[Any], declared: tuple[str, ...], separator: str | None, w
 
 def _members(value: Any, separator: str | None, where: str, row: int) -> list[Any]:
     """The classes within a cell."""
-    if isinstance(value, str) and separator is not None and not value.lstrip().startswith("["):
+    if isinstance(value, str) and separator is not None and not LIST.fullmatch(value):
         return [one.strip() for one in value.split(separator) if one.strip()]
     what = f"{where} holds {brief(value)} in row {row:,}"
     if isinstance(value, (dict, bytes)):
@@ -123,7 +125,7 @@ def _members(value: Any, separator: str | None, where: str, row: int) -> list[An
             "of 0 and 1, or leave data.multi_label out where a row has one class"
         )
     cell = str(value).strip()
-    if cell.startswith("[") and cell.endswith("]"):
+    if LIST.fullmatch(cell):
         raise InputError(f"{what}, a list written as text; save the data as JSON or Parquet, which hold lists")
     if separator is None:
         guess = next((sign for sign in SEPARATORS if sign in cell), "|")

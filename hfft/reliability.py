@@ -49,7 +49,9 @@ def measured(
     answer = None if several else p[np.arange(n), predicted]
     tops = {} if answer is None else {kind: place(answer) for kind, place in KINDS.items()}
     cells = nulls.Cells(p, None if several else predicted, binning.equal_width(p), BINS, tops)
-    seen, draws = nulls.seen(cells, truth), nulls.shown(cells, truth, units)
+    # Classes of one row come together, which independent draws would not: a row's are turned as one.
+    drawn = np.arange(n) if several and units is None else units
+    seen, draws = nulls.seen(cells, truth), nulls.shown(cells, truth, drawn)
     facts: dict[str, Any] = {
         "nll": dataclasses.asdict(loss(tempering.log_loss(scores, labels), units)),
         "brier": dataclasses.asdict(loss(brier(p, labels), units)),

@@ -197,3 +197,13 @@ def test_single_labels_are_read_as_before():
     part = datasets.Dataset.from_dict({"label": ["a", " b ", None, ""]})
     plain = recipe.build({"task": "text_classification", "model": {"name": "x"}, "data": {"path": "x.csv"}}).data
     assert labelling.read(part, "label", plain, "x.csv") == (["a", "b", None, None], ())
+
+
+def test_class_names_in_brackets_are_no_list(tiny_csv):
+    names = ["[OOV]|[UNK]", "[UNK]", "plain|[OOV]", "plain"]
+    cells = tiny_csv(*((f"row {i}", names[i % 4]) for i in range(8)))
+    expected = [["[OOV]", "[UNK]"], ["[UNK]"], ["[OOV]", "plain"], ["plain"]]
+    with pytest.raises(InputError, match="a list written as text"):  # [UNK] alone could be one
+        labels(cells, label_separator="|")
+    bare = tiny_csv(*((f"row {i}", names[i % 4]) for i in (0, 2, 3, 4, 6, 7, 8, 10)), name="bare.csv")
+    assert labels(bare, label_separator="|")[:3] == [labelsets.text(expected[i]) for i in (0, 2, 3)]
