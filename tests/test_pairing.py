@@ -202,3 +202,11 @@ def test_an_obvious_difference_has_the_least_p_there_is():
     labels = np.repeat([0, 1], 100)
     found = pairing.differences(labels, 1 - labels, labels, 2, statistic(), resamples=99)["accuracy"]
     assert (found.value, found.p) == (1.0, 0.01)
+
+
+def test_resamples_as_far_apart_as_the_models_count():
+    """Three discordant rows, all won: 2 of 8 exchanges are as far apart, so p is 1/4 and never smaller."""
+    labels = np.repeat([0, 1], 25)
+    first = np.where(np.arange(50) < 3, 1 - labels, labels)
+    found = pairing.differences(labels, first, labels, 2, statistic())["accuracy"]
+    assert found.p == pytest.approx(0.25, abs=0.04)
