@@ -59,6 +59,7 @@ def test_rows_and_classes_in_another_order_are_matched_by_name():
     )
     matched = comparing.aligned("a", base, "b", mixed)
     assert (matched.scores.argmax(axis=1) == matched.predicted).all()
+    assert (matched.ids == base.ids).all() and matched.names == base.names
 
 
 def test_what_cannot_be_compared_is_refused_with_the_reason():

@@ -363,3 +363,13 @@ def test_validation_and_test_get_the_shares_that_are_theirs():
     for stratify in (True, False):
         out, _ = at_random(named({"a": 60, "b": 40}), {"train": 0.6, "validation": 0.1, "test": 0.3}, 5, stratify)
         assert Counter(out.values()) == {"train": 60, "validation": 10, "test": 30}
+
+
+def test_settling_finds_the_split_that_is_short():
+    groups = [Counter(a=1)] * 20
+    for crowded in range(3):
+        made = _Balance(groups, [1] * 20, SHARES, True)
+        for index in range(20):
+            made.place(index, crowded)
+        made.settle()
+        assert np.bincount(made.where, minlength=3).tolist() == [14, 3, 3]

@@ -396,3 +396,9 @@ def test_several_classes_per_row_are_each_a_question_of_its_own():
             find(name).estimates(labels, scores[:, :1])
     sure = find("log_loss").estimates(np.array([[True, False]]), np.array([[0.0, 1.0]]))[0]["log_loss"].value
     assert sure == pytest.approx(-np.log(np.finfo(float).eps))
+
+
+def test_probabilities_in_float32_are_kept_off_0_and_1_as_those_in_float64():
+    labels, scores = np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]])
+    loss = [find("log_loss").estimates(labels, scores.astype(kind))[0]["log_loss"].value for kind in ("f4", "f8")]
+    assert loss[0] == loss[1] == pytest.approx(log_loss(labels, scores), abs=1e-12)

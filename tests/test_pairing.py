@@ -208,3 +208,11 @@ def test_few_rows_are_the_excuse_of_few_rows_only():
     apart = {"low": 0.01, "high": 0.05}
     assert "so few rows" in pairing.narrow(apart | {"n": 300})
     assert pairing.narrow(apart | {"n": 100_000}) == pairing.narrow(apart | {"n": 300, "low": -0.01}) == ""
+
+
+def test_resamples_as_far_apart_as_the_models_count():
+    """Three discordant rows, all won: 2 of 8 exchanges are as far apart, so p is 1/4 and never smaller."""
+    labels = np.repeat([0, 1], 25)
+    first = np.where(np.arange(50) < 3, 1 - labels, labels)
+    found = pairing.differences(labels, first, labels, 2, statistic())["accuracy"]
+    assert found.p == pytest.approx(0.25, abs=0.04)

@@ -1,5 +1,7 @@
 """Draws of rows and of groups: that they add up, and that clustered intervals keep the promise plain ones break."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hfft import cautioning, comparing, intervals, pairing, resamples, scoring
 from hfft.counts import count
 from hfft.intervals import Moments, effective, moments, wilson
 from hfft.records import Predictions
+from hfft.resamples import of_matrix
 
 PARTS = ("hits", "support", "predicted")
 
@@ -175,3 +178,13 @@ def test_rows_that_no_class_applies_to():
     rows = Predictions(np.arange(6).astype(str), labels, predicted, np.full((6, 3), 0.2), ("a", "b", "c"))
     found = scoring.score(rows, ["accuracy", "f1", "auroc"])
     assert found["accuracy"].value == 0.5 and found["f1_macro"].value == 0 and found["auroc_macro"].value is None
+
+
+@pytest.mark.parametrize("often", [(1, 1, 1, 1), (1, 1, 1, 7), (5, 1, 6, 7)])
+def test_a_fair_coin_halves_every_kind(often):
+    """Few kinds that occur several times, or many: two ways of drawing, one distribution."""
+    drawn = dataclasses.replace(of_matrix(np.array([[1, 1], [1, 1]])), times=np.array(often))
+    kept = np.concatenate(list(drawn.halved(4000, 1)))
+    assert kept.shape == (4000, 4) and kept.min() == 0 and (kept <= often).all()
+    for column, n in zip(kept.T, often, strict=True):
+        assert column.mean() == pytest.approx(n / 2, abs=0.06) and column.var() == pytest.approx(n / 4, rel=0.1)

@@ -629,3 +629,9 @@ def test_times_that_are_dates_are_told_as_dates():
     made = split(table_, data(split=Split(by="time", gap="2 days")), 1)
     assert made.report.findings[0].startswith("times: train 1970-01-01 to ")
     assert any("rows lie in the gap" in finding for finding in made.report.findings)
+
+
+def test_another_seed_is_another_group_split():
+    table_ = with_columns(plain({"a": 60, "b": 60}), group=[f"g{i % 30}" for i in range(120)])
+    made = [placed(split(table_, data(split=Split(by="group")), seed)) for seed in range(4)]
+    assert len({tuple(sorted(each.items())) for each in made}) == 4
