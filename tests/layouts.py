@@ -6,6 +6,7 @@ Dropout is off and the optimizer is plain SGD: AdamW would hide a loss that is t
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,11 @@ def text_rows(folder: Path, several: bool = False) -> datasets.Dataset:
     texts = [" ".join(WORDS[(i * 5 + j) % len(WORDS)] for j in range(2 + i % 9)) for i in range(64)]
     labels = [[float(i % 2), float(i % 3 == 0), float(i % 5 < 3)] if several else i % 3 for i in range(64)]
     table = datasets.Dataset.from_dict({"text": texts, "labels": labels})
-    table.save_to_disk(str(folder / "rows"))
-    return datasets.load_from_disk(str(folder / "rows"))
+    # Each process and each kind its own: what one of them reads, another must not write.
+    place = str(folder / f"rows-{several}-{os.environ.get('RANK', '0')}")
+    if not Path(place).is_dir():
+        table.save_to_disk(place)
+    return datasets.load_from_disk(place)
 
 
 def image_rows() -> datasets.Dataset:
