@@ -127,6 +127,8 @@ def _answering(promise: dict[str, Any]) -> str:
         if promise["tried"]:
             least = math.ceil(math.log((1 - promise["level"]) / promise["tried"]) / math.log(1 - promise["max_error"]))
             needs = f"; even without a single error among them, {least:,} answered rows would be needed"
+            if least <= promise["n"]:
+                needs = ": its surest answers err too often, or are too few; a larger abstain.max_error may be kept"
         else:
             needs = ""
         return f"No threshold keeps an error of {asked} with {level} on {promise['n']:,} validation rows{needs}."

@@ -112,11 +112,16 @@ def scores(split: str, found: dict[str, Any]) -> None:
 
 def beside(found: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
     """The model's headline scores above those of the baselines."""
-    keys = [key for key in HEADLINES if key in found] or [key for key in (leading(found),) if key]
+    keys = _headlines(found)
     table = terminal.table(f"same rows, n = {next(iter(found.values()))['n']:,}", *keys)
     for name, part in {"this model": found, **dict(reversed(baselines.items()))}.items():
         table.add_row(NAMES.get(name, name), *(_full(part[key]) for key in keys))
     terminal.console().print(table)
+
+
+def _headlines(found: dict[str, Any]) -> list[str]:
+    """Macro F1 and accuracy where they were asked for, else the metric that leads."""
+    return [key for key in HEADLINES if key in found] or [key for key in (leading(found),) if key]
 
 
 def verdict(facts: dict[str, Any]) -> None:
@@ -129,7 +134,7 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(gained(NAMES.get(name, name), apart))
     if clean := facts.get("test_without_copies"):
         rows = next(iter(clean.values()))["n"]
-        told = ", ".join(f"{key} {_full(clean[key])}" for key in HEADLINES if key in clean)
+        told = ", ".join(f"{key} {_full(clean[key])}" for key in _headlines(clean))
         console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
     if found := facts.get("calibration"):
         display_calibration.calibration(found)

@@ -41,7 +41,8 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     run.
     """
     if wrong := [word for word in overrides if not word.startswith(("metrics=", "gates=", "gates."))]:
-        raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run")
+        way = " (for abstain see docs/calibration.md)" if wrong[0].startswith("abstain") else ""
+        raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run{way}")
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root), overrides)
     try:

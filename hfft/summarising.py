@@ -22,6 +22,7 @@ TITLES = {
     "majority": "Most common class",
     "tfidf_linear": "TF-IDF + linear model",
     "mcc": "MCC",
+    "ece": "ECE",
     "auroc": "AUROC",
 }
 AVERAGES = ("macro", "micro", "weighted")
