@@ -123,19 +123,16 @@ def fits(folder: RunFolder, names: Sequence[str]) -> None:
         raise InputError(f"{path} is about other classes than the data: delete it, then `hfft judge {folder.root}`")
 
 
-def settled(folder: RunFolder, wanted: Abstain) -> dict[str, Any] | None:
-    """The stored facts; a run from before they were kept gets them now, from its validation predictions."""
+def settled(folder: RunFolder, wanted: Abstain, keep: bool = True) -> dict[str, Any] | None:
+    """The stored facts; a run from before they were kept gets them now, from its validation predictions.
+
+    keep: write what is made now, so that prediction finds it, too.
+    """
     facts, path = stored(folder), folder.predictions("validation")
     if facts is None and path.is_file():
         facts = fitted(Predictions.read(path), wanted)
-        write_json(folder.model / FILE, facts)
-    return facts
-
-
-def settle_and_judge(folder: RunFolder, predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
-    """Judge test predictions and write the run's `calibration.json`; returns its facts."""
-    facts = judged(predictions, settled(folder, wanted))
-    write_json(folder.root / FILE, facts)
+        if keep:
+            write_json(folder.model / FILE, facts)
     return facts
 
 

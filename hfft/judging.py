@@ -115,7 +115,7 @@ def _facts(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """(what `judged` returns, verdicts of the gates); writes nothing."""
     scores = scores or scoring.score(predictions, wanted.metrics)
-    calibration = calibrating.judged(predictions, _fitted(folder, wanted))
+    calibration = calibrating.judged(predictions, calibrating.settled(folder, wanted.abstain, keep=False))
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
@@ -125,14 +125,6 @@ def _facts(
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told
-
-
-def _fitted(folder: RunFolder, wanted: Recipe) -> dict[str, Any] | None:
-    """What validation settled: as stored, or made anew for a run from before it was kept."""
-    facts, path = calibrating.stored(folder), folder.predictions("validation")
-    if facts is None and path.is_file():
-        return calibrating.fitted(Predictions.read(path), wanted.abstain)
-    return facts
 
 
 def _beside(

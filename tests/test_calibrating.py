@@ -36,6 +36,13 @@ def facts(pair, stored):
     return calibrating.judged(pair[1], stored)
 
 
+def settle_and_judge(run, rows, wanted):
+    """What `hfft judge` does of it: settle, judge, write."""
+    facts = calibrating.judged(rows, calibrating.settled(run, wanted))
+    write_json(run.root / calibrating.FILE, facts)
+    return facts
+
+
 def test_the_temperature_is_found_and_helps(stored, facts):
     temperature = stored["temperature"]
     assert temperature["low"] < 1.8 < temperature["high"]
@@ -248,7 +255,7 @@ def test_a_run_from_before_gets_its_calibration_when_it_is_evaluated(tmp_path, p
     run = folder(tmp_path / "old", pair[0])
     raw = pair[1].scores[:5]
     assert calibrating.stored(run) is None and calibrating.applied(run, raw) is raw
-    facts = calibrating.settle_and_judge(run, pair[1], WANTED)
+    facts = settle_and_judge(run, pair[1], WANTED)
     assert json.loads((run.root / "calibration.json").read_text()) == json.loads(json.dumps(facts))
     assert calibrating.stored(run) == stored
     assert calibrating.applied(run, raw) == pytest.approx(tempering.apply(raw, stored["temperature"]["value"]))
@@ -256,7 +263,7 @@ def test_a_run_from_before_gets_its_calibration_when_it_is_evaluated(tmp_path, p
 
 def test_a_run_without_validation_predictions_is_judged_as_it_is(tmp_path, pair):
     run = folder(tmp_path / "bare", None)
-    facts = calibrating.settle_and_judge(run, pair[1], WANTED)
+    facts = settle_and_judge(run, pair[1], WANTED)
     assert facts["temperature"] is None and facts["sets"] is None and facts["selective"]["promise"] is None
     told = calibration_telling.told(facts)
     assert told["calibration"][0].startswith("No temperature is stored") and not told["answering"]

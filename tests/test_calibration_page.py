@@ -23,7 +23,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     for split, seed in (("validation", 1), ("test", 2)):
         rows = dataclasses.replace(drawn(1200, 3, seed, 1.7, spread=3), names=WEIRD)
         rows.write(made.predictions(split))
-    calibrating.settle_and_judge(made, rows, Abstain(max_error=0.1))
+    facts = calibrating.judged(rows, calibrating.settled(made, Abstain(max_error=0.1)))
+    write_json(made.root / calibrating.FILE, facts)
     reporting.render(made)
     return made
 
