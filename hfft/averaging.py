@@ -14,7 +14,7 @@ import numpy as np
 from hfft import comparing, pairing, recipe, seeding
 from hfft.comparing import BETTER, UNCLEAR, WORSE
 from hfft.errors import InputError, listed
-from hfft.records import HEADLINES, SEEDS, Predictions, RunFolder, Score, less_is_better, read_json
+from hfft.records import SEEDS, Predictions, RunFolder, Score, leading, less_is_better, read_json
 
 
 def concerns(names: list[str]) -> bool:
@@ -66,7 +66,9 @@ def _compared(
     rows = sorted(apart[0])
     alike = seeding.likeness(np.array([[part[row] for row in rows] for part in apart]))
     spreads = seeding.spreads(scores, alike, level)
-    lead = next((key for key in HEADLINES if key in spreads), next(iter(spreads)))
+    lead = leading(spreads)
+    if lead is None:
+        raise InputError(f"{base} and {other}: no metric has a value for every seed, so the means cannot be compared")
     verdict, sentence = _judged(base, other, lead, spreads[lead])
     facts = {key: dataclasses.asdict(made) for key, made in spreads.items()}
     return {"first": base, "second": other, "seeds": len(pairs), "differences": facts, "headline": lead} | {

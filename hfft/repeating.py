@@ -19,7 +19,7 @@ from hfft import claiming, judging, recipe, seeding, verbs
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import HEADLINES, SEEDS, Predictions, RunFolder, read_json, write_json
+from hfft.records import SEEDS, Predictions, RunFolder, leading, read_json, write_json
 
 MEMBER = "seed-"
 
@@ -167,7 +167,7 @@ def _write(root: Path) -> dict[str, Any]:
         scored = [run.read_scores().get(split, {}) for run in runs]
         found = seeding.spreads(scored, _alike(runs, split)) if all(scored) else {}
         facts[split] = seeding.plain(found)
-        lead = next((key for key in HEADLINES if key in found), next(iter(found), None))
+        lead = leading(found)
         facts["sentences"][split] = [seeding.sentence(lead, found[lead])] if lead else []
     write_json(root / SEEDS, facts)
     return {"run": str(root), **facts}
