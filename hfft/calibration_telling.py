@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from hfft import conformal
+
 SETS = {"lac": "LAC", "aps": "APS", "lac_per_class": "LAC per class"}
 MEASURES = {
     "ece": "ECE, 15 equal-width bins",
@@ -166,5 +168,5 @@ def _unbounded(sets: dict[str, Any]) -> list[str]:
     if not names:
         return []
     many = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    least = math.ceil(round(sets["coverage"] / (1 - sets["coverage"]), 9))
+    least = conformal.rows_needed(sets["coverage"])
     return [f"Too few validation rows (fewer than {least}) to bound {many}: in every set per class."]

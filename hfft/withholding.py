@@ -73,14 +73,14 @@ def judged(
     selective["promise"] = dict(stored["abstain"]) | _kept(answer, wrong, units, stored["abstain"])
     sets: dict[str, Any] = {"coverage": stored["sets"]["coverage"], "n": stored["sets"]["n"]}
     for kind, score in KINDS.items():
-        limits = thresholds(stored["sets"], kind, names)
+        limits = limits_of(stored["sets"], kind, names)
         sets[kind] = _measured(conformal.sets(score(scores), limits), labels, names, units)
         sets[kind]["chance"] = None if units is not None else _chance(stored["sets"], kind, labels, names)
         sets[kind]["infinite"] = [name for name, q in zip(names, limits, strict=True) if math.isinf(q)]
     return {"selective": selective, "sets": sets}
 
 
-def thresholds(stored: dict[str, Any], kind: str, names: tuple[str, ...]) -> np.ndarray:
+def limits_of(stored: dict[str, Any], kind: str, names: tuple[str, ...]) -> np.ndarray:
     """The quantile of each class, (classes,), as stored; None becomes infinite."""
     own = stored[kind]
     found = [own["quantiles"][name] if "quantiles" in own else own["quantile"] for name in names]
