@@ -33,7 +33,7 @@ class Run:
         """split → metric → {value, low, high, n, method}; "test" is there once the run has been evaluated."""
         from dataclasses import asdict
 
-        from hfft.records import RunFolder
+        from hfft.run_folder import RunFolder
 
         scored = RunFolder(self.path).read_scores()
         return {split: {name: asdict(score) for name, score in part.items()} for split, part in scored.items()}
@@ -60,7 +60,7 @@ class Run:
         model's own probabilities. inputs: as above.
         """
         from hfft import recipe, thresholds
-        from hfft.records import RunFolder
+        from hfft.run_folder import RunFolder
 
         answers = self.predict(inputs, calibrated=False)
         if recipe.load(str(self.path)).data.multi_label:
@@ -98,6 +98,6 @@ def evaluate(run: str | Path) -> dict[str, Any]:
 
 def load(run: str | Path) -> Run:
     """A finished run by its folder. Raises InputError when there is none."""
-    from hfft.records import RunFolder
+    from hfft.run_folder import RunFolder
 
     return Run(RunFolder.existing(run).root)

@@ -30,7 +30,8 @@ from hfft.doubting import Doubt
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder
+from hfft.records import Predictions
+from hfft.run_folder import RunFolder
 
 HELD_OUT = ("validation", "test")
 

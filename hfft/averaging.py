@@ -14,7 +14,8 @@ import numpy as np
 from hfft import comparing, pairing, recipe, seeding
 from hfft.comparing import BETTER, UNCLEAR, WORSE
 from hfft.errors import InputError, listed
-from hfft.records import SEEDS, Predictions, RunFolder, Score, leading, less_is_better, read_json
+from hfft.records import SEEDS, Predictions, Score, leading, less_is_better, read_json
+from hfft.run_folder import RunFolder
 
 
 def concerns(names: list[str]) -> bool:

@@ -21,7 +21,8 @@ from hfft import reliability, tempering, withholding
 from hfft.errors import InputError
 from hfft.estimates import numbered
 from hfft.means import mean
-from hfft.records import Predictions, RunFolder, Score, content_of, read_json, write_json
+from hfft.records import Predictions, Score, content_of, read_json, write_json
+from hfft.run_folder import RunFolder
 from hfft.schema import Abstain
 
 FILE = "calibration.json"

@@ -17,7 +17,7 @@ from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, 
 from hfft.errors import InputError
 from hfft.gathering import Inputs, Say
 from hfft.recipe import Recipe
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 
 
 def check(

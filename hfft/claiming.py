@@ -10,7 +10,7 @@ from pathlib import Path
 from hfft import checkpoints, recipe
 from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 
 
 def folder(name: str, output_dir: str | None) -> RunFolder:

@@ -20,7 +20,8 @@ from hfft.gating import Evidence, Verdict
 from hfft.intervals import FEW_ERRORS, blind_rows, wilson
 from hfft.pairing import Difference
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, less_is_better, read_json
+from hfft.records import Predictions, Score, less_is_better, read_json
+from hfft.run_folder import RunFolder
 from hfft.tallying import COPIES
 
 

@@ -17,7 +17,8 @@ from hfft import gating, loading, predicting, rooms, scoring, splitting, streami
 from hfft.backbones import Backbone, class_order
 from hfft.errors import listed
 from hfft.recipe import Recipe
-from hfft.records import RunFolder, SplitReport, read_json
+from hfft.records import SplitReport, read_json
+from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
 SAMPLE = 20_000  # training rows of a stream that the baselines see

@@ -30,7 +30,8 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.gating import Verdict
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, Score, leading, read_json, write_json
+from hfft.records import Predictions, Score, leading, read_json, write_json
+from hfft.run_folder import RunFolder
 
 
 def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:

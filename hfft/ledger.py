@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from hfft.errors import InputError, counted
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 
 try:
     import fcntl

@@ -12,7 +12,8 @@ from typing import Any
 
 from hfft import ledger, luck
 from hfft.ledger import Ledger
-from hfft.records import SEEDS, RunFolder, Score, less_is_better
+from hfft.records import SEEDS, Score, less_is_better
+from hfft.run_folder import RunFolder
 
 
 def told(run: RunFolder, metric: str | None, score: Score | None) -> dict[str, Any]:

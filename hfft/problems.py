@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from hfft.errors import InputError
 from hfft.recipe import Recipe
-from hfft.records import RunFolder, SplitReport
+from hfft.records import SplitReport
+from hfft.run_folder import RunFolder
 
 T = TypeVar("T")
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")

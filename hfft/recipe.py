@@ -17,9 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
-from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Recipe, Split
+from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
 
-__all__ = ["Abstain", "Augment", "Data", "Model", "Recipe", "Split"]
+__all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
@@ -90,10 +90,12 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         mistakes += problems
     mistakes += rules.mistakes(tree.get("gates"))
     metrics = tree.get("metrics")
+    probes = tree["probes"].get("names") if isinstance(tree.get("probes"), dict) else None
     rooms_of = {
         "task": ("modalities", [tree.get("task")]),
         "loss": ("losses", [tree.get("loss")]),
         "metrics": ("metrics", metrics if isinstance(metrics, list) else []),
+        "probes.names": ("probes", probes if isinstance(probes, list) else []),
     }
     for key, (room, wanted) in rooms_of.items():
         for name in wanted:
@@ -164,9 +166,9 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
-            section = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}.get(
-                part, section
-            )
+            sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
+            sections |= {"probes": Probes, "templates": Template}
+            section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):

@@ -6,7 +6,6 @@ file of a run lives; every file is readable without hfft.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft.errors import InputError, listed
+from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
@@ -150,105 +149,6 @@ class SplitReport:
     def facts(self) -> dict[str, Any]:
         """As plain data, `rows` where there are any."""
         return {name: value for name, value in vars(self).items() if name != "rows" or value}
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where each file of a run lives."""
-
-    root: Path
-
-    @property
-    def model(self) -> Path:
-        return self.root / "model"
-
-    @property
-    def thresholds(self) -> Path:
-        return self.model / "thresholds.json"
-
-    @property
-    def finished(self) -> bool:  # saved, and validation predicted, which comes last
-        return self.model.is_dir() and self.predictions("validation").is_file()
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
-
-    @property
-    def metrics(self) -> Path:
-        return self.root / "metrics.json"
-
-    @property
-    def baselines(self) -> Path:
-        return self.root / "baselines.json"
-
-    @property
-    def fitted(self) -> Path:  # sentences on how the baselines were made
-        return self.root / "predictions" / "fitted.json"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.html"
-
-    @property
-    def figures(self) -> Path:
-        return self.root / "figures"
-
-    @property
-    def ledger(self) -> Path:
-        return self.root / "ledger.jsonl"
-
-    @property
-    def ledger_head(self) -> Path:
-        return self.root / "ledger.head"
-
-    @property
-    def split(self) -> Path:
-        return self.root / "split.json"
-
-    @property
-    def environment(self) -> Path:
-        return self.root / "environment.json"
-
-    def predictions(self, split: str) -> Path:
-        return self.root / "predictions" / f"{split}.parquet"
-
-    def mistakes(self, split: str) -> Path:
-        return self.root / "predictions" / f"{split}_mistakes.parquet"
-
-    def copies(self) -> set[str]:
-        """Ids of the held-back rows whose copy or look-alike in an earlier split took part in this run."""
-        path = self.root / "split.parquet"
-        known = path.is_file() and "leak" in pq.read_schema(path).names
-        saved = pq.read_table(path, columns=["id", "leak"]).to_pylist() if known else []
-        return {row["id"] for row in saved if row["leak"]}
-
-    @classmethod
-    def existing(cls, name: str | Path) -> RunFolder:
-        """The run folder `name`, finished: its model/ is there. Raises InputError otherwise."""
-        run = cls(Path(name))
-        if (run.root / SEEDS).is_file():
-            held = sorted(path.parent.name for path in run.root.glob("*/recipe.yaml"))
-            raise InputError(
-                f"{name} holds runs of several seeds; name one of them: {listed([run.root / n for n in held])}"
-            )
-        if not (run.root / "recipe.yaml").is_file():
-            raise InputError(f"{name} is not a run folder (no recipe.yaml): expected the folder `hfft run` wrote")
-        if not (run.model / "config.json").is_file():
-            raise InputError(f"{name} holds an unfinished run: finish it with `hfft run {name} --resume`")
-        return run
-
-    def write_scores(self, split: str, scores: dict[str, Score]) -> None:
-        """Put one split's scores into metrics.json, leaving the other splits as they are."""
-        tree = read_json(self.metrics) if self.metrics.is_file() else {}
-        tree[split] = {name: dataclasses.asdict(score) for name, score in scores.items()}
-        write_json(self.metrics, {name: tree[name] for name in sorted(tree)})
-
-    def read_scores(self) -> dict[str, dict[str, Score]]:
-        """split → metric → Score; empty when nothing has been scored."""
-        if not self.metrics.is_file():
-            return {}
-        return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
 
 
 def _numbers(column: pa.ChunkedArray, index: dict[str, int]) -> np.ndarray:

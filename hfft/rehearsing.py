@@ -42,7 +42,8 @@ from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.problems import Problem, Trial
 from hfft.recipe import Recipe
-from hfft.records import RunFolder, SplitReport
+from hfft.records import SplitReport
+from hfft.run_folder import RunFolder
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
 
 STEPS = 16  # at most: one of warm-up, and enough to tell the spread

@@ -19,7 +19,8 @@ from hfft import claiming, judging, recipe, seeding, verbs
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import SEEDS, Predictions, RunFolder, leading, read_json, write_json
+from hfft.records import SEEDS, Predictions, leading, read_json, write_json
+from hfft.run_folder import RunFolder
 
 MEMBER = "seed-"
 

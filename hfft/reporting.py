@@ -17,7 +17,8 @@ import yaml
 from markupsafe import Markup
 
 from hfft import calibration_figures, calibration_telling, figures
-from hfft.records import RunFolder, write_whole
+from hfft.records import write_whole
+from hfft.run_folder import RunFolder
 from hfft.summarising import AVERAGES, inline, summarise, title
 
 # Up to here a table of counts stays legible; above it the page draws a heat map and lists the confusions.

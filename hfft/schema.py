@@ -111,6 +111,9 @@ class Data:
         float | None,
         Field(gt=0, le=1, description="similarity from which a look-alike counts as a copy (default: 0.8 for texts)"),
     ] = None
+    slices: Annotated[
+        list[str], Field(description="further columns to tell scores by, such as region; the model never sees them")
+    ] = field(default_factory=list)
     split: Split = field(default_factory=Split)
 
     def __post_init__(self) -> None:
@@ -174,6 +177,34 @@ class Abstain:
 
 
 @dataclass(frozen=True)
+class Template:
+    """Sentences whose class is known, made by filling a pattern's {places} with every combination of words."""
+
+    __pydantic_config__ = STRICT
+    text: Annotated[str, Field(min_length=1, description="a pattern, such as '{name} was {adjective}'")]
+    label: Annotated[str, BeforeValidator(_as_text), Field(description="the class that each of the sentences has")]
+    fill: Annotated[dict[str, list[str]], Field(description="place → words, such as {adjective: [great, lovely]}")] = (
+        field(default_factory=dict)
+    )
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Small changes of held-back rows, after which the answer should stay, or move in a known direction."""
+
+    __pydantic_config__ = STRICT
+    budget: Annotated[
+        str | float, Field(description="time they may take at most: 60s, 5 min; and 30 % of training's, unless named")
+    ] = "60s"
+    names: Annotated[
+        list[str] | None, Field(description="names from hfft/probes/ (default: the safe ones; []: none)")
+    ] = None
+    templates: Annotated[
+        list[Template], Field(description="sentences the model must get right: {text, label, fill}")
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One fine-tuning job, complete: what `hfft run` needs to know."""
 
@@ -198,6 +229,7 @@ class Recipe:
         ),
     ] = field(default_factory=dict)
     abstain: Abstain = field(default_factory=Abstain)
+    probes: Probes = field(default_factory=Probes)
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
     ] = 42
@@ -209,3 +241,4 @@ class Recipe:
 
 
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
+SECTIONS |= {"probes.": Probes}

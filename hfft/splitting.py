@@ -29,7 +29,8 @@ from hfft.guarding import SIMILAR, Guarded, Leak, Policy, guard
 from hfft.limiting import ENOUGH, limited
 from hfft.loading import Table
 from hfft.recipe import Data
-from hfft.records import SPLITS, RunFolder, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.records import SPLITS, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.run_folder import RunFolder
 from hfft.settling import settled
 from hfft.sources import shown
 

@@ -15,7 +15,8 @@ from typing import Any
 from hfft import calibration_telling, figures, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, RunFolder, Score, leading, less_is_better, read_json
+from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
+from hfft.run_folder import RunFolder
 
 TITLES = {
     "f1": "F1",

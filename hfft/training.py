@@ -29,7 +29,8 @@ from hfft.errors import InputError, listed, meant
 from hfft.objectives import check_loss, loss_function
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
-from hfft.records import RunFolder, less_is_better
+from hfft.records import less_is_better
+from hfft.run_folder import RunFolder
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 16,

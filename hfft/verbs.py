@@ -34,8 +34,9 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, fingerprint, read_json, write_json
+from hfft.records import Predictions, fingerprint, read_json, write_json
 from hfft.references import sha256
+from hfft.run_folder import RunFolder
 
 
 def run(

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hfft.gating import FAIL, PASS, Verdict
-from hfft.records import RunFolder, write_json, write_whole
+from hfft.records import write_json, write_whole
+from hfft.run_folder import RunFolder
 
 MARKS = {PASS: "✓", FAIL: "✗"}
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # in XML 1.0

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from hfft import comparing, recipe
 from hfft.errors import InputError
-from hfft.records import Predictions, RunFolder
+from hfft.records import Predictions
+from hfft.run_folder import RunFolder
 
 EXAMPLES = 5  # rows won and lost that are shown
 

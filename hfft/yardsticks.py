@@ -18,7 +18,8 @@ from hfft import backbones, baselines, features, labelsets, predicting
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, RunFolder, SplitReport, read_json, write_json
+from hfft.records import Predictions, SplitReport, read_json, write_json
+from hfft.run_folder import RunFolder
 
 PROBED = 5_000  # training rows that the linear probe sees, at most: more cost minutes of `eval` and add little
 

@@ -16,7 +16,7 @@ import transformers
 from PIL import Image
 
 from hfft import backbones, recipe, rooms, training
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 
 LABELS = ("ham", "spam", "tofu")
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "seven", "wizards", "vex")

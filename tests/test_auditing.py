@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from hfft import backbones, recipe, rooms
-from hfft.records import Predictions, RunFolder
+from hfft.records import Predictions
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 PLANTED = 6

@@ -14,7 +14,8 @@ import pytest
 
 from hfft import calibrating, calibration_telling, conformal, display_calibration, recipe, reliability, tempering
 from hfft.errors import InputError
-from hfft.records import Predictions, RunFolder, write_json
+from hfft.records import Predictions, write_json
+from hfft.run_folder import RunFolder
 from hfft.schema import Abstain
 from tests.probabilities import drawn, drawn_several
 

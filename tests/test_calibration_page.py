@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hfft import calibrating, calibration_figures, display_calibration, reporting, summarising
-from hfft.records import RunFolder, write_json
+from hfft.records import write_json
+from hfft.run_folder import RunFolder
 from hfft.schema import Abstain
 from tests.probabilities import drawn, drawn_several
 from tests.test_reporting import WEIRD, build, visible

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hfft import ledger
-from hfft.records import Predictions, RunFolder
+from hfft.records import Predictions
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,8 @@ import pytest
 
 from hfft import comparing, display, pairing
 from hfft.errors import InputError
-from hfft.records import Predictions, RunFolder
+from hfft.records import Predictions
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 METRICS = ("accuracy", "f1")

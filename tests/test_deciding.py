@@ -12,7 +12,8 @@ import pytest
 from hfft import deciding, gating, ledger, pairing, recipe, scoring
 from hfft.gating import Evidence
 from hfft.pairing import Difference
-from hfft.records import Predictions, RunFolder, read_json, write_json
+from hfft.records import Predictions, read_json, write_json
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 RIVAL = "no_worse_than: {run: %s, margin: 0.05}"

@@ -10,7 +10,7 @@ import transformers
 
 from hfft import backbones, features, recipe, rooms, training, yardsticks
 from hfft.errors import InputError
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
 
 

@@ -15,14 +15,14 @@ from conftest import NetworkUsedError
 
 HOUSE = Path(__file__).resolve().parent.parent / "hfft"
 FILES = sorted(path for path in HOUSE.rglob("*.py") if "__pycache__" not in path.parts)
-ROOMS = {"modalities", "metrics", "losses"}
+ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules"},
+    {"resamples", "rules", "run_folder", "perturbing"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
@@ -94,7 +94,7 @@ NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
-NO_ML += ["ledger", "luck", "openings"]
+NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 

@@ -15,7 +15,8 @@ import pytest
 
 from hfft import ledger, openings
 from hfft.errors import InputError
-from hfft.records import RunFolder, Score
+from hfft.records import Score
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent

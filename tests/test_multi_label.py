@@ -17,7 +17,8 @@ from PIL import Image
 
 import hfft as package
 from hfft import ledger
-from hfft.records import Predictions, RunFolder, SplitReport, read_json
+from hfft.records import Predictions, SplitReport, read_json
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,8 @@ import yaml
 from hfft import labelsets, loading, recipe, rooms, splitting, streaming
 from hfft.errors import InputError
 from hfft.modalities import text_classification
-from hfft.records import SPLITS, RunFolder, read_json
+from hfft.records import SPLITS, read_json
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.test_multi_label import TEXTS, tagged_texts
 

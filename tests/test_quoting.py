@@ -9,7 +9,7 @@ import pytest
 from transformers import TrainerCallback
 
 from hfft import backbones, quoting, recipe, rooms, training
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, text_rows
 
 PLANS = [

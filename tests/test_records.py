@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfft.errors import InputError
-from hfft.records import Predictions, RunFolder, Score, fingerprint, read_json, write_json, write_whole
+from hfft.records import Predictions, Score, fingerprint, read_json, write_json, write_whole
+from hfft.run_folder import RunFolder
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=2, unique=True)
 

@@ -28,7 +28,8 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.problems import Trial
 from hfft.recipe import Split
-from hfft.records import RunFolder, SplitReport
+from hfft.records import SplitReport
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
 

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from hfft import ledger, recipe, seeding
-from hfft.records import Predictions, RunFolder, read_json
+from hfft.records import Predictions, read_json
 from hfft.references import sha256
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 
 ROOT = Path(__file__).parent.parent

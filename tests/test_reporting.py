@@ -19,7 +19,8 @@ import pytest
 import yaml
 
 from hfft import comparing, figures, ledger, reporting, summarising
-from hfft.records import Predictions, RunFolder, Score, SplitReport, fingerprint, write_json
+from hfft.records import Predictions, Score, SplitReport, fingerprint, write_json
+from hfft.run_folder import RunFolder
 
 GOLDEN = Path(__file__).parent / "golden"
 WEIRD = ("<script>alert(1)</script>", 'it\'s "fine" & [so] | $x_1$', "très négatif_*")

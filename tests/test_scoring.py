@@ -14,7 +14,8 @@ from hfft import cautioning, rooms, scoring
 from hfft.counts import Counts
 from hfft.errors import InputError
 from hfft.intervals import wilson
-from hfft.records import Predictions, RunFolder, Score
+from hfft.records import Predictions, Score
+from hfft.run_folder import RunFolder
 
 ALL = ["accuracy", "precision", "recall", "f1"]
 

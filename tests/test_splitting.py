@@ -17,7 +17,8 @@ from hfft.limiting import quotas
 from hfft.loading import Table
 from hfft.modalities import text_classification
 from hfft.recipe import Data, Split
-from hfft.records import SPLITS, RunFolder, fingerprint, read_json
+from hfft.records import SPLITS, fingerprint, read_json
+from hfft.run_folder import RunFolder
 from hfft.splitting import reopen, split, write
 
 Row = tuple[str, str, str]  # key, label, place ("" unless predefined)

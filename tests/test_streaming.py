@@ -18,7 +18,8 @@ from hfft import batching, checking, gathering, loading, recipe, splitting, spoo
 from hfft.errors import InputError
 from hfft.modalities import image_classification, text_classification
 from hfft.recipe import Data, Split
-from hfft.records import SPLITS, RunFolder
+from hfft.records import SPLITS
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.test_bad_input import TREE
 
@@ -406,7 +407,7 @@ import datasets
 datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
 from hfft import backbones, gathering, predicting, recipe, training
 from hfft.modalities import text_classification as modality
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 from pathlib import Path
 
 rank = os.environ["RANK"]

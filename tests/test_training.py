@@ -14,7 +14,7 @@ import transformers
 
 from hfft import backbones, recipe, rooms, training
 from hfft.errors import InputError
-from hfft.records import RunFolder
+from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, TAGS, VIT, fit, text_rows
 
 HERE = Path(__file__).parent

@@ -10,7 +10,8 @@ import pytest
 
 from hfft import verdicts
 from hfft.gating import Evidence, judge
-from hfft.records import RunFolder, Score
+from hfft.records import Score
+from hfft.run_folder import RunFolder
 
 NASTY = "a|b <i>\x00\uffff & \"q\" 'x'\n]]>"
 SCORES = {

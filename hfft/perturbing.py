@@ -1,0 +1,67 @@
+"""One change of one held-back row, the same whoever asks: a probe, a severity and the row's content decide every bit.
+
+In: a probe (a module of hfft/probes/), an input, what the row holds. Out: the changed input, or None where the probe
+does not apply. It must not know models or labels: two models, and two recipes, see the same changed rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from hfft import rooms
+from hfft.errors import InputError, listed
+
+ROOM = "probes"
+INVARIANCE, DIRECTION = "invariance", "direction"  # the answer stays; confidence in it has to fall
+
+
+def perturbed(probe: ModuleType, item: Any, severity: int, content: str) -> Any | None:
+    """`item`, a text or an RGB picture, as the probe changes it; None where it does not apply or changes nothing.
+
+    severity: 1 to probe.SEVERITIES. content: what the row holds, as in its id.
+    """
+    found = probe.perturb(item, severity, generator(probe, severity, content))
+    return None if found is None or same(found, item) else found
+
+
+def generator(probe: ModuleType, severity: int, content: str) -> Any:
+    """Random numbers for one change: a `random.Random` for texts, a numpy `Generator` for pictures."""
+    key = f"{probe.__name__}\x1f{severity}\x1f{content}".encode("utf-8", "surrogatepass")
+    seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+    return random.Random(seed) if probe.INPUT == "text" else np.random.default_rng(seed)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two texts, or two pictures, are equal in every sign or pixel."""
+    if isinstance(one, str):
+        return bool(one == other)
+    return bool(one.size == other.size and one.tobytes() == other.tobytes())
+
+
+def chosen(names: Sequence[str] | None, kind: str) -> list[ModuleType]:
+    """The probes of these names in their order, or the safe ones; kind: "text" or "image".
+
+    Raises InputError for an unknown name and for a probe of another kind of input.
+    """
+    if names is None:
+        every = (rooms.find(ROOM, name) for name in rooms.names(ROOM))
+        return [probe for probe in every if probe.INPUT == kind and probe.SAFE]
+    probes = [rooms.find(ROOM, name) for name in dict.fromkeys(names)]
+    if wrong := [probe for probe in probes if probe.INPUT != kind]:
+        fitting = [name for name in rooms.names(ROOM) if rooms.find(ROOM, name).INPUT == kind]
+        raise InputError(
+            f"probes.names: {title(wrong[0])!r} is for {wrong[0].INPUT}s and the rows are {kind}s; "
+            f"known for them: {listed(fitting, limit=40)}"
+        )
+    return probes
+
+
+def title(probe: ModuleType) -> str:
+    """A probe's name: that of its file."""
+    return probe.__name__.rpartition(".")[2]
