@@ -51,10 +51,10 @@ def chosen(names: Sequence[str] | None, kind: str) -> list[ModuleType]:
     """
     if names is None:
         every = (rooms.find(ROOM, name) for name in rooms.names(ROOM))
-        return [probe for probe in every if probe.INPUT == kind and probe.SAFE]
+        return [probe for probe in every if kind == probe.INPUT and probe.SAFE]
     probes = [rooms.find(ROOM, name) for name in dict.fromkeys(names)]
-    if wrong := [probe for probe in probes if probe.INPUT != kind]:
-        fitting = [name for name in rooms.names(ROOM) if rooms.find(ROOM, name).INPUT == kind]
+    if wrong := [probe for probe in probes if kind != probe.INPUT]:
+        fitting = [name for name in rooms.names(ROOM) if kind == rooms.find(ROOM, name).INPUT]
         raise InputError(
             f"probes.names: {title(wrong[0])!r} is for {wrong[0].INPUT}s and the rows are {kind}s; "
             f"known for them: {listed(fitting, limit=40)}"
