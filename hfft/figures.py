@@ -1,12 +1,11 @@
-"""What a report shows besides sentences: positions on an axis, confusions, pictures, and PNG files.
+"""What a report shows besides sentences: positions on an axis, confusions, and PNG files.
 
-In: scores, predictions, a mistakes file. Out: percentages, counts, data URIs and PNG files. Knows no run folder and no
-template. matplotlib is imported only where something is drawn: it costs half a second.
+In: scores and predictions. Out: percentages, counts and PNG files. Knows no run folder and no template. matplotlib is
+imported only where something is drawn: it costs half a second.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,16 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from hfft.counts import confusion
 from hfft.records import Predictions, write_whole
 
-# Base64 characters of pictures on one page; with text and tables it stays below 5 MB.
-PAGE_BYTES = 3_500_000
 INK, ACCENT, FAINT, RIVAL = "#1c2127", "#1f5f99", "#dfe3e8", "#7d8792"
 HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
-SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def axis(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -75,29 +70,6 @@ def curves(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return drawn
-
-
-def data_uri(picture: bytes | None) -> str | None:
-    """A PNG or JPEG as a data URI; None for anything else, so that no other kind of file reaches the page."""
-    for signature, kind in SIGNATURES.items():
-        if picture and picture.startswith(signature):
-            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
-    return None
-
-
-def mistakes(path: Path) -> dict[str, Any]:
-    """Rows of a mistakes file, most confident first, with `src` a data URI or "".
-
-    {rows, left_out: how many did not fit on the page, pictures: whether there are any}; no file, no rows.
-    """
-    rows = pq.read_table(path).to_pylist() if path.is_file() else []
-    spent, shown = 0, []
-    for row in rows:
-        row["src"] = data_uri(row.pop("image", None)) or ""
-        spent += len(row["src"])
-        if spent <= PAGE_BYTES:
-            shown.append(row)
-    return {"rows": shown, "left_out": len(rows) - len(shown), "pictures": any(row["src"] for row in shown)}
 
 
 def confusions(predictions: Predictions) -> dict[str, Any]:

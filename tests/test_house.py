@@ -19,12 +19,13 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"errors", "neighbours", "hamming", "registration"},
+    {"errors", "neighbours", "hamming", "registration", "changes"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
+    | {"gallery", "pages"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
@@ -36,7 +37,8 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
+    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"}
+    | {"behaviour_figures"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks"},
@@ -83,6 +85,8 @@ HELPERS = {
     ("display", "display_calibration"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
+    ("reporting", "behaviour_figures"),
+    ("behaviour_figures", "figures"),
     ("cli", "display_seeds"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
@@ -96,6 +100,7 @@ NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tem
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
+NO_ML += ["changes", "gallery", "pages", "behaviour_figures"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
