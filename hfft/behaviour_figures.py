@@ -13,7 +13,7 @@ from typing import Any
 from hfft import figures
 
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-TOPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+TOPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 UPPER, LOWER = 6.0, 46.0  # pixels: the highest rate and no rate at all, in a small chart
 MOST = 24  # rows of a PNG
 

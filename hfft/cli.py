@@ -169,11 +169,13 @@ def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
 
 
 @app.command("report")
-def report(folder: Folder) -> None:
-    """Write report.html again from the run's files; opens no split."""
-    from hfft import judging
+def report(
+    folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="One run, several runs, or a folder of runs.")],
+) -> None:
+    """Write report.html again; of several runs a page that compares them, of a folder of runs an index."""
+    from hfft import presenting
 
-    print(judging.report(folder, _say(True)))
+    print(presenting.report(folders, _say(True)))
 
 
 @app.command("labels")

@@ -152,6 +152,8 @@ FILTERS = {
     "grouped": lambda number: f"{number:,}",
     "interval": _interval,
     "score_text": calibration_telling.decimals,
+    "signed": lambda value: f"{value:+.1f}".replace("-", "\u2212"),  # a minus as wide as the plus
+    "signed3": lambda value: f"{value:+.3f}".replace("-", "\u2212"),
     "md": _markdown,
     "percent": calibration_telling.percent,
     "percent_parts": _percent_parts,
