@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 from hfft import behaviour_figures, calibration_telling, figures, gallery
-from hfft.records import Score, less_is_better, read_json
+from hfft.records import Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 EXAMPLES = 12  # rows shown of those won, and of those lost
@@ -37,19 +37,17 @@ def beside(first: RunFolder, second: RunFolder, found: dict[str, Any]) -> dict[s
 
 
 def _metrics(differences: dict[str, Any], scores: list[dict[str, Score]]) -> list[dict[str, Any]]:
-    """Two groups: shares, where more is better, and losses; each with an axis through zero of its own."""
-    groups = []
-    for losses in (False, True):
-        keys = [key for key in differences if less_is_better(key) == losses]
-        rows = [
-            {"metric": key, "apart": differences[key], **_sides(key, scores)}
-            for key in keys
-            if differences[key]["value"] is not None
-        ]
-        if rows:
-            axis = behaviour_figures.axis([row["apart"] for row in rows])
-            groups.append({"losses": losses, "rows": rows, "axis": axis})
-    return groups
+    """Scores, losses, and last the averages that say little new; each group with an axis through zero of its own."""
+    kinds: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
+    lead = leading(differences)
+    for key in sorted(differences, key=lambda key: key != lead):
+        kind = (less_is_better(key), not key.endswith(("_micro", "_weighted")))
+        kinds.setdefault(kind, []).append({"metric": key, "apart": differences[key], **_sides(key, scores)})
+    groups = [
+        {"losses": losses, "main": main, "rows": rows, "axis": behaviour_figures.axis([row["apart"] for row in rows])}
+        for (losses, main), rows in kinds.items()
+    ]
+    return sorted(groups, key=lambda group: (not group["main"], group["losses"]))
 
 
 def _classes(classes: list[dict[str, Any]], scores: list[dict[str, Score]]) -> list[dict[str, Any]]:

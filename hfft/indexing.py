@@ -41,7 +41,7 @@ def index(root: Path) -> dict[str, Any]:
         try:
             facts = _run(RunFolder(place), name)
         except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            broken.append({"name": name, "reason": _reason(error)})
+            broken.append({"name": name, "reason": _reason(error, root)})
             continue
         groups.setdefault((facts.pop("rows"), facts["metric"], facts["n"]), []).append(facts)
     told = [
@@ -64,7 +64,7 @@ def _run(run: RunFolder, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "task": recipe["task"],
-        "data": str((recipe.get("data") or {}).get("path", "")),
+        "data": _data(recipe.get("data") or {}),
         "model": str((recipe.get("model") or {}).get("name", "")),
         "rows": split.get("fingerprints", {}).get("test", "unknown") if metric else None,
         "metric": metric,
@@ -80,12 +80,19 @@ def _run(run: RunFolder, name: str) -> dict[str, Any]:
     }
 
 
+def _data(section: dict[str, Any]) -> str:
+    """What tells the data apart: the path, of a builder such as csv the file it reads."""
+    files = section.get("data_files")
+    return str(files if isinstance(files, str) else section.get("path", ""))
+
+
 def _order(facts: dict[str, Any]) -> tuple[float, str]:
     value = facts["score"]["value"] if facts["score"] else None
     return (0.0 if value is None else -value, facts["name"])
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, root: Path) -> str:
+    """What is wrong, without the path of this machine above the folder."""
     if isinstance(error, InputError):
-        return str(error)
+        return str(error).replace(f"{root}/", "")
     return f"its files are not as hfft writes them ({type(error).__name__}: {error})"

@@ -1,3 +1,5 @@
+const MOST = 12; // examples beside the matrix; the gallery below has the others
+
 /* The confusion matrix: one stop for the Tab key, arrows inside it, a cell's examples on click or Enter. */
 function matrix(grid) {
   const section = grid.closest("section");
@@ -52,12 +54,13 @@ function matrix(grid) {
       panel.hidden = true;
       if (current) current.focus();
     });
-    let aside = `${kept.length} of them are among the surest mistakes, which this page keeps.`;
+    let aside = `${kept.length} of them ${kept.length === 1 ? "is" : "are"} among the surest mistakes, which this page keeps`;
+    aside += kept.length > MOST ? `; the first ${MOST}:` : ":";
     if (i === j) aside = "This page keeps mistakes only, no right answers.";
     else if (!kept.length) aside = "None of them is among the surest mistakes, which this page keeps.";
     const shown = make("ul", { className: "mistakes" });
     if (kept.some((item) => item.querySelector(":scope > img"))) shown.classList.add("pictures");
-    for (const item of kept) {
+    for (const item of kept.slice(0, MOST)) {
       const copy = item.cloneNode(true);
       copy.classList.remove("beyond", "unmatched");
       shown.append(copy);
