@@ -19,7 +19,7 @@ MOST = 24  # rows of a PNG
 
 
 def axis(gaps: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
-    """An axis through zero that holds every interval: {low, high, ticks, zero}, with at most eight ticks.
+    """An axis through zero that holds every interval: {low, high, ticks, zero}, with at most six ticks.
 
     >>> axis([{"value": -0.031, "low": -0.052, "high": -0.01}])["ticks"]
     [-0.06, -0.04, -0.02, 0.0]
@@ -29,7 +29,7 @@ def axis(gaps: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
     low, high = min(ends), max(ends)
     for step in STEPS:
         first, last = math.floor(round(low / step, 9)), math.ceil(round(high / step, 9))
-        if last - first < 8:
+        if last - first < 6:
             break
     last = max(last, first + 1)
     ticks = [round(tick * step, 9) for tick in range(first, last + 1)]

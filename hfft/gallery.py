@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hfft.changes import marked
+from hfft.changes import Parts, marked
 
 # Base64 characters of pictures on one page: mistakes, changed pictures, training rows. With text below 5 MB.
 MISTAKE_BYTES, CHANGED_BYTES, NEAR_BYTES = 2_000_000, 1_000_000, 600_000
@@ -53,7 +53,7 @@ def mistakes(path: Path, near: Path | None = None) -> dict[str, Any]:
     beside = neighbours(near) if near else {}
     for row in rows:
         row["src"] = data_uri(row.pop("image", None)) or ""
-        row |= beside.get(row["id"], {"neighbours": [], "finding": None, "sentence": None})
+        row.update(beside.get(row["id"], {"neighbours": [], "finding": None, "sentence": None}))
         if budget.take(row["src"]):
             shown.append(row)
     return {
@@ -86,8 +86,8 @@ def changed(path: Path) -> dict[str, list[dict[str, Any]]]:
         if len(own) >= CHANGED:
             continue
         before, after = (data_uri(row.get(f"image_{when}")) or "" for when in ("before", "after"))
-        texts = row.get("text_before"), row.get("text_after")
-        parts = marked(*texts) if texts[0] is not None and texts[1] is not None else ([], [])
+        first, second = row.get("text_before"), row.get("text_after")
+        parts: tuple[Parts, Parts] = ([], []) if first is None or second is None else marked(first, second)
         if budget.take(before, after) or parts[0]:
             sides = zip(("before", "after"), (before, after), parts, strict=True)
             own.append(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hfft import contrasting, indexing, judging, pages, reporting, weighing
+from hfft import contrasting, figures, indexing, judging, pages, reporting, weighing
 from hfft.errors import InputError, brief
 from hfft.run_folder import RunFolder
 
@@ -57,7 +57,7 @@ def listed(name: str) -> Path:
     target = root / "index.html"
     facts = indexing.index(root)
     scores = [[run["score"] for run in group["runs"] if run["score"]] for group in facts["groups"]]
-    shown = facts | {"axes": [reporting.figures.axis(part) for part in scores]}
+    shown = facts | {"axes": [figures.axis(part) for part in scores]}
     return pages.write(target, pages.render("index.html.j2", shown, reporting.FILTERS))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ def card(run: RunFolder) -> str:
     facts = summarise(run)
     front = yaml.safe_dump(_front(facts), sort_keys=False, allow_unicode=True)
     pair = "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})
-    return pages.template("card.md.j2", FILTERS).render(**facts, front=front, pair=pair, commands=_commands(facts["path"]))
+    return pages.template("card.md.j2", FILTERS).render(
+        **facts, front=front, pair=pair, commands=_commands(facts["path"])
+    )
 
 
 def _public(name: object) -> str:
@@ -147,7 +150,7 @@ def _markdown(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., Any]] = {
     "decimals": lambda value: f"{value:.3f}",
     "grouped": lambda number: f"{number:,}",
     "interval": _interval,

@@ -22,7 +22,8 @@ EXAMPLES = 5  # rows won and lost that are shown
 def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]:
     """Every run after the first against the first: {"runs", "n", "comparisons"}.
 
-    called: what the runs are called in sentences, if not as they were typed. Raises InputError when a run has not been scored, or when rows, labels or classes differ.
+    called: what the runs are called in sentences, if not as they were typed. Raises InputError when a run has not been
+    scored, or when rows, labels or classes differ.
     """
     if len(names) < 2:
         raise InputError("compare needs two runs or more: hfft compare runs/first runs/second")

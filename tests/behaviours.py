@@ -120,7 +120,8 @@ def _example(rows: Predictions, k: int, probe: str, severity: int, kind: str) ->
         "prediction_before": names[k % len(names)], "prediction_after": names[(k + 1) % len(names)],
         "confidence_before": 0.91 - 0.1 * k, "confidence_after": 0.55 + 0.1 * k,
         "text_before": before, "text_after": after,
-        "image_before": None if kind == "text" else picture(k), "image_after": None if kind == "text" else picture(k, 60),
+        "image_before": None if kind == "text" else picture(k),
+        "image_after": None if kind == "text" else picture(k, 60),
     }  # fmt: skip
 
 
@@ -137,7 +138,12 @@ def picture(seed: int, noise: int = 0, side: int = 96) -> bytes:
 
 def write_neighbours(run: RunFolder, kind: str) -> None:
     wrong = pq.read_table(run.mistakes("test"), columns=["id", "label", "prediction"]).to_pylist()
-    findings = ("label may be wrong", "near copy in train", "nothing similar in train", "neighbours agree with the label")
+    findings = (
+        "label may be wrong",
+        "near copy in train",
+        "nothing similar in train",
+        "neighbours agree with the label",
+    )
     made = []
     for k, row in enumerate(wrong):
         finding = findings[k % 4]
