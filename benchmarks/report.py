@@ -56,9 +56,8 @@ def main() -> None:
                 seconds, memory = measured([*hfft, *map(str, given)])
                 print(f"| {name} | {seconds:.1f} | {memory:,.0f} | {page.stat().st_size / 1000:,.0f} |", flush=True)
         seconds, memory = measured([*hfft, folder])
-        print(
-            f"| index of four runs | {seconds:.1f} | {memory:,.0f} | {(Path(folder) / 'index.html').stat().st_size / 1000:,.0f} |"
-        )
+        size = (Path(folder) / "index.html").stat().st_size / 1000
+        print(f"| index of four runs | {seconds:.1f} | {memory:,.0f} | {size:,.0f} |")
 
 
 if __name__ == "__main__":
