@@ -1,7 +1,7 @@
 """English contractions: "do not" and "don't", and the two apostrophes that phones and keyboards write.
 
 Left alone because the words could mean something else: "he'd" (had, would), "it's been" (has), "can not only", "isn't
-it" (order), "I know who you are" (nothing follows).
+it" and "why aren't trains" (order), "I know who you are" (nothing follows).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LONG = re.compile(
     rf"|(?P<is>{PLACES}|he|she) is(?= \w)|(?P<have>i|you|we|they) have(?= (?:{PERFECT})\b))\b(?! (?:only|not)\b)",
     re.IGNORECASE,
 )
+QUESTIONS = frozenset(["who", "what", "which", "where", "when", "why", "how", "and", "but", "or"])
 ENDS = {"verb": "n{}t", "are": "{}re", "am": "{}m", "shall": "{}ll", "is": "{}s", "have": "{}ve"}
 SHORT = re.compile(
     rf"\b(?:(?P<not>(?:{BEFORE_NOT})n['’]t|can['’]t|won['’]t|shan['’]t)(?! (?:{PRONOUNS}|only)\b)"
@@ -60,12 +61,16 @@ def shortened(text: str, apostrophe: str = "'") -> str:
 def lengthened(text: str) -> str:
     """Every short form whose long one is certain in that form.
 
-    >>> lengthened("I'm sure it’s fine, DON'T worry. Won't work; isn't it? It's been late, that's John's.")
-    "I am sure it is fine, DO NOT worry. Will not work; isn't it? It's been late, that is John's."
+    >>> lengthened("I'm sure it’s fine, DON'T worry, it won't break. Isn't it? Why aren't trains late?")
+    "I am sure it is fine, DO NOT worry, it will not break. Isn't it? Why aren't trains late?"
+    >>> lengthened("It's been late, that's John's.")
+    "It's been late, that is John's."
     """
 
     def long(found: re.Match[str]) -> str:
         kind = str(found.lastgroup)
+        if kind == "not" and turned(text, found):
+            return found[0]
         if kind == "not":
             plain = found[0].lower().replace("’", "'")
             return wording.cased(IRREGULAR.get(plain, plain.removesuffix("n't") + " not"), found[0])
@@ -73,6 +78,13 @@ def lengthened(text: str) -> str:
         return f"{found[kind]} {kind.upper() if upper else kind}"
 
     return SHORT.sub(long, text)
+
+
+def turned(text: str, found: re.Match[str]) -> bool:
+    """Whether the verb may stand before its subject, as in "Why aren't the trains" and "Isn't my card"."""
+    before = text[max(0, found.start() - 12) : found.start()].split()
+    starts = not before or before[-1][-1] in ".!?,;:"
+    return before[-1].lower() in QUESTIONS if not starts else found[0][:3].lower() != "don"
 
 
 def other_apostrophes(text: str) -> str:

@@ -28,8 +28,11 @@ OTHERS = frozenset(
 )
 # Before the verb they open a question or a subordinate clause; right before it they make a noun of it ("a can").
 QUESTIONS = frozenset(["who", "which", "what", "where", "why", "how", "whether"])
-CLAUSES = QUESTIONS | {"if", "when", "unless", "until", "while", "than", "because", "since", "though"}
+CLAUSES = QUESTIONS | {"if", "when", "unless", "until", "while", "than", "because", "cause", "since", "though", "but"}
 OWNERS = frozenset(["a", "an", "the", "my", "your", "his", "its", "our", "their"])
+# After "not" they make less of it ("not just rude"); with "not" gone they need it ("not yet").
+HALVES = frozenset(["just", "only", "merely", "simply", "also", "all", "every", "still", "already"])
+WITH_NOT = HALVES | {"yet", "any", "anymore", "anything", "anyone", "either", "ever", "until"}
 SHORT_BE = frozenset(["i'm", "you're", "we're", "they're", "it's", "that's", "he's", "she's", "there's"])
 
 WORD = re.compile(r"[^\W\d_]{1,40}(?:['’][^\W\d_]{1,5})?")
@@ -37,7 +40,7 @@ END = re.compile(r"[.!?;]")
 
 
 def perturb(text: str, severity: int, rng: random.Random) -> str | None:
-    """None for a question, and for a text with another number of verbs it knows than one.
+    """None for a question, several sentences, a subordinate clause before the verb, and more verbs it knows than one.
 
     >>> perturb("The crew was friendly.", 1, random.Random(0))
     'The crew was not friendly.'
@@ -51,12 +54,13 @@ def perturb(text: str, severity: int, rng: random.Random) -> str | None:
     known = [at for at, word in enumerate(lowered) if word in VERBS or word in SHORT_BE or negated(word)]
     if len(known) != 1 or "?" in text or not OTHERS.isdisjoint(lowered):
         return None
-    at = known[0]
-    if negated(lowered[at]):
-        return None if "not" in lowered else affirmed(text, places[at])
-    rest = lowered[at + 1 :]
-    if "not" in lowered:
-        return unnegated(text, places, at) if rest[:1] == ["not"] and "not" not in rest[1:] else None
+    at, rest = known[0], lowered[known[0] + 1 :]
+    if END.search(text, 0, places[-1].start()) or not CLAUSES.isdisjoint(lowered[:at]):
+        return None
+    if negated(lowered[at]) or "not" in lowered:
+        if lowered.count("not") + negated(lowered[at]) > 1 or not WITH_NOT.isdisjoint(rest):
+            return None
+        return affirmed(text, places[at]) if negated(lowered[at]) else unnegated(text, places, at)
     return inserted(text, places[at]) if sure(text, places, lowered, at) else None
 
 
@@ -72,10 +76,9 @@ def affirmed(text: str, verb: re.Match[str]) -> str:
 
 
 def unnegated(text: str, places: list[re.Match[str]], at: int) -> str | None:
-    """The text without the "not" behind its verb; None where more than white space lies between, and for "not only"."""
-    verb, word = places[at], places[at + 1]
-    follows = places[at + 2][0].lower() if at + 2 < len(places) else ""
-    if text[verb.end() : word.start()].strip() or follows == "only":
+    """The text without the "not" behind its verb; None where more than white space lies between."""
+    verb, word = places[at], places[min(at + 1, len(places) - 1)]
+    if word[0].lower() != "not" or text[verb.end() : word.start()].strip():
         return None
     return wording.replaced(text, [((verb.end(), word.end()), "")])
 
@@ -83,19 +86,17 @@ def unnegated(text: str, places: list[re.Match[str]], at: int) -> str | None:
 def sure(text: str, places: list[re.Match[str]], lowered: list[str], at: int) -> bool:
     """Whether "not" may follow the verb: a statement's main verb, with a subject before and something after it."""
     verb, word = places[at], lowered[at]
-    if at + 1 == len(places) or text[verb.end() : places[at + 1].start()].strip():
+    if at + 1 == len(places) or text[verb.end() : places[at + 1].start()].strip() or lowered[at + 1] in HALVES:
         return False
     if word in SHORT_BE:
         return True
-    begin = max((found.end() for found in END.finditer(text, 0, verb.start())), default=0)
-    before = [small for found, small in zip(places[:at], lowered, strict=False) if found.start() >= begin]
-    if not before or not CLAUSES.isdisjoint(before) or before[-1] in OWNERS:
+    if at == 0 or lowered[at - 1] in OWNERS:
         return False
     if verb[0][0].isupper() and not text.isupper():  # Will, the person
         return False
     if word in ("has", "have"):
         return lowered[at + 1] == "been"
-    return word in MAIN and (word != "am" or before[-1] == "i")
+    return word in MAIN and (word != "am" or lowered[at - 1] == "i")
 
 
 def inserted(text: str, verb: re.Match[str]) -> str:

@@ -18,13 +18,15 @@ NUMBER = re.compile(r"(?<!\w)[0-9]{1,30}(?!\d|st\b|nd\b|rd\b|th\b)")
 
 
 def drawn(number: str, rng: random.Random) -> str:
-    """Another number with as many digits; its first digit is no 0, unless it was.
+    """Another number with as many digits: its first one is no 0, unless it was, and a year of our days stays one.
 
-    >>> [drawn(number, random.Random(0)) for number in ("7", "10", "007")]
-    ['8', '60', '050']
+    >>> [drawn(number, random.Random(0)) for number in ("7", "10", "007", "1999")]
+    ['8', '60', '050', '1998']
     """
     low = 0 if number[0] == "0" else 10 ** (len(number) - 1)
     high = 10 ** (len(number) - 1 if number[0] == "0" and len(number) > 1 else len(number))
+    if len(number) == 4 and 1900 <= int(number) < 2100:
+        low, high = 1900, 2100
     other = rng.randrange(low, high - 1)
     return str(other + (other >= int(number))).zfill(len(number))
 
