@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import affine_transform
+
+from hfft import disturbing
 
 INPUT = "image"
 KIND = "invariance"
@@ -16,16 +19,15 @@ DEGREES = (5, 10, 15, 22, 30)
 
 def perturb(picture: Image.Image, severity: int, rng: np.random.Generator) -> Image.Image | None:
     """The picture turned around its centre, between four pixels each; its border pixels go on beyond the border."""
-    turn = drawn(severity, rng)
-    # What the corners reach beyond the border, and a pixel for what lies between.
-    reach = int(np.hypot(*picture.size) / 2 - min(picture.size) / 2) + 2
-    padded = np.pad(np.asarray(picture), ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    (width, height), (a, b) = picture.size, (np.cos(turn), np.sin(turn))
-    x, y = width / 2, height / 2
-    matrix = (a, b, reach + x - a * x - b * y, -b, a, reach + y + b * x - a * y)
-    return Image.fromarray(padded).transform(
-        picture.size, Image.Transform.AFFINE, matrix, resample=Image.Resampling.BILINEAR
-    )
+    turn, clean = drawn(severity, rng), disturbing.pixels(picture)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])  # of (row, column)
+    centre = (np.array(clean.shape[:2]) - 1) / 2
+    found = np.empty_like(clean)
+    for channel in range(3):
+        affine_transform(
+            clean[..., channel], matrix, centre - matrix @ centre, output=found[..., channel], order=1, mode="nearest"
+        )
+    return disturbing.picture_of(found)
 
 
 def moved(mask: np.ndarray, severity: int, rng: np.random.Generator, fill: int = 0) -> np.ndarray:
