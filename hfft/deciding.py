@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import calibrating, comparing, gating, ledger, rules, scoring, thresholds
+from hfft import calibrating, comparing, gating, ledger, robustness, rules, scoring, thresholds
 from hfft.counts import count
 from hfft.errors import InputError, counted
 from hfft.gating import Evidence, Verdict
@@ -41,7 +41,8 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     if several:
         thresholds.read(run.thresholds, names)
     calibrating.fits(run, names)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, several), several)
+    probes = robustness.known(wanted.gates, len(wanted.probes.templates))
+    gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several), *probes], several)
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run)

@@ -19,10 +19,12 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
+    {"budgets", "patterns"},
     {"errors", "neighbours", "hamming", "registration"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing"},
+    {"answers"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
@@ -36,10 +38,20 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
+    | {
+        "features",
+        "probing",
+        "robustness",
+        "doubting",
+        "comparing",
+        "cautioning",
+        "calibrating",
+        "calibration_figures",
+        "verdicts",
+    },
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
-    {"judging", "yardsticks"},
+    {"judging", "yardsticks", "stressing"},
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
     {"terminal"},
@@ -76,6 +88,8 @@ HELPERS = {
     ("verdicts", "gating"),
     ("comparing", "scoring"),
     ("features", "predicting"),
+    ("robustness", "comparing"),
+    ("robustness", "scoring"),
     ("reporting", "summarising"),
     ("summarising", "figures"),
     ("cli", "display"),
@@ -95,6 +109,7 @@ NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registra
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
+NO_ML += ["budgets", "patterns", "answers", "robustness"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -156,7 +171,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
-    bringing |= {"rehearsing", "deciding", "repeating", "averaging"}
+    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
