@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DURATION = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
-UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
+UNITS = dict.fromkeys(("", "s", "sec", "second", "seconds"), 1.0) | dict.fromkeys(("h", "hour", "hours"), 3600.0)
+UNITS |= dict.fromkeys(("m", "min", "minute", "minutes"), 60.0)
 LEAST = 100  # rows below which a rate says little: rather fewer severities, then fewer probes
 STEPS = (1, 1.5, 2, 3, 5, 7)  # rows are rounded down to these, so that a busy machine seldom changes their number
 
@@ -32,8 +33,7 @@ def seconds(text: str | float) -> float:
     (60.0, 90.0, 30.0)
     """
     found = DURATION.fullmatch(str(text)) if not isinstance(text, bool) else None
-    unit = found[2].lower() if found else ""
-    factor = UNITS.get(unit, UNITS.get(unit.removesuffix("s"))) if unit else 1.0
+    factor = UNITS.get(found[2].lower()) if found else None
     if not found or factor is None:
         raise ValueError(f"{text!r} is no duration: expected seconds, or a text such as 60s, 5min or 1h")
     return float(found[1]) * factor

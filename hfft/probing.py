@@ -120,7 +120,8 @@ def keep_examples(table: pa.Table | None, asked: set[str], path: Path) -> None:
     tables = [] if table is None else [table]
     if path.is_file():
         old = pq.read_table(path)
-        tables.append(old.filter([name not in asked for name in old["probe"].to_pylist()]))
+        kept = [name not in asked for name in old["probe"].to_pylist()]
+        tables.append(old.filter(pa.array(kept, pa.bool_())))
     if tables:
         write_whole(path, lambda target: pq.write_table(pa.concat_tables(tables), target))
 

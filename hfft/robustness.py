@@ -135,9 +135,10 @@ def _told(
     apart = comparing.gain(before, after, metric[0])
     if apart is None or apart[0] != metric[1]:
         return {"rate": rate, "drop": None}
-    sign, found = -1 if not less_is_better(metric[1]) else 1, apart[1]
-    ends = sorted((sign * found.low, sign * found.high))
-    drop = {"value": sign * found.value + 0.0, "low": ends[0], "high": ends[1], "p": found.p, "n": found.n}
+    found = apart[1] if len(pairs) > 1 else comparing.cautious(before, after, *apart)
+    sign = 1 if less_is_better(metric[1]) else -1
+    low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
+    drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": found.n}
     return {"rate": rate, "drop": drop | {"method": found.method}}
 
 
@@ -167,7 +168,9 @@ def _sentence(found: Mapping[str, Any], metric: str | None) -> str:
         return f"{name}: for {share} of {counted(found['n'], 'changed row')} confidence did not fall, as it should."
     cost = ""
     if found["drop"] and metric:
-        turned = {"value": -found["drop"]["value"], "low": -found["drop"]["high"], "high": -found["drop"]["low"]}
+        sign = 1 if less_is_better(metric) else -1
+        ends = sorted((sign * found["drop"]["low"] + 0.0, sign * found["drop"]["high"] + 0.0))
+        turned = {"value": sign * found["drop"]["value"] + 0.0, "low": ends[0], "high": ends[1]}
         cost = f"; {told(metric, turned)}"
     times = f" at {counted(len(found['severities']), 'strength')}" if len(found["severities"]) > 1 else ""
     return f"{name}: the answer flips for {share} of {counted(found['n'], 'changed row')}{times}{cost}."

@@ -7,6 +7,7 @@ the facts of probes.json. Like verbs.py, this is a place where stages meet.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -78,6 +79,12 @@ def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: S
     return {"run": str(folder.root), "split": split, "look": look, "probes": facts}
 
 
+def words(names: Sequence[str] | None, budget: str | None = None, rows: int | None = None) -> tuple[str, ...]:
+    """Overrides for `probe` that say so."""
+    given = {"budget": budget, "rows": rows, "names": f"[{', '.join(names)}]" if names else None}
+    return tuple(f"probes.{key}={value}" for key, value in given.items() if value is not None)
+
+
 def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: ModuleType, args: Any) -> probing.Ask:
     """The model as a function from rows to predictions, by its thresholds where several classes may apply."""
 
@@ -98,7 +105,8 @@ def run(wanted: Recipe, folder: RunFolder, split: str, subject: Subject, each: f
     chosen, seconds = _chosen(wanted, subject.modality), _seconds(wanted, folder)
     costs = {title(one): each + probing.cost(subject, one) for one in chosen}
     levels = {title(one): one.SEVERITIES for one in chosen}
-    plan = budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows)
+    plan = _as_before(folder, split, levels, seconds) if wanted.probes.rows is None else None
+    plan = plan or budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows)
     plan = _agreed(plan, args)
     templates = wanted.probes.templates
     if not plan.severities and not templates:
@@ -116,7 +124,7 @@ def run(wanted: Recipe, folder: RunFolder, split: str, subject: Subject, each: f
             left_out.append(title(one))
             continue
         cells |= probing.probed(part, one, plan.severities[title(one)])
-        how["probes"][title(one)] = _about(one, plan.rows)
+        how["probes"][title(one)] = _about(one, plan)
     if templates:
         asked = probing.from_templates(subject.modality, subject.ask, templates)
         cells |= asked
@@ -151,8 +159,22 @@ def _agreed(value: Any, args: Any) -> Any:
     return box[0]
 
 
-def _about(one: ModuleType, rows: int) -> dict[str, Any]:
-    return {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS, "of": rows}
+def _as_before(folder: RunFolder, split: str, levels: dict[str, int], seconds: float) -> budgets.Plan | None:
+    """The plan by which the same probes were tried in the same time before: asked again, a run says the same again."""
+    if not folder.how_probed(split).is_file():
+        return None
+    how = read_json(folder.how_probed(split))
+    tried = {name: tuple(about["severities"]) for name, about in how["probes"].items() if name in levels}
+    sizes = {how["probes"][name]["of"] for name in tried}
+    if how["budget"] != seconds or {*tried, *how["left_out"]} != set(levels) or len(sizes) != 1:
+        return None
+    return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(how["left_out"]))
+
+
+def _about(one: ModuleType, plan: budgets.Plan) -> dict[str, Any]:
+    """What is kept of a probe beside its answers: its file may have changed by the time they are read."""
+    fixed = {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS}
+    return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)])}
 
 
 def _announced(plan: budgets.Plan, templates: Any, n: int, seconds: float) -> str:

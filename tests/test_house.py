@@ -55,7 +55,7 @@ LAYERS = [
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
     {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -98,6 +98,8 @@ HELPERS = {
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("cli", "display_seeds"),
+    ("cli", "display_probes"),
+    ("display", "display_probes"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
