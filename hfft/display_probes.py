@@ -38,6 +38,7 @@ def listing(rows: list[dict[str, Any]]) -> None:
     """Every probe there is, as `perturbing.catalogue` has them."""
     for kind in dict.fromkeys(row["input"] for row in rows):
         table = terminal.table(f"probes of {kind}s", "by default", "strengths", "what is changed")
+        table.columns[-1].justify = "left"
         for row in rows:
             if row["input"] == kind:
                 table.add_row(row["name"], "yes" if row["safe"] else "", str(row["severities"]), row["says"])
