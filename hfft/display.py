@@ -181,6 +181,7 @@ def compared(facts: dict[str, Any]) -> None:
                 text = " ".join((row["text"] or row["id"]).split())
                 shown = text if len(text) <= console.width - 60 else text[: console.width - 61] + "…"
                 console.print(f"  {kind}: {shown}   ({row['label']}, taken for {row['prediction']})")
+        display_probes.apart(found)
         console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
     console.print(
         "Points of 100 (losses as they are); paired intervals and p-values over the same rows: bootstrap and "

@@ -34,6 +34,18 @@ def probed(facts: dict[str, Any]) -> None:
     console.print(f"\nfacts   {facts['run']}/probes.json")
 
 
+def apart(found: dict[str, Any]) -> None:
+    """Which of two runs is steadier, probe by probe, on rows that both saw changed alike."""
+    if not found.get("probes"):
+        return
+    table = terminal.table("rows changed by", found["first"], found["second"], "difference, paired", "p (Holm)", "n")
+    for row in found["probes"]:
+        rates = (f"{100 * row[who]:.1f} %" for who in ("first", "second"))
+        gap = row["difference"]
+        table.add_row(row["title"], *rates, _points(gap), f"{gap['p']:.3g}", f"{row['n']:,}")
+    terminal.console().print(table)
+
+
 def listing(rows: list[dict[str, Any]]) -> None:
     """Every probe there is, as `perturbing.catalogue` has them."""
     for kind in dict.fromkeys(row["input"] for row in rows):

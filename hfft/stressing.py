@@ -70,9 +70,7 @@ def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: S
     began = time.perf_counter()
     answered = ask(rows)
     each = (time.perf_counter() - began) / max(len(rows), 1)
-    if any(
-        word.startswith("probes.names=") for word in overrides
-    ):  # those and no others: neither templates nor what gates ask about
+    if any(word.startswith("probes.names=") for word in overrides):  # no templates then, and nothing for gates
         wanted = replace(wanted, gates={}, probes=replace(wanted.probes, templates=[]))
     run(wanted, folder, split, Subject(modality, backbone.processor, rows, ask, answered), each, args, say)
     if args.process_index:

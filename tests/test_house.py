@@ -38,7 +38,7 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "probing", "robustness", "doubting", "comparing", "cautioning", "calibrating"}
+    | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
@@ -102,7 +102,7 @@ NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registra
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
-NO_ML += ["budgets", "patterns", "answers", "robustness"]
+NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")

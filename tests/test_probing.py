@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from hfft import answers, perturbing, probing, robustness, rooms
+from hfft import answers, perturbing, probing, robustness, rooms, steadiness
 from hfft.answers import AS_IT_IS, TEMPLATES
 from hfft.errors import InputError
 from hfft.intervals import wilson
@@ -260,3 +260,28 @@ def test_a_probe_of_another_kind_of_input_is_refused_by_name():
         perturbing.chosen(["casing"], "image")
     assert [perturbing.title(probe) for probe in perturbing.chosen(["casing", "casing"], "text")] == ["casing"]
     assert all(probe.SAFE and probe.INPUT == "text" for probe in perturbing.chosen(None, "text"))
+
+
+def test_two_models_are_compared_on_the_rows_both_saw_changed_alike():
+    """The second ignores capitals at severity 1, where the first is moved by every one of them."""
+
+    def half_deaf(rows):
+        heard = [text.isupper() and int(text.split()[1]) % 4 == 2 for text in rows["text"][:]]
+        return answered(rows, np.array(heard, dtype=float))
+
+    probe = made("shout", shout_some, SEVERITIES=2)
+    runs = []
+    for part in (subject(texts()), subject(texts().select(range(100)), half_deaf)):
+        runs.append({AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1, 2)))
+    found = steadiness.apart(*runs, {"shout": "invariance", "absent": "invariance"})
+    assert [row["name"] for row in found] == ["shout"] and found[0]["n"] == 50
+    assert found[0]["first"] == 1.0 and found[0]["second"] == pytest.approx(25 / 75)
+    gap = found[0]["difference"]
+    assert gap["value"] == pytest.approx(-50 / 75) and gap["low"] < gap["value"] < gap["high"] < 0 and gap["p"] < 1e-6
+
+
+def test_a_model_against_itself_is_as_steady_and_that_is_not_certain():
+    part, probe = subject(texts(60)), made("shout", shout_some)
+    cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1,))
+    gap = steadiness.apart(cells, cells, {"shout": "invariance"})[0]["difference"]
+    assert gap["value"] == 0 and gap["p"] == 1 and gap["low"] < -0.05 < 0.05 < gap["high"]
