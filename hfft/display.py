@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hfft import display_calibration, terminal
+from hfft import display_calibration, display_slices, terminal
 from hfft.pairing import gained
 from hfft.records import HEADLINES, leading, less_is_better
 
@@ -138,6 +138,8 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
     if found := facts.get("calibration"):
         display_calibration.calibration(found)
+    if found := facts.get("slices"):
+        display_slices.slices(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:

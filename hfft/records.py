@@ -25,6 +25,7 @@ HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that wa
 LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
+SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 

@@ -18,6 +18,7 @@ from hfft import (
     calibrating,
     claiming,
     deciding,
+    describing,
     environment,
     gathering,
     judging,
@@ -106,6 +107,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
+        describing.write(rows, modality, backbone.processor, folder.attributes("test"))
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
         return {"run": str(folder.root)}

@@ -24,9 +24,10 @@ LAYERS = [
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
@@ -36,14 +37,15 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
+    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"}
+    | {"describing", "slicing"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks"},
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
     {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "display_slices", "display_seeds", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -81,6 +83,7 @@ HELPERS = {
     ("cli", "display"),
     ("cli", "display_rehearsal"),
     ("display", "display_calibration"),
+    ("display", "display_slices"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("cli", "display_seeds"),
@@ -96,6 +99,7 @@ NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tem
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
+NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
