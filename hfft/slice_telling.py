@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hfft.errors import brief, counted, listed
+from hfft.errors import counted, listed
 from hfft.records import SLICE
 
-LONGEST = 60  # signs of a value that a sentence quotes
+LONGEST = 60  # signs of a value in a sentence
 
 
 class Name(NamedTuple):
@@ -68,14 +68,14 @@ def rows_of(attribute: str, value: str) -> str:
     """How the rows of a slice are called, at the beginning of a sentence.
 
     >>> rows_of("words", "9 to 15 words"), rows_of("url", "no"), rows_of("slice:region", "north")
-    ('Texts of 9 to 15 words', 'Texts without a URL', "Rows with region 'north'")
+    ('Texts of 9 to 15 words', 'Texts without a URL', 'Rows where region is north')
     """
     known = TEXTS | PICTURES
     if attribute in known:
         return known[attribute].rows.format(value)
     if attribute in HELD and value in ("yes", "no"):
         return f"Texts {'with' if value == 'yes' else 'without'} {HELD[attribute]}"
-    return BARE.get((attribute, value), f"Rows with {title(attribute)} {brief(value, LONGEST)}")
+    return BARE.get((attribute, value), f"Rows where {title(attribute)} is {_plain(value)}")
 
 
 def told(facts: dict[str, Any]) -> list[str]:
@@ -109,6 +109,12 @@ def _told(row: dict[str, Any]) -> str:
         f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {_points(-apart['value'])} points less than the rest "
         f"[{_points(-apart['high'])}, {_points(-apart['low'])}]"
     )
+
+
+def _plain(value: str) -> str:
+    """One short line, without signs that would steer a terminal."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in value).split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def _points(share: float) -> str:

@@ -33,7 +33,8 @@ def weaker(right: np.ndarray, mask: np.ndarray, units: np.ndarray | None, likene
     """One-sided (exact, mid-p) p-values of the rows of `mask` being right as often as the others, or more often.
 
     right, mask: bool (n,). units: int (n,), or None where each row is its own. likeness: as `alike` gives it; of no
-    account without units. Fisher's exact test; (1, 1) where either side has no rows, or nothing, or all, is right.
+    account without units. Fisher's exact test; (1, 1) where either side has no rows or but one unit, and where nothing
+    or all is right.
 
     >>> tea = np.array([True, True, True, False, True, False, False, False])
     >>> round(weaker(~tea, np.repeat([True, False], 4), None)[0], 4)  # Fisher 1935: 17 of 70
@@ -42,7 +43,8 @@ def weaker(right: np.ndarray, mask: np.ndarray, units: np.ndarray | None, likene
     found = Split(int(mask.sum()), int((mask & ~right).sum()), len(right), int((~right).sum()))
     if found.rows in (0, found.n) or found.errors in (0, found.n):
         return 1.0, 1.0
-    return _fisher(found, 1.0 if units is None else design_effect(right, mask, units, likeness))
+    effect = 1.0 if units is None else design_effect(right, mask, units, likeness)
+    return _fisher(found, effect) if math.isfinite(effect) else (1.0, 1.0)
 
 
 def alike(right: np.ndarray, units: np.ndarray | None) -> float:
@@ -64,17 +66,23 @@ def alike(right: np.ndarray, units: np.ndarray | None) -> float:
 
 
 def design_effect(right: np.ndarray, mask: np.ndarray, units: np.ndarray, likeness: float) -> float:
-    """How much more (slice minus rest) varies, if there is no difference, than with independent rows; at least 1.
+    """How much more (slice minus rest) varies than with independent rows; at least 1, infinite for one unit on a side.
 
     The larger of two: what units with this likeness would do (Kish 1965), which few units cannot hide, and what these
-    units do show (Liang & Zeger 1986, at the common share), which sees a slice whose units are all of one piece.
+    units do show around the share of their own side (Liang & Zeger 1986), which sees a slice whose units are all of one
+    piece where the others are not.
     """
-    rows, n, share = mask.sum(), len(mask), right.mean()
+    rows, n = mask.sum(), len(mask)
+    fewest = min(len(np.unique(units[mask])), len(np.unique(units[~mask])))
+    if fewest < 2:
+        return math.inf
     weight = np.where(mask, 1 / rows, -1 / (n - rows))
     plain = 1 / rows + 1 / (n - rows)
-    pulled = float((np.bincount(units, weight) ** 2).sum())
-    seen = float((np.bincount(units, weight * (right - share)) ** 2).sum()) / (share * (1 - share))
-    return float(max(1.0, 1 + likeness * (pulled / plain - 1), seen / plain))
+    expected = 1 + likeness * (float((np.bincount(units, weight) ** 2).sum()) / plain - 1)
+    off = weight * (right - np.where(mask, right[mask].mean(), right[~mask].mean()))
+    square = float((off**2).sum())
+    seen = float((np.bincount(units, off) ** 2).sum()) / square * fewest / (fewest - 1) if square else 1.0
+    return max(1.0, expected, seen)
 
 
 def gap(part: Score, rest: Score) -> dict[str, float | None]:

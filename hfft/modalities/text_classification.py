@@ -173,7 +173,8 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
 
 def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
     """What each text looks like, a pair as one: attribute → numbers or text (n,)."""
-    texts = [line(row) for row in rows.select_columns([role for role in ROLES if role in rows.column_names])]
+    columns = [rows[role][:] for role in ROLES if role in rows.column_names]
+    texts = [" ".join(part for part in row if part) for row in zip(*columns, strict=True)]
     unknown = text_traits.unknown(texts, processor)
     return text_traits.traits(texts) | ({} if unknown is None else {"unknown_tokens": unknown})
 
