@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hfft import display_calibration, display_probes, terminal
+from hfft import display_calibration, display_probes, display_slices, terminal
 from hfft.pairing import gained
 from hfft.records import HEADLINES, leading, less_is_better
 
@@ -139,6 +139,8 @@ def verdict(facts: dict[str, Any]) -> None:
     if found := facts.get("calibration"):
         display_calibration.calibration(found)
     display_probes.probes(facts.get("probes"))
+    if found := facts.get("slices"):
+        display_slices.slices(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:

@@ -26,6 +26,7 @@ from hfft import (
     reporting,
     robustness,
     scoring,
+    slicing,
     verdicts,
 )
 from hfft.errors import InputError
@@ -77,6 +78,8 @@ def judged(
         if split in facts:
             folder.write_scores(split, {key: Score(**made) for key, made in facts[split].items()})
     write_json(folder.root / calibrating.FILE, facts["calibration"])
+    if facts["slices"]:
+        write_json(folder.slices, {"test": facts["slices"]})
     write_json(folder.baselines, facts["baselines"])
     write_json(folder.root / "gains.json", facts["gains"])
     write_json(folder.root / "notes.json", facts["notes"])
@@ -129,6 +132,7 @@ def _facts(
     told = deciding.judge(folder, wanted, measured, predictions)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
     facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
+    facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told

@@ -26,6 +26,7 @@ LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer 
 PROBE = "probe."  # of the gates' keys: probe.typos.flip_rate
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
+SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 

@@ -122,6 +122,8 @@ class Data:
         for key in ("label_separator", "label_columns"):
             if getattr(self, key) is not None and not self.multi_label:
                 raise ValueError(f"{key} is for rows with several classes; type data.multi_label=true")
+        if self.pixels is not None and self.slices:
+            raise ValueError("data.pixels takes all columns but one, which data.slices is not; leave one out")
         if self.label_columns is None:
             return
         if self.label_separator is not None or "label" in self.columns:

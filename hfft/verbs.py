@@ -18,6 +18,7 @@ from hfft import (
     calibrating,
     claiming,
     deciding,
+    describing,
     environment,
     gathering,
     judging,
@@ -108,6 +109,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
+        describing.write(rows, modality, backbone.processor, folder.attributes("test"))
     subject = probing.Subject(modality, backbone.processor, rows, ask, predictions)
     stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)

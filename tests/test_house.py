@@ -26,9 +26,10 @@ LAYERS = [
     {"resamples", "rules", "run_folder", "perturbing"},
     {"answers"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
@@ -39,14 +40,14 @@ LAYERS = [
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
-    | {"calibration_figures", "verdicts"},
+    | {"calibration_figures", "verdicts", "describing", "slicing"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks", "stressing"},
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
     {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli", "display_slices"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -86,6 +87,7 @@ HELPERS = {
     ("cli", "display"),
     ("cli", "display_rehearsal"),
     ("display", "display_calibration"),
+    ("display", "display_slices"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("cli", "display_seeds"),
@@ -106,6 +108,7 @@ NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")
+NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 

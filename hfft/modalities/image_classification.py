@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.compute as pc
 from PIL import Image
 
-from hfft import augmenting, perceptual, picture_sizes, pictures, references
+from hfft import augmenting, perceptual, picture_sizes, picture_traits, pictures, references
 from hfft.errors import InputError
 from hfft.measures import Measured
 from hfft.neighbours import Matches
@@ -165,6 +165,16 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
             names += map(_name, part)
     side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.image_size
     return picture_sizes.measure(headers, names, side)
+
+
+def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
+    """What each picture looks like: attribute → numbers or text (n,)."""
+    found: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(rows), CHUNK):
+            part = rows.select(range(start, min(start + CHUNK, len(rows))))["image"][:]
+            found += pool.map(lambda source: picture_traits.of(_decoded(source)), part)
+    return {name: [row[name] for row in found] for name in found[0]} if found else {}
 
 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:

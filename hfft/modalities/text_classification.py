@@ -16,7 +16,7 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from hfft import shingles, text_lengths
+from hfft import shingles, text_lengths, text_traits
 from hfft.errors import InputError, brief
 from hfft.measures import Measured
 from hfft.neighbours import Matches
@@ -170,6 +170,14 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
     lengths, unknown = text_lengths.tokens(texts, pairs, processor)
     limit, most = _longest(processor, model), processor.model_max_length
     return Measured(plain.rows | {"tokens": lengths}, *text_lengths.described(lengths, unknown, limit, most, batch))
+
+
+def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
+    """What each text looks like, a pair as one: attribute → numbers or text (n,)."""
+    columns = [rows[role][:] for role in ROLES if role in rows.column_names]
+    texts = [" ".join(part for part in row if part) for row in zip(*columns, strict=True)]
+    unknown = text_traits.unknown(texts, processor)
+    return text_traits.traits(texts) | ({} if unknown is None else {"unknown_tokens": unknown})
 
 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
