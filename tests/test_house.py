@@ -19,14 +19,17 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
+    {"budgets", "patterns"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing"},
+    {"answers"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
@@ -36,14 +39,15 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
+    | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
+    | {"calibration_figures", "verdicts", "describing", "slicing"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
-    {"judging", "yardsticks"},
+    {"judging", "yardsticks", "stressing"},
     {"verbs", "checking", "auditing", "weighing", "averaging"},
     {"repeating"},
     {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "cli"},
+    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli", "display_slices"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -76,14 +80,19 @@ HELPERS = {
     ("verdicts", "gating"),
     ("comparing", "scoring"),
     ("features", "predicting"),
+    ("robustness", "comparing"),
+    ("robustness", "scoring"),
     ("reporting", "summarising"),
     ("summarising", "figures"),
     ("cli", "display"),
     ("cli", "display_rehearsal"),
     ("display", "display_calibration"),
+    ("display", "display_slices"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("cli", "display_seeds"),
+    ("cli", "display_probes"),
+    ("display", "display_probes"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -95,9 +104,11 @@ NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registra
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
+NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")
+NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
@@ -158,7 +169,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
-    bringing |= {"rehearsing", "deciding", "repeating", "averaging"}
+    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
