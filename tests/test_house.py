@@ -26,7 +26,7 @@ LAYERS = [
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning"},
+    {"estimates", "luck", "binning", "erring"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
@@ -36,7 +36,8 @@ LAYERS = [
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
-    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"},
+    | {"features", "doubting", "comparing", "cautioning", "calibrating", "calibration_figures", "verdicts"}
+    | {"likening"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks"},
@@ -95,6 +96,7 @@ NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registra
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
+NO_ML += ["erring", "likening"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
