@@ -176,6 +176,28 @@ def report(folder: Folder) -> None:
     print(judging.report(folder, _say(True)))
 
 
+@app.command("explain")
+def explain(
+    folder: Folder,
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts, or picture files.")
+    ] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", metavar="ID", help="A validation row, or a kept mistake.")
+    ] = None,
+    mistakes: Annotated[int, typer.Option(min=0, metavar="N", help="The N surest mistakes on validation.")] = 0,
+    chosen: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the answer.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
+    from hfft import display_explaining, explaining
+
+    facts = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, _say(as_json))
+    _print_json(facts) if as_json else display_explaining.explained(facts)
+
+
 @app.command("labels")
 def labels(
     folder: Folder,

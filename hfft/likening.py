@@ -106,7 +106,7 @@ def _votes(predictions: Predictions, row: int, given: np.ndarray, nearest: np.nd
 
 
 def _judged(votes: Votes, similarity: np.ndarray, copy_at: float, nearer: float) -> tuple[str, str]:
-    """(finding, sentence). similarity: of the neighbours. nearer: share of test rows whose own nearest is more alike."""
+    """(finding, sentence). similarity: of the neighbours. nearer: share of test rows with a more alike nearest."""
     answer, label = votes.words
     k, for_answer, for_label = len(similarity), int(votes.answer.sum()), int(votes.label.sum())
     if similarity[0] >= copy_at:
@@ -119,7 +119,7 @@ def _judged(votes: Votes, similarity: np.ndarray, copy_at: float, nearer: float)
     if for_answer >= MANY and not for_label and votes.known >= k and _tail(for_answer, k, votes.share) <= CHANCE:
         return DOUBT, (
             f"{for_answer} of the {k} nearest training rows are labelled {answer}, as the model answers, and none "
-            f"{label}: the label may be wrong."
+            f"{label}: the label may be wrong, or what decides it does not show in these features."
         )
     if for_label > k / 2:
         return AGREE, (
