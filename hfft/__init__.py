@@ -71,7 +71,7 @@ class Run:
         """What spoke for the answer to each input: {"prediction", "probability", "class", "sanity", "file", …}.
 
         Texts have "pieces", words with their weight (integrated gradients); pictures a "map" (Grad-CAM). chosen: the
-        class to explain instead of the likeliest. inputs: as above. For debugging: docs/mistakes.md says what it is not.
+        class to explain instead of the likeliest. inputs: as above. For debugging only (docs/mistakes.md).
         """
         from hfft import explaining
 

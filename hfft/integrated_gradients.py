@@ -103,11 +103,14 @@ def _logits(model: Any, table: Any, inputs: dict[str, torch.Tensor], points: tor
         used.append(True)
         return points
 
-    handle = table.register_forward_hook(swap)
+    # An encoder and a decoder each have a module of their own around the one table.
+    kinds = (module for module in model.modules() if isinstance(module, torch.nn.Embedding))
+    handles = [module.register_forward_hook(swap) for module in kinds if module.weight is table.weight]
     try:
         logits = model(**batch).logits
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     if not used:
         raise InputError(f"{type(model).__name__} looks its embeddings up in another way: it cannot be explained")
     return logits

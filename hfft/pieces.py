@@ -46,7 +46,8 @@ def words(text: str, spans: Sequence[tuple[int, int, int | None, float]], part: 
             merged.append([start, end, word, weight])
     out, place = [], 0
     for start, end, _, weight in merged:
-        lead = len(text[start:end]) - len(text[start:end].lstrip())  # some tokenizers count the space before a word
+        word = text[start:end]
+        lead = len(word) - len(word.lstrip() or word)  # some tokenizers count the space before a word
         if start + lead > place:
             out.append(Piece(text[place : start + lead], None, part))
         out.append(Piece(text[start + lead : end], weight, part))
