@@ -24,6 +24,7 @@ from hfft import (
     openings,
     recipe,
     reporting,
+    robustness,
     scoring,
     slicing,
     verdicts,
@@ -82,6 +83,9 @@ def judged(
     write_json(folder.baselines, facts["baselines"])
     write_json(folder.root / "gains.json", facts["gains"])
     write_json(folder.root / "notes.json", facts["notes"])
+    if facts["probes"]:
+        kept = read_json(folder.probes) if folder.probes.is_file() else {}
+        write_json(folder.probes, kept | {"test": facts["probes"]})
     verdicts.write(folder, told)
     publish(folder)
     return facts | {"report": str(folder.report)}
@@ -123,9 +127,11 @@ def _facts(
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
-    told = deciding.judge(folder, wanted, scores | calibrating.scores(calibration), predictions)
+    probes = robustness.of(folder, "test", wanted.metrics)
+    measured = scores | calibrating.scores(calibration) | (robustness.scores(probes) if probes else {})
+    told = deciding.judge(folder, wanted, measured, predictions)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
-    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
+    facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
     facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from hfft import budgets, patterns
+
 STRICT = {"extra": "forbid"}
 
 
@@ -189,6 +191,10 @@ class Template:
         field(default_factory=dict)
     )
 
+    def __post_init__(self) -> None:
+        if wrong := patterns.mistake(self.text, self.fill):
+            raise ValueError(wrong)
+
 
 @dataclass(frozen=True)
 class Probes:
@@ -201,9 +207,16 @@ class Probes:
     names: Annotated[
         list[str] | None, Field(description="names from hfft/probes/ (default: the safe ones; []: none)")
     ] = None
+    rows: Annotated[
+        int | None,
+        Field(strict=True, ge=1, description="held-back rows to change, whatever it costs (default: budget)"),
+    ] = None
     templates: Annotated[
         list[Template], Field(description="sentences the model must get right: {text, label, fill}")
     ] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        budgets.seconds(self.budget)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"image": True}
+INPUT = "image"  # the probes that fit
 AUTO_CLASS = "AutoModelForImageClassification"
 PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
@@ -190,6 +191,26 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         for x in inputs
     ]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[Image.Image], bool]:
+    """(RGB pictures for a probe to change, whether any of them was made smaller first).
+
+    What is strong at the size a model sees would be nothing on a photograph of many times that size.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = list(pool.map(_decoded, rows["image"][:]))
+    side = min(augmenting.geometry(processor)["input_size"][1:])
+    small = [pictures.at_most(image, side) for image in images]
+    return small, any(now is not then for now, then in zip(small, images, strict=True))
+
+
+def changed(rows: datasets.Dataset, items: list[Image.Image]) -> datasets.Dataset:
+    """The same rows with other pictures, without loss."""
+    kept = rows.remove_columns([name for name in ("image", "print") if name in rows.column_names])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = [{"path": None, "bytes": data} for data in pool.map(pictures.png, items)]
+    return datasets.concatenate_datasets([kept, datasets.Dataset.from_dict({"image": images}, PICTURE)], axis=1)
 
 
 def _name(row: dict[str, Any]) -> str:

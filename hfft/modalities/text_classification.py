@@ -23,6 +23,7 @@ from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
+INPUT = "text"  # the probes that fit
 AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
@@ -187,6 +188,18 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
     if not all(isinstance(text, str) for text in inputs):
         raise InputError("expected a list of texts, or of (text, text_pair) tuples")
     return datasets.Dataset.from_dict({"text": list(inputs)})
+
+
+def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[str], bool]:
+    """(what a probe may change of each row, whether that is less than the row held): its text, and never less."""
+    return [text or "" for text in rows["text"][:]], False
+
+
+def changed(rows: datasets.Dataset, items: list[str]) -> datasets.Dataset:
+    """The same rows with other texts; the second of a pair stays."""
+    others = {name: rows[name][:] for name in rows.column_names if name != "text"}
+    kept = datasets.Features({name: rows.features[name] for name in others} | {"text": datasets.Value("string")})
+    return datasets.Dataset.from_dict({"text": items, **others}, features=kept)
 
 
 def _longest(processor: Any, model: Model) -> int:
