@@ -73,17 +73,21 @@ def curves(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def confusions(predictions: Predictions) -> dict[str, Any]:
-    """Counts (rows true, columns predicted), and the confused pairs, most frequent first."""
+    """Counts (rows true, columns predicted), and the confused pairs, most frequent first.
+
+    Of a pair: count, of how many rows of the true class, and its share of all errors.
+    """
     names = predictions.names
     cells = confusion(predictions.labels, predictions.predicted, len(names))
     totals = cells.sum(axis=1)
+    wrong = int(cells.sum() - cells.trace())
     pairs = [
         {"label": names[i], "prediction": names[j], "count": int(cells[i, j]), "of": int(totals[i])}
+        | {"share": int(cells[i, j]) / wrong}
         for i, j in zip(*cells.nonzero(), strict=True)
         if i != j
     ]
     pairs.sort(key=lambda pair: -pair["count"])
-    wrong = int(cells.sum() - cells.trace())
     return {"names": list(names), "cells": cells.tolist(), "pairs": pairs[:200], "wrong": wrong, "n": predictions.n}
 
 

@@ -79,6 +79,9 @@ class RunFolder:
     def probed(self, split: str) -> Path:  # answers to perturbed rows
         return self.root / "predictions" / f"{split}_probes.parquet"
 
+    def how_probed(self, split: str) -> Path:
+        return self.root / "predictions" / f"{split}_probes.json"
+
     def probe_examples(self, split: str) -> Path:
         return self.root / "predictions" / f"{split}_probe_examples.parquet"
 
@@ -87,6 +90,10 @@ class RunFolder:
 
     def neighbours(self, split: str) -> Path:  # of the mistakes, among the training rows
         return self.root / "predictions" / f"{split}_neighbours.parquet"
+
+    @property
+    def explained(self) -> Path:  # pages and pictures of `hfft explain`
+        return self.root / "explained"
 
     @property
     def probes(self) -> Path:
