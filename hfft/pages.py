@@ -75,7 +75,8 @@ def visible(value: Any) -> Any:
     """
     if type(value) is not str or not STEERING.search(value):
         return value
-    return STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value.replace("\r\n", "\n"))
+    lines = value.replace("\r\n", "\n").replace("\r", "\n")
+    return STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", lines)
 
 
 @cache

@@ -144,6 +144,16 @@ def _percent_parts(score: dict[str, Any]) -> str:
     return Markup('<span class="v">{}</span>{}').format(value, brackets)
 
 
+def _signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign, nothing without one; the minus is as wide as the plus.
+
+    >>> _signed(-1.26), _signed(0.04), _signed(-0.04)
+    ('−1.3', '0.0', '0.0')
+    """
+    told = f"{value:+.{digits}f}"
+    return told.replace("-", "\u2212") if float(told) else told[1:]
+
+
 def _markdown(text: object) -> str:
     """Text from the data as one line of Markdown that formats nothing and ends no table cell."""
     line = escape(" ".join(str(text).split()), quote=False)
@@ -155,8 +165,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "grouped": lambda number: f"{number:,}",
     "interval": _interval,
     "score_text": calibration_telling.decimals,
-    "signed": lambda value: f"{value:+.1f}".replace("-", "\u2212"),  # a minus as wide as the plus
-    "signed3": lambda value: f"{value:+.3f}".replace("-", "\u2212"),
+    "signed": _signed,
+    "signed3": lambda value: _signed(value, 3),
     "md": _markdown,
     "percent": calibration_telling.percent,
     "percent_parts": _percent_parts,

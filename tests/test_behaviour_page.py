@@ -42,8 +42,8 @@ def test_the_verdict_comes_first_and_the_parts_in_order(run):
     wanted = "short gates scores classes confusions calibration answering training slices probes mistakes data"
     assert order == [*wanted.split(), "openings", "reproduce"]
     said = visible(section(run, "short"))
-    for path in (run.slices, run.probes):
-        assert facts(path)["sentences"][0] in said
+    assert facts(run.slices)["sentences"][0] in said
+    assert "The worst of 5: " + facts(run.probes)["probes"][0]["sentence"] in said
     assert "Of 3 gates, 1 passes, 1 fails, 1 cannot be decided" in said
 
 
@@ -52,7 +52,7 @@ def test_every_slice_has_its_numbers_and_a_bar(run):
     said = visible(html)
     assert html.count('<svg class="whisker') == len(rows) > 10
     for row in rows:
-        low, high = (f"{100 * row['gap'][end]:+.1f}".replace("-", "\u2212") for end in ("low", "high"))
+        low, high = (reporting._signed(100 * row["gap"][end]) for end in ("low", "high"))
         assert row["value"] in said and f"[{low}, {high}]" in said
         assert f"{row['score']['value']:.3f} [{row['score']['low']:.3f}, {row['score']['high']:.3f}]" in said
     assert said.count("confirmed p = 0.0031") == 1
@@ -137,6 +137,7 @@ def test_pictures_keep_within_their_budget(tmp_path):
 
 def test_signs_that_steer_are_written_out():
     assert pages.visible("a\u202eb\x00c\ud800") == "a⟨U+202E⟩b⟨U+0000⟩c⟨U+D800⟩"
+    assert pages.visible("a\r\nb\rc") == "a\nb\nc"
     for kept in ("a\tb\nc", "नमस्ते\u200d", "שלום\u200f", "👩\u200d👧"):
         assert pages.visible(kept) == kept
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hfft import indexing, pages, presenting
+from hfft import indexing, pages, presenting, reporting
 from hfft.cli import main
 from hfft.errors import InputError
 from hfft.pairing import holm, mcnemar
@@ -71,7 +71,7 @@ def test_the_comparison_says_the_verdict_and_every_difference(runs, page):
     assert found["verdict"] == "better" and said.splitlines()[1] == "second is better than first"
     assert found["sentence"] in said and str(runs) not in said
     for apart in found["differences"].values():
-        low, high = (f"{100 * apart[end]:+.1f}".replace("-", "\u2212") for end in ("low", "high"))
+        low, high = (reporting._signed(100 * apart[end]) for end in ("low", "high"))
         assert f"[{low}, {high}]" in said
     assert f"answers {len(found['won'])} rows rightly" in said and f"loses {len(found['lost'])} the other" in said
 
