@@ -147,8 +147,8 @@ def _percent_parts(score: dict[str, Any]) -> str:
 def _signed(value: float, digits: int = 1) -> str:
     """A difference with its sign, nothing without one; the minus is as wide as the plus.
 
-    >>> _signed(-1.26), _signed(0.04), _signed(-0.04)
-    ('−1.3', '0.0', '0.0')
+    >>> _signed(1.26), _signed(-0.04)
+    ('+1.3', '0.0')
     """
     told = f"{value:+.{digits}f}"
     return told.replace("-", "\u2212") if float(told) else told[1:]

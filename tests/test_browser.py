@@ -13,7 +13,7 @@ import pytest
 from hfft import presenting, reporting
 from hfft.run_folder import RunFolder
 from tests import behaviours
-from tests.browser import OVERLAPS, browser, opened
+from tests.browser import OVERLAPS, browser, executable, opened
 from tests.test_reporting import DIGITS, INTENTS, build
 
 pytest.importorskip("playwright", reason="playwright is in the dev extra: pip install 'hfft[dev]'")
@@ -41,11 +41,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("all") / "runs"
     wanted = {"evil": (EVIL, 400, 0.7, "text"), "digits": (DIGITS, 600, 0.85, "image")}
     wanted |= {"intents": (INTENTS, 2000, 0.9, "text")}
-    for name, (names, n, skill, kind) in wanted.items():
-        run = build(root / name, names, n, skill, kind)
-        behaviours.add(run, kind)
-        _finished(run)
-        reporting.render(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporting, "_draw", lambda run, facts: None)  # no PNG is in a page
+        for name, (names, n, skill, kind) in wanted.items():
+            run = build(root / name, names, n, skill, kind)
+            behaviours.add(run, kind)
+            _finished(run)
+            reporting.render(run)
     shutil.copytree(root / "evil", root / "evil<b>2")
     found = {name: root / name / "report.html" for name in wanted}
     found["index"] = presenting.listed(str(root))
@@ -58,6 +60,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def _finished(run: RunFolder) -> None:
     run.model.mkdir()
     (run.model / "config.json").write_text("{}")
+
+
+@pytest.mark.parametrize(("promised", "end"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_missing_browser_is_said(promised: str, end: type[BaseException], monkeypatch) -> None:
+    monkeypatch.delenv("HFFT_CHROMIUM", raising=False)
+    monkeypatch.setenv("CI", promised)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(end, match="apt-get install chromium"):
+        executable()
 
 
 SCHEMES = [(390, "light"), (1440, "dark")]
