@@ -187,11 +187,13 @@ def probe(
 
 
 @app.command("report")
-def report(folder: Folder) -> None:
-    """Write report.html again from the run's files; opens no split."""
-    from hfft import judging
+def report(
+    folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="One run, several runs, or a folder of runs.")],
+) -> None:
+    """Write report.html again; of several runs a page that compares them, of a folder of runs an index."""
+    from hfft import presenting
 
-    print(judging.report(folder, sayer(True)))
+    print(presenting.report(folders, sayer(True)))
 
 
 @app.command("explain")

@@ -1,12 +1,11 @@
-"""What a report shows besides sentences: positions on an axis, confusions, pictures, and PNG files.
+"""What a report shows besides sentences: positions on an axis, confusions, and PNG files.
 
-In: scores, predictions, a mistakes file. Out: percentages, counts, data URIs and PNG files. Knows no run folder and no
-template. matplotlib is imported only where something is drawn: it costs half a second.
+In: scores and predictions. Out: percentages, counts and PNG files. Knows no run folder and no template. matplotlib is
+imported only where something is drawn: it costs half a second.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,19 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from hfft.counts import confusion
-from hfft.erring import first_of_each
 from hfft.records import Predictions, write_whole
 
-# Characters on one page of mistakes, with their pictures in base64, and of the pictures of training rows beside them;
-# with tables and figures the page stays below 5 MB.
-PAGE_BYTES, BESIDE_BYTES = 2_500_000, 700_000
-QUOTED = 1_000  # characters of a text that are shown
 INK, ACCENT, FAINT, RIVAL = "#1c2127", "#1f5f99", "#dfe3e8", "#7d8792"
 HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
-SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def axis(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -78,57 +70,6 @@ def curves(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return drawn
-
-
-def data_uri(picture: bytes | None) -> str | None:
-    """A PNG or JPEG as a data URI; None for anything else, so that no other kind of file reaches the page."""
-    for signature, kind in SIGNATURES.items():
-        if picture and picture.startswith(signature):
-            return f"data:{kind};base64,{base64.b64encode(picture).decode()}"
-    return None
-
-
-def mistakes(path: Path) -> dict[str, Any]:
-    """Rows of a mistakes file, most confident first, with `src` a data URI or "" and long texts cut.
-
-    {rows, left_out: how many did not fit on the page, pictures: whether there are any}; no file, no rows. What does not
-    fit is left out so that each confused pair keeps its first example as long as there is room for it.
-    """
-    rows = pq.read_table(path).to_pylist() if path.is_file() else []
-    for row in rows:
-        row["src"] = data_uri(row.pop("image", None)) or ""
-        row |= {role: cut(row.get(role)) for role in ("text", "text_pair")}
-    spent, kept = 0, []
-    for place in first_of_each([(row["label"], row["prediction"]) for row in rows]):
-        size = sum(len(rows[place][part] or "") for part in ("src", "text", "text_pair"))
-        if spent + size <= PAGE_BYTES:
-            spent += size
-            kept.append(place)
-    shown = [rows[place] for place in sorted(kept)]
-    return {"rows": shown, "left_out": len(rows) - len(shown), "pictures": any(row["src"] for row in shown)}
-
-
-def neighbours(path: Path) -> dict[str, dict[str, Any]]:
-    """Mistake → {finding, sentence, rows: its nearest training rows, nearest first}; no file, none.
-
-    A row is {id, label, similarity, text, text_pair, src}. Where pictures are too many for the page, the last mistakes
-    have none: the file is sorted by confidence.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    spent = 0
-    for row in pq.read_table(path).to_pylist() if path.is_file() else []:
-        src = data_uri(row["image"]) or ""
-        spent += len(src)
-        shown = {"id": row["train_id"], "label": row["label"], "similarity": row["similarity"]}
-        shown |= {"text": cut(row["text"]), "text_pair": cut(row["text_pair"])}
-        blank = {"finding": row["finding"], "sentence": row["sentence"], "rows": []}
-        found.setdefault(row["id"], blank)["rows"].append(shown | {"src": src if spent <= BESIDE_BYTES else ""})
-    return found
-
-
-def cut(text: str | None) -> str | None:
-    """A text as far as a page shows it."""
-    return text if text is None or len(text) <= QUOTED else text[: QUOTED - 1] + "…"
 
 
 def confusions(predictions: Predictions) -> dict[str, Any]:

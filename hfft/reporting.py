@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 from markupsafe import Markup
 
-from hfft import calibration_figures, calibration_telling, figures
+from hfft import behaviour_figures, calibration_figures, calibration_telling, figures, gallery, pages
 from hfft.records import write_whole
 from hfft.run_folder import RunFolder
 from hfft.summarising import AVERAGES, inline, summarise, title
@@ -32,26 +32,33 @@ def render(run: RunFolder) -> Path:
     """Write the page and its figures; return the page's path. The same files give the same bytes."""
     facts = summarise(run)
     _draw(run, facts)
+    page = pages.render("report.html.j2", facts | _shown(run, facts), FILTERS)
+    write_whole(run.report, lambda target: target.write_text(page, encoding="utf-8"))
+    return run.report
+
+
+def _shown(run: RunFolder, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the page needs besides the facts: axes, curves, rows to look at."""
     # A trivial baseline far below would squeeze every interval into its dot: the axis is the model's and its rival's.
     rival = (facts["headline"] or {}).get("baseline") or {"title": ""}
     groups = facts["overall"] + facts["averages"] + facts["validation"]
     drawn = [row for group in groups if group["drawn"] for row in group["rows"]]
     rows = [row["score"] for row in drawn if row["model"] or row["who"] == rival["title"]]
-    ranked = facts["classes"]["ranked_by"]
-    page = _template("report.html.j2").render(
-        **facts,
-        commands=_commands(facts["path"]),
-        recipe_text=yaml.safe_dump(facts["recipe"], sort_keys=False, allow_unicode=True),
-        axis=figures.axis(rows),
-        class_axis=figures.axis([row["cells"][ranked] for row in facts["classes"]["rows"]]),
-        curves=figures.curves(facts["history"]),
-        measures=calibration_telling.MEASURES,
-        set_names=calibration_telling.SETS,
-        mistakes=figures.mistakes(run.mistakes(facts["split"])),
-        limits={"classes": SHOWN_CLASSES, "mistakes": SHOWN_MISTAKES, "table": TABLE_CLASSES},
-    )
-    write_whole(run.report, lambda target: target.write_text(page, encoding="utf-8"))
-    return run.report
+    ranked, split = facts["classes"]["ranked_by"], facts["split"]
+    return {
+        "commands": _commands(facts["path"]),
+        "recipe_text": yaml.safe_dump(facts["recipe"], sort_keys=False, allow_unicode=True),
+        "axis": figures.axis(rows),
+        "class_axis": figures.axis([row["cells"][ranked] for row in facts["classes"]["rows"]]),
+        "gap_axis": behaviour_figures.axis([row["gap"] for row in (facts["slices"] or {"rows": []})["rows"]]),
+        "probe_top": behaviour_figures.top((facts["probes"] or {"probes": []})["probes"]),
+        "curves": figures.curves(facts["history"]),
+        "measures": calibration_telling.MEASURES,
+        "set_names": calibration_telling.SETS,
+        "mistakes": gallery.mistakes(run.mistakes(split), run.neighbours(split)),
+        "changed": gallery.changed(run.probe_examples(split)),
+        "limits": {"classes": SHOWN_CLASSES, "mistakes": SHOWN_MISTAKES, "table": TABLE_CLASSES},
+    }
 
 
 def card(run: RunFolder) -> str:
@@ -59,7 +66,9 @@ def card(run: RunFolder) -> str:
     facts = summarise(run)
     front = yaml.safe_dump(_front(facts), sort_keys=False, allow_unicode=True)
     pair = "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})
-    return _template("card.md.j2").render(**facts, front=front, pair=pair, commands=_commands(facts["path"]))
+    return pages.template("card.md.j2", FILTERS).render(
+        **facts, front=front, pair=pair, commands=_commands(facts["path"])
+    )
 
 
 def _public(name: object) -> str:
@@ -84,6 +93,10 @@ def _draw(run: RunFolder, facts: dict[str, Any]) -> None:
         parts = {"as trained": found["before"], "with temperature": found["after"]}
         shown = {name: part["bins"] for name, part in parts.items() if part}
         calibration_figures.draw_reliability(run.figures / "reliability.png", shown)
+    if facts["probes"]:
+        behaviour_figures.draw_probes(run.figures / "probes.png", facts["probes"]["probes"])
+    if facts["slices"] and facts["slices"]["rows"]:
+        behaviour_figures.draw_slices(run.figures / "slices.png", facts["slices"], title(facts["slices"]["measure"]))
     if found.get("selective"):
         calibration_figures.draw_curve(run.figures / "risk_coverage.png", found["selective"])
 
@@ -122,33 +135,38 @@ def _interval(score: dict[str, Any]) -> str:
     return f"[{score['low']:.3f}, {score['high']:.3f}]"
 
 
+def _percent_parts(score: dict[str, Any]) -> str:
+    """A share with its interval, the value stronger than its brackets."""
+    if score["value"] is None:
+        return Markup('<span class="u">unknown</span>')
+    value, *ends = calibration_telling.percent(score).split(" [")
+    brackets = Markup(' <span class="i">[{}</span>').format(ends[0]) if ends else ""
+    return Markup('<span class="v">{}</span>{}').format(value, brackets)
+
+
 def _markdown(text: object) -> str:
     """Text from the data as one line of Markdown that formats nothing and ends no table cell."""
     line = escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)
 
 
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "decimals": lambda value: f"{value:.3f}",
-        "grouped": lambda number: f"{number:,}",
-        "interval": _interval,
-        "md": _markdown,
-        "percent": calibration_telling.percent,
-        "beside": calibration_telling.beside,
-        "diagram": calibration_figures.diagram,
-        "risk_curve": calibration_figures.curve,
-        "at": figures.at,
-        "title_of": title,
-        "inline": inline,
-        "public": _public,
-        "wraps": lambda name: Markup("_<wbr>").join(str(name).split("_")),
-    }
-    return environment.get_template(name)
+FILTERS: dict[str, Callable[..., Any]] = {
+    "decimals": lambda value: f"{value:.3f}",
+    "grouped": lambda number: f"{number:,}",
+    "interval": _interval,
+    "score_text": calibration_telling.decimals,
+    "signed": lambda value: f"{value:+.1f}".replace("-", "\u2212"),  # a minus as wide as the plus
+    "signed3": lambda value: f"{value:+.3f}".replace("-", "\u2212"),
+    "md": _markdown,
+    "percent": calibration_telling.percent,
+    "percent_parts": _percent_parts,
+    "beside": calibration_telling.beside,
+    "diagram": calibration_figures.diagram,
+    "risk_curve": calibration_figures.curve,
+    "severity_marks": behaviour_figures.severity_marks,
+    "at": figures.at,
+    "title_of": title,
+    "inline": inline,
+    "public": _public,
+    "wraps": lambda name: Markup("_<wbr>").join(pages.visible(str(name)).split("_")),
+}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
-from hfft import answers, comparing, recipe, steadiness
+from hfft import answers, comparing, pairing, recipe, steadiness
 from hfft.errors import InputError
 from hfft.records import Predictions, read_json
 from hfft.run_folder import RunFolder
@@ -18,19 +19,24 @@ from hfft.run_folder import RunFolder
 EXAMPLES = 5  # rows won and lost that are shown
 
 
-def compare(names: list[str]) -> dict[str, Any]:
+def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]:
     """Every run after the first against the first: {"runs", "n", "comparisons"}.
 
-    Raises InputError when a run has not been scored, or when rows, labels or classes differ.
+    called: what the runs are called in sentences, if not as they were typed. Raises InputError when a run has not been
+    scored, or when rows, labels or classes differ.
     """
     if len(names) < 2:
         raise InputError("compare needs two runs or more: hfft compare runs/first runs/second")
     folders = [RunFolder.existing(name) for name in names]
     metrics = recipe.load(str(folders[0].root)).metrics
-    runs = [(name, Predictions.read(folder.predictions("test"))) for name, folder in zip(names, folders, strict=True)]
+    called = called or names
+    runs = [(name, Predictions.read(folder.predictions("test"))) for name, folder in zip(called, folders, strict=True)]
     made = comparing.compare(runs, metrics)
-    shown = [_facts(found, folders[0], folder) for found, folder in zip(made, folders[1:], strict=True)]
-    return {"runs": names, "n": runs[0][1].n, "comparisons": shown}
+    shown = [
+        _facts(found, folders[0], folder) | {"classes": _classes(runs[0][1], found)}
+        for found, folder in zip(made, folders[1:], strict=True)
+    ]
+    return {"runs": called, "n": runs[0][1].n, "comparisons": shown}
 
 
 def _facts(found: comparing.Comparison, first: RunFolder, second: RunFolder) -> dict[str, Any]:
@@ -47,6 +53,24 @@ def _probes(first: RunFolder, second: RunFolder) -> list[dict[str, Any]]:
     mine, theirs = (read_json(run.how_probed("test"))["probes"] for run in (first, second))
     kinds = {name: about["kind"] for name, about in mine.items() if name in theirs}
     return steadiness.apart(answers.read(first.probed("test")), answers.read(second.probed("test")), kinds)
+
+
+def _classes(base: Predictions, found: comparing.Comparison) -> list[dict[str, Any]]:
+    """Rows won and lost of each class: {name, n, won, lost, p}; none where a row may have several classes.
+
+    p: McNemar's exact test of the class's recall, Holm-adjusted for the classes; None where rows come in groups.
+    """
+    if base.multi_label:
+        return []
+    counts = []
+    for rows in (base.ids.tolist(), found.won, found.lost):
+        wanted = np.isin(base.ids, rows)
+        counts.append(np.bincount(base.labels[wanted], minlength=len(base.names)).tolist())
+    n, won, lost = counts
+    tests = [pairing.mcnemar(*pair)[0] for pair in zip(won, lost, strict=True)] if found.mcnemar else []
+    adjusted = pairing.holm(tests) if tests else [None] * len(base.names)
+    rows = zip(base.names, n, won, lost, adjusted, strict=True)
+    return [dict(zip(("name", "n", "won", "lost", "p"), row, strict=True)) for row in rows if row[1]]
 
 
 def _examples(run: RunFolder, rows: list[str]) -> list[dict[str, Any]]:

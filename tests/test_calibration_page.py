@@ -43,7 +43,7 @@ def section(run: RunFolder, name: str) -> str:
 def test_both_sections_are_there_and_linked(run):
     html = run.report.read_text(encoding="utf-8")
     for name in ("calibration", "answering"):
-        assert html.count(f'href="#{name}"') == 1 and html.count(f'id="{name}"') == 1
+        assert html.count(f'href="#{name}"') >= 1 and html.count(f'id="{name}"') == 1
     assert (run.figures / "reliability.png").stat().st_size > 5000
     assert (run.figures / "risk_coverage.png").stat().st_size > 5000
 

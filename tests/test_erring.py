@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfft import erring, figures, predicting, rooms
+from hfft import erring, figures, gallery, predicting, rooms
 from hfft.records import Predictions
 
 TEXTS = rooms.find("modalities", "text_classification")
@@ -105,8 +105,8 @@ def test_the_page_keeps_an_example_of_every_cell_within_its_bytes(tmp_path):
         for i in range(600)
     ]
     page_file(path, rows)
-    found = figures.mistakes(path)
-    assert sum(len(row["src"]) for row in found["rows"]) <= figures.PAGE_BYTES
+    found = gallery.mistakes(path)
+    assert sum(len(row["src"]) for row in found["rows"]) <= gallery.MISTAKE_BYTES
     assert found["left_out"] == 600 - len(found["rows"]) > 200
     assert len(cells(found["rows"])) == 301
     sure = [row["confidence"] for row in found["rows"]]
@@ -117,8 +117,8 @@ def test_long_texts_count_and_are_cut(tmp_path):
     path = tmp_path / "mistakes.parquet"
     row = {"label": "a", "prediction": "b", "confidence": 0.5, "text": "w " * 50_000, "text_pair": "short"}
     page_file(path, [row | {"id": str(i)} for i in range(600)])
-    found = figures.mistakes(path)["rows"]
-    assert {len(row["text"]) for row in found} == {figures.QUOTED}
+    found = gallery.mistakes(path)["rows"]
+    assert {len(row["text"]) for row in found} == {gallery.QUOTED}
     assert found[0]["text"].endswith("…") and found[0]["text_pair"] == "short"
 
 

@@ -20,7 +20,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"budgets", "patterns"},
-    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"},
+    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces", "changes"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing", "explained_files"},
@@ -30,7 +30,7 @@ LAYERS = [
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
-    {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means", "gallery", "pages"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
     {"backbones"},
@@ -41,12 +41,13 @@ LAYERS = [
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
-    | {"calibration_figures", "verdicts", "describing", "slicing", "likening"},
+    | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
+    | {"behaviour_figures", "contrasting", "indexing"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks", "stressing", "selecting"},
     {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
-    {"repeating"},
+    {"repeating", "presenting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "cli"},
@@ -92,6 +93,10 @@ HELPERS = {
     ("display", "display_slices"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
+    ("reporting", "behaviour_figures"),
+    ("behaviour_figures", "figures"),
+    ("contrasting", "behaviour_figures"),
+    ("contrasting", "figures"),
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
     ("display", "display_probes"),
@@ -113,6 +118,7 @@ NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
+NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
@@ -173,7 +179,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
-    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
+    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting", "presenting"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

@@ -1,0 +1,68 @@
+"""The verb `report`: one run's page, the page of a comparison, or an index of all runs. It imports no torch.
+
+In: folders. Out: the path of the page. It opens no split: everything is read from the runs' files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hfft import contrasting, figures, indexing, judging, pages, reporting, weighing
+from hfft.errors import InputError, brief
+from hfft.run_folder import RunFolder
+
+LONGEST = 120  # characters of the runs' names in a file's name
+
+
+def report(names: list[str], say: Callable[[str], None] = print) -> Path:
+    """Write the page of one run, of a folder of runs (index.html in it), or of several runs against the first.
+
+    Raises InputError for anything that is none of these, and where a page would overwrite what is not hfft's.
+    """
+    if len(names) > 1:
+        return compared(names)
+    root = Path(names[0])
+    if not root.is_dir():
+        raise InputError(f"{names[0]} is no folder: expected a run that `hfft run` wrote, or a folder of runs")
+    one = (root / "recipe.yaml").is_file() or not indexing.found(root)
+    return judging.report(names[0], say) if one else listed(names[0])
+
+
+def compared(names: list[str]) -> Path:
+    """The page that holds the second run, and every further one, against the first; beside the first run's folder."""
+    folders = [RunFolder.existing(name) for name in names]
+    called = _called(folders)
+    if len(set(called)) < len(called):
+        again = next(name for name, short in zip(names, called, strict=True) if called.count(short) > 1)
+        raise InputError(f"{brief(again)} is given twice: a comparison needs different runs")
+    facts = weighing.compare(names, called)
+    found = [
+        contrasting.beside(folders[0], folder, part)
+        for folder, part in zip(folders[1:], facts["comparisons"], strict=True)
+    ]
+    links = [f"{folder.root.resolve().name}/report.html" for folder in folders]
+    parent = folders[0].root.resolve().parent
+    beside = [folder.root.resolve().parent == parent and folder.report.is_file() for folder in folders]
+    shown = {"n": facts["n"], "runs": called, "comparisons": found}
+    shown["links"] = [link if there else None for link, there in zip(links, beside, strict=True)]
+    page = pages.render("comparison.html.j2", shown, reporting.FILTERS)
+    stem = "_".join(["comparison", *(name.replace("/", "-") for name in called)])[:LONGEST]
+    return pages.write(folders[0].root.parent / f"{stem}.html", page)
+
+
+def listed(name: str) -> Path:
+    """The index of all runs below a folder."""
+    root = Path(name)
+    target = root / "index.html"
+    facts = indexing.index(root)
+    scores = [[run["score"] for run in group["runs"] if run["score"]] for group in facts["groups"]]
+    shown = facts | {"axes": [figures.axis(part) for part in scores]}
+    return pages.write(target, pages.render("index.html.j2", shown, reporting.FILTERS))
+
+
+def _called(folders: list[RunFolder]) -> list[str]:
+    """What each run is called on the page: its folder's name, with the folder above where names repeat."""
+    roots = [folder.root.resolve() for folder in folders]
+    short = [root.name for root in roots]
+    return [root.name if short.count(root.name) == 1 else f"{root.parent.name}/{root.name}" for root in roots]
