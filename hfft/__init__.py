@@ -80,6 +80,19 @@ class Run:
             return thresholds.applying(answers, RunFolder(self.path).thresholds)
         return [[next(iter(answer))] for answer in answers]
 
+    def explain(self, inputs: list[Any], chosen: str | None = None) -> list[dict[str, Any]]:
+        """What spoke for the answer to each input: {"prediction", "probability", "class", "sanity", "file", …}.
+
+        Texts have "pieces", words with their weight (integrated gradients); pictures a "map" (Grad-CAM). chosen: the
+        class to explain instead of the likeliest. inputs: as above. For debugging only (docs/mistakes.md).
+        """
+        from hfft import explaining
+
+        if not _listed(inputs):
+            return []
+        facts = explaining.explain(str(self.path), inputs, chosen=chosen, say=lambda _: None)
+        return list(facts["explained"])
+
 
 def _listed(inputs: list[Any]) -> list[Any]:
     if isinstance(inputs, (str, bytes)):

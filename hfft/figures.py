@@ -18,10 +18,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from hfft.counts import confusion
+from hfft.erring import first_of_each
 from hfft.records import Predictions, write_whole
 
-# Base64 characters of pictures on one page; with text and tables it stays below 5 MB.
-PAGE_BYTES = 3_500_000
+# Characters on one page of mistakes, with their pictures in base64, and of the pictures of training rows beside them;
+# with tables and figures the page stays below 5 MB.
+PAGE_BYTES, BESIDE_BYTES = 2_500_000, 700_000
+QUOTED = 1_000  # characters of a text that are shown
 INK, ACCENT, FAINT, RIVAL = "#1c2127", "#1f5f99", "#dfe3e8", "#7d8792"
 HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -86,32 +89,64 @@ def data_uri(picture: bytes | None) -> str | None:
 
 
 def mistakes(path: Path) -> dict[str, Any]:
-    """Rows of a mistakes file, most confident first, with `src` a data URI or "".
+    """Rows of a mistakes file, most confident first, with `src` a data URI or "" and long texts cut.
 
-    {rows, left_out: how many did not fit on the page, pictures: whether there are any}; no file, no rows.
+    {rows, left_out: how many did not fit on the page, pictures: whether there are any}; no file, no rows. What does not
+    fit is left out so that each confused pair keeps its first example as long as there is room for it.
     """
     rows = pq.read_table(path).to_pylist() if path.is_file() else []
-    spent, shown = 0, []
     for row in rows:
         row["src"] = data_uri(row.pop("image", None)) or ""
-        spent += len(row["src"])
-        if spent <= PAGE_BYTES:
-            shown.append(row)
+        row |= {role: cut(row.get(role)) for role in ("text", "text_pair")}
+    spent, kept = 0, []
+    for place in first_of_each([(row["label"], row["prediction"]) for row in rows]):
+        size = sum(len(rows[place][part] or "") for part in ("src", "text", "text_pair"))
+        if spent + size <= PAGE_BYTES:
+            spent += size
+            kept.append(place)
+    shown = [rows[place] for place in sorted(kept)]
     return {"rows": shown, "left_out": len(rows) - len(shown), "pictures": any(row["src"] for row in shown)}
 
 
+def neighbours(path: Path) -> dict[str, dict[str, Any]]:
+    """Mistake → {finding, sentence, rows: its nearest training rows, nearest first}; no file, none.
+
+    A row is {id, label, similarity, text, text_pair, src}. Where pictures are too many for the page, the last mistakes
+    have none: the file is sorted by confidence.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    spent = 0
+    for row in pq.read_table(path).to_pylist() if path.is_file() else []:
+        src = data_uri(row["image"]) or ""
+        spent += len(src)
+        shown = {"id": row["train_id"], "label": row["label"], "similarity": row["similarity"]}
+        shown |= {"text": cut(row["text"]), "text_pair": cut(row["text_pair"])}
+        blank = {"finding": row["finding"], "sentence": row["sentence"], "rows": []}
+        found.setdefault(row["id"], blank)["rows"].append(shown | {"src": src if spent <= BESIDE_BYTES else ""})
+    return found
+
+
+def cut(text: str | None) -> str | None:
+    """A text as far as a page shows it."""
+    return text if text is None or len(text) <= QUOTED else text[: QUOTED - 1] + "…"
+
+
 def confusions(predictions: Predictions) -> dict[str, Any]:
-    """Counts (rows true, columns predicted), and the confused pairs, most frequent first."""
+    """Counts (rows true, columns predicted), and the confused pairs, most frequent first.
+
+    Of a pair: count, of how many rows of the true class, and its share of all errors.
+    """
     names = predictions.names
     cells = confusion(predictions.labels, predictions.predicted, len(names))
     totals = cells.sum(axis=1)
+    wrong = int(cells.sum() - cells.trace())
     pairs = [
         {"label": names[i], "prediction": names[j], "count": int(cells[i, j]), "of": int(totals[i])}
+        | {"share": int(cells[i, j]) / wrong}
         for i, j in zip(*cells.nonzero(), strict=True)
         if i != j
     ]
     pairs.sort(key=lambda pair: -pair["count"])
-    wrong = int(cells.sum() - cells.trace())
     return {"names": list(names), "cells": cells.tolist(), "pairs": pairs[:200], "wrong": wrong, "n": predictions.n}
 
 

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from scipy.special import expit
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft import labelsets
+from hfft import erring, labelsets
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.recipe import Model
 from hfft.records import SLICE, Predictions, write_whole
 
-MISTAKES = 200  # most confident ones, kept with their text or picture
+MISTAKES = 600  # kept with their text or picture: three for each of 200 confused pairs
 
 
 def predict(
@@ -99,10 +99,11 @@ def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
 def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
     """The most confident mistakes with their text or a thumbnail, most confident first.
 
-    Of several classes a row's confidence is that of its surest wrong answer, yes or no.
+    At most MISTAKES rows: the surest of every confused pair of classes before any others, so that each cell of a
+    confusion matrix has its examples. Of several classes a row's confidence is that of its surest wrong answer.
     """
-    wrong, confidence = _wrong(predictions)
-    order = np.argsort(-confidence, kind="stable")[:MISTAKES]
+    wrong, confidence = erring.mistakes(predictions)
+    order = np.sort(erring.first_of_each(erring.pairs(predictions, wrong))[:MISTAKES])
     chosen = wrong[order]
     named = predictions.shown if predictions.multi_label else np.asarray(predictions.names, dtype=object).__getitem__
     shown = [modality.preview(rows[int(i)]) for i in chosen]
@@ -118,14 +119,3 @@ def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: M
         }
     )
     write_whole(path, lambda target: pq.write_table(table, target))
-
-
-def _wrong(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """(rows answered wrongly, the model's confidence in each wrong answer)."""
-    labels, predicted, scores = predictions.labels, predictions.predicted, predictions.scores
-    if not predictions.multi_label:
-        wrong = np.flatnonzero(labels != predicted)
-        return wrong, scores[wrong, predicted[wrong]]
-    sure = np.where(labels == predicted, -1.0, np.where(predicted, scores, 1 - scores)).max(axis=1)
-    wrong = np.flatnonzero(sure >= 0)
-    return wrong, sure[wrong]

@@ -92,6 +92,10 @@ class RunFolder:
         return self.root / "predictions" / f"{split}_neighbours.parquet"
 
     @property
+    def explained(self) -> Path:  # pages and pictures of `hfft explain`
+        return self.root / "explained"
+
+    @property
     def probes(self) -> Path:
         return self.root / "probes.json"
 

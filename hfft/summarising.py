@@ -58,6 +58,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": _classes(shown),
         "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "neighbours": figures.neighbours(run.neighbours(split)),
         "multi_label": _several(run, predictions) if predictions and several else None,
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),

@@ -116,6 +116,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     if args.process_index:
         return {"run": str(folder.root)}
     yardsticks.write(folder, predictions, train, rows, features, notes)
+    yardsticks.liken(folder, predictions, modality, features)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 

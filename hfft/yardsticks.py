@@ -1,7 +1,8 @@
 """What a model's test scores are held against: the baselines' predictions for the same test rows, into the run folder.
 
-In: test and training rows of a run, the model's predictions. Out: predictions/test_<baseline>.parquet, and sentences
-on what a baseline did not see. Like verbs.py, this is a place where stages meet; it judges nothing.
+In: test and training rows of a run, the model's predictions. Out: predictions/test_<baseline>.parquet, sentences on
+what a baseline did not see, and from the same features the training rows that are nearest to the surest mistakes. Like
+verbs.py, this is a place where stages meet; it judges nothing.
 """
 
 from __future__ import annotations
@@ -13,23 +14,30 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from hfft import backbones, baselines, features, labelsets, predicting
+from hfft import backbones, baselines, features, labelsets, likening, predicting
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, SplitReport, read_json, write_json
+from hfft.records import Predictions, SplitReport, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
 
+NEIGHBOURS = pa.schema(
+    {"id": pa.string(), "rank": pa.int64(), "similarity": pa.float64(), "train_id": pa.string(), "label": pa.string()}
+    | {"text": pa.string(), "text_pair": pa.string(), "image": pa.binary(), "finding": pa.string()}
+    | {"sentence": pa.string()}
+)
 PROBED = 5_000  # training rows that the linear probe sees, at most: more cost minutes of `eval` and add little
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Features of the pretrained model: of training rows (m, d), whose labels are given, and of test rows (n, d)."""
+    """Features of the pretrained model: of training rows (m, d), which are `rows`, and of test rows (n, d)."""
 
     train: np.ndarray
-    given: list[str]
+    rows: datasets.Dataset
     test: np.ndarray
 
 
@@ -62,7 +70,7 @@ def seen(
         ]
     few = len(some) < len(train)
     notes = [f"The linear probe was fitted on a random {len(some):,} of {len(train):,} training rows."] * few
-    return Seen(found[0], some["label"][:], found[1]), notes
+    return Seen(found[0], some, found[1]), notes
 
 
 def write(
@@ -93,7 +101,7 @@ def write(
         if "tfidf_linear" in made and len(train) < whole:
             notes = [*notes, f"The TF-IDF baseline was fitted on a random {len(train):,} of {whole:,} training rows."]
     if features:
-        classes = predicting.label_ids(features.given, predictions.names, several)
+        classes = predicting.label_ids(features.rows["label"][:], predictions.names, several)
         made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
     for name in baselines.NAMES:
         path: Path = folder.predictions(f"test_{name}")
@@ -102,3 +110,25 @@ def write(
         else:
             path.unlink(missing_ok=True)  # of an earlier look
     write_json(folder.fitted, notes)
+
+
+def liken(folder: RunFolder, predictions: Predictions, modality: ModuleType, features: Seen | None) -> None:
+    """The nearest training rows of the surest mistakes, with their text or a thumbnail; without features, no file."""
+    path = folder.neighbours("test")
+    if features is None:
+        path.unlink(missing_ok=True)  # of an earlier look
+        return
+    given = predicting.label_ids(features.rows["label"][:], predictions.names, predictions.multi_label)
+    found = likening.liken(predictions, features.test, features.train, given)
+    limits = likening.seen(len(features.rows), SplitReport(**read_json(folder.split)).size("train"))
+    named = [predictions.shown(row) for row in given] if given.ndim == 2 else [predictions.names[row] for row in given]
+    rows: list[dict[str, Any]] = []
+    for mistake in found:
+        told = {"finding": mistake.finding, "sentence": mistake.sentence + limits}
+        for rank, (place, similarity) in enumerate(zip(mistake.nearest.tolist(), mistake.similarity, strict=True), 1):
+            row = features.rows[place]
+            near = {"train_id": row["id"], "label": named[place], **modality.preview(row)}
+            rows.append(
+                {"id": predictions.ids[mistake.row], "rank": rank, "similarity": float(similarity)} | near | told
+            )
+    write_whole(path, lambda target: pq.write_table(pa.Table.from_pylist(rows, NEIGHBOURS), target))

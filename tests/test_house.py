@@ -20,34 +20,36 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"budgets", "patterns"},
-    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing"},
+    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules", "run_folder", "perturbing"},
-    {"answers"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"},
+    {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
     {"backbones"},
+    {"text_saliency", "picture_saliency"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
-    | {"calibration_figures", "verdicts", "describing", "slicing"},
+    | {"calibration_figures", "verdicts", "describing", "slicing", "likening"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
-    {"judging", "yardsticks", "stressing"},
-    {"verbs", "checking", "auditing", "weighing", "averaging"},
+    {"judging", "yardsticks", "stressing", "selecting"},
+    {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
     {"repeating"},
-    {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli", "display_slices"},
+    {"terminal", "phrases"},
+    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
+    | {"display_explaining", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -93,6 +95,7 @@ HELPERS = {
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
     ("display", "display_probes"),
+    ("cli", "display_explaining"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -105,6 +108,7 @@ NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tem
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
+NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")
@@ -169,7 +173,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
         if LEVEL[target] == stages and (unit(path), target) not in HELPERS:
             met[unit(path)].add(target)
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
-    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging"}
+    bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
