@@ -11,17 +11,16 @@ chose the checkpoint. So the guarantees are not exact, and what the test rows sh
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from hfft import reliability, tempering, withholding
+from hfft import halving, reliability, tempering, withholding
 from hfft.errors import InputError
 from hfft.estimates import numbered
 from hfft.means import mean
-from hfft.records import Predictions, Score, content_of, read_json, write_json
+from hfft.records import Predictions, Score, read_json, write_json
 from hfft.run_folder import RunFolder
 from hfft.schema import Abstain
 
@@ -94,13 +93,8 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
 
 
 def first_half(predictions: Predictions) -> np.ndarray:
-    """Mask bool (n,) of the rows that fit the temperature: about half, by a hash of the group or of the content.
-
-    Rows that belong together are in one half; rows added later move none.
-    """
-    keys = predictions.groups if predictions.groups is not None else [content_of(str(row)) for row in predictions.ids]
-    digests = (hashlib.blake2b(SALT + str(key).encode(), digest_size=1).digest() for key in keys)
-    return np.array([digest[0] % 2 == 0 for digest in digests], dtype=bool)
+    """Mask bool (n,) of the rows that fit the temperature: about half, those that belong together in one."""
+    return halving.first_half(predictions, SALT)
 
 
 def stored(folder: RunFolder) -> dict[str, Any] | None:

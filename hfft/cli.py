@@ -33,10 +33,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on s
 
 
 @app.command("ls")
-def ls(as_json: Json = False) -> None:
+def ls(
+    probes: Annotated[bool, typer.Option("--probes", help="List the probes instead.")] = False, as_json: Json = False
+) -> None:
     """List the recipes that come with hfft."""
     from hfft import recipe
 
+    if probes:
+        return _list_probes(as_json)
     found = {name: _headline(path) for name, path in recipe.shipped().items()}
     if as_json:
         return _print_json(found)
@@ -168,6 +172,26 @@ def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
     raise typer.Exit(facts["exit_code"])
 
 
+@app.command("probe")
+def probe(
+    folder: Folder,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PROBE]...", help="Which ones (default: the recipe's, or the safe ones)."),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="60s, 5min: as much as fits.")] = None,
+    rows: Annotated[int | None, typer.Option(metavar="N", help="Rows to change, whatever the time.")] = None,
+    test: Annotated[bool, typer.Option("--test", help="Test rows: one more look, kept in the ledger.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Change held-back rows a little and count how often the answer moves: typos, blur … (hfft ls --probes)."""
+    from hfft import display_probes, stressing
+
+    facts = stressing.probe(folder, stressing.words(names, budget, rows), test, _say(as_json))
+    if "probes" in facts:  # else a process other than the first
+        _print_json(facts) if as_json else display_probes.probed(facts)
+
+
 @app.command("report")
 def report(folder: Folder) -> None:
     """Write report.html again from the run's files; opens no split."""
@@ -180,15 +204,11 @@ def report(folder: Folder) -> None:
 def explain(
     folder: Folder,
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts, or picture files.")
+        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts or picture files.")
     ] = None,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", metavar="ID", help="A validation row, or a kept mistake.")
-    ] = None,
+    row: Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="A row of validation.")] = None,
     mistakes: Annotated[int, typer.Option(min=0, metavar="N", help="The N surest mistakes on validation.")] = 0,
-    chosen: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the answer.")
-    ] = None,
+    chosen: Annotated[str | None, typer.Option("--class", metavar="NAME", help="Not the answer: this class.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
@@ -212,6 +232,13 @@ def labels(
     facts = auditing.labels(folder, train, _say(as_json))
     if "splits" in facts:
         _print_json(facts) if as_json else display.doubts(facts)
+
+
+def _list_probes(as_json: bool) -> None:
+    from hfft import display_probes, perturbing
+
+    found = perturbing.catalogue()
+    _print_json(found) if as_json else display_probes.listing(found)
 
 
 def _run_seeds(

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfft import pairing, scoring
+from hfft.counts import count
 from hfft.errors import InputError, counted, listed
+from hfft.intervals import FEW_ERRORS, blind_rows
 from hfft.pairing import Difference
 from hfft.records import Predictions, leading, less_is_better
 
@@ -108,6 +110,20 @@ def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) ->
     differences = _differences(base, predictions, metrics)
     metric = leading(differences)
     return (metric, differences[metric]) if metric else None
+
+
+def cautious(base: Predictions, other: Predictions, metric: str, apart: Difference) -> Difference:
+    """The difference of two models on the same rows in any order, widened where it rests on few discordant rows."""
+    other = aligned("one", base, "the other", other)
+    won, lost = _right(other) & ~_right(base), _right(base) & ~_right(other)
+    rows, discordant = blind_rows(count(base.labels, base.predicted, len(base.names))), int((won | lost).sum())
+    if base.groups is not None:  # the rows of a group are one witness
+        rows = min(rows, len(np.unique(base.groups)))
+        discordant = len(np.unique(base.groups[won | lost]))
+    # A loss differs on every row; only where differences come from answers can they fail to happen.
+    if discordant >= FEW_ERRORS or less_is_better(metric):
+        return apart
+    return pairing.careful(apart, int(won.sum()), int(lost.sum()), rows)
 
 
 def _differences(base: Predictions, other: Predictions, metrics: Sequence[str]) -> dict[str, Difference]:

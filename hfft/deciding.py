@@ -6,21 +6,16 @@ transformers. What can be known to be wrong is said before the test split is ope
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from hfft import calibrating, comparing, gating, ledger, rules, scoring, thresholds
-from hfft.counts import count
-from hfft.errors import InputError, counted
+from hfft import calibrating, comparing, gating, ledger, robustness, rules, scoring, thresholds
+from hfft.errors import InputError
 from hfft.gating import Evidence, Verdict
-from hfft.intervals import FEW_ERRORS, blind_rows, wilson
 from hfft.pairing import Difference
 from hfft.recipe import Recipe
-from hfft.records import Predictions, Score, less_is_better, read_json
+from hfft.records import Predictions, Score, read_json
 from hfft.run_folder import RunFolder
 from hfft.tallying import COPIES
 
@@ -41,7 +36,8 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     if several:
         thresholds.read(run.thresholds, names)
     calibrating.fits(run, names)
-    gating.check(wanted.gates, scoring.keys(wanted.metrics, names, several), several)
+    probes = robustness.known(wanted.gates, len(wanted.probes.templates))
+    gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several), *probes], several)
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run)
@@ -104,30 +100,7 @@ def _against(predictions: Predictions, metrics: list[str], name: str, metric: st
     chosen = metric or found.headline
     if chosen not in found.differences:
         raise InputError(f"{chosen} is not compared between runs")
-    apart, won, lost = found.differences[chosen], len(found.won), len(found.lost)
-    discordant, rows = won + lost, blind_rows(count(base.labels, base.predicted, len(base.names)))
-    if base.groups is not None:  # the rows of a group are one witness
-        rows = min(rows, len(np.unique(base.groups)))
-        discordant = len(np.unique(base.groups[np.isin(base.ids, found.won + found.lost)]))
-    # A loss differs on every row; only where differences come from answers can they fail to happen.
-    if discordant >= FEW_ERRORS or less_is_better(chosen):
-        return chosen, apart
-    return chosen, careful(apart, won, lost, rows)
-
-
-def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
-    """A difference that rests on few discordant rows, widened to what so few cannot rule out.
-
-    Resamples cannot show rows on which the models part if there are none: two models that agree on 50 rows would be
-    called equal for certain. So the ends hold Wilson's upper bound for the shares lost and won, of `rows` that may be
-    claimed (see `intervals.blind_rows`), and of no more than there are groups.
-
-    >>> round(careful(Difference(0.0, 0.0, 0.0, 1.0, 50, "paired"), 0, 0, 50).low, 3)
-    -0.071
-    """
-    worst, best = (wilson(part / apart.n * rows, rows)[1] for part in (lost, won))
-    method = f"{apart.method}, widened for {counted(won + lost, 'discordant row')}"
-    return dataclasses.replace(apart, low=min(apart.low, -worst), high=max(apart.high, best), method=method)
+    return chosen, comparing.cautious(base, predictions, chosen, found.differences[chosen])
 
 
 def _split(run: RunFolder) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hfft import display_calibration, terminal
+from hfft import display_calibration, display_probes, display_slices, terminal
 from hfft.pairing import gained
 from hfft.records import HEADLINES, leading, less_is_better
 
@@ -138,6 +138,9 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"Without rows that look like one of an earlier split ({rows:,} are left): {told}")
     if found := facts.get("calibration"):
         display_calibration.calibration(found)
+    display_probes.probes(facts.get("probes"))
+    if found := facts.get("slices"):
+        display_slices.slices(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
     for gate in facts["gates"]:
@@ -180,6 +183,7 @@ def compared(facts: dict[str, Any]) -> None:
                 text = " ".join((row["text"] or row["id"]).split())
                 shown = text if len(text) <= console.width - 60 else text[: console.width - 61] + "…"
                 console.print(f"  {kind}: {shown}   ({row['label']}, taken for {row['prediction']})")
+        display_probes.apart(found)
         console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
     console.print(
         "Points of 100 (losses as they are); paired intervals and p-values over the same rows: bootstrap and "

@@ -13,9 +13,9 @@ from typing import Any
 
 import datasets
 
-from hfft import gating, loading, predicting, rooms, scoring, splitting, streaming, training
+from hfft import gating, loading, perturbing, predicting, robustness, rooms, scoring, splitting, streaming, training
 from hfft.backbones import Backbone, class_order
-from hfft.errors import listed
+from hfft.errors import InputError, listed, meant
 from hfft.recipe import Recipe
 from hfft.records import SplitReport, read_json
 from hfft.run_folder import RunFolder
@@ -62,9 +62,25 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
 
 def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     """Metric and gate names, as soon as the classes are known: before any model is opened."""
-    known = scoring.keys(wanted.metrics, labels, wanted.data.multi_label)
-    gating.check(wanted.gates, known, wanted.data.multi_label)
+    several = wanted.data.multi_label
+    known = scoring.keys(wanted.metrics, labels, several)
+    gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
     training.best_metric(wanted, known)
+    _check_probes(wanted, labels)
+
+
+def _check_probes(wanted: Recipe, labels: tuple[str, ...]) -> None:
+    modality = rooms.find("modalities", wanted.task)
+    perturbing.chosen(wanted.probes.names, modality.INPUT)
+    perturbing.chosen(robustness.asked(wanted.gates), modality.INPUT)
+    for number, template in enumerate(wanted.probes.templates, 1):
+        if modality.INPUT != "text":
+            raise InputError("probes.templates makes sentences, and the rows are images; leave it out")
+        if template.label not in labels:
+            hint = meant(template.label, labels)
+            raise InputError(
+                f"probes.templates, number {number}: no class {template.label!r}{hint}; known: {listed(labels)}"
+            )
 
 
 def shown_parts(found: Inputs) -> dict[str, datasets.Dataset]:
@@ -97,6 +113,17 @@ def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, dataset
         return survey.splits.parts["test"], survey.sample
     table = loading.read(wanted.data, modality)
     return splitting.reopen(table, folder, "test"), splitting.reopen(table, folder, "train")
+
+
+def held_back(wanted: Recipe, folder: RunFolder, split: str) -> datasets.Dataset:
+    """Rows of validation or test of a run; InputError when the data has changed since."""
+    quiet()
+    modality = rooms.find("modalities", wanted.task)
+    if wanted.data.streaming:
+        prints = read_json(folder.split)["fingerprints"]
+        survey = streaming.reopened(wanted.data, modality, wanted.split_seed, split, prints[split])
+        return survey.splits.parts[split]
+    return splitting.reopen(loading.read(wanted.data, modality), folder, split)
 
 
 def quiet() -> None:

@@ -24,7 +24,9 @@ from hfft import (
     openings,
     recipe,
     reporting,
+    robustness,
     scoring,
+    slicing,
     verdicts,
 )
 from hfft.errors import InputError
@@ -76,9 +78,14 @@ def judged(
         if split in facts:
             folder.write_scores(split, {key: Score(**made) for key, made in facts[split].items()})
     write_json(folder.root / calibrating.FILE, facts["calibration"])
+    if facts["slices"]:
+        write_json(folder.slices, {"test": facts["slices"]})
     write_json(folder.baselines, facts["baselines"])
     write_json(folder.root / "gains.json", facts["gains"])
     write_json(folder.root / "notes.json", facts["notes"])
+    if facts["probes"]:
+        kept = read_json(folder.probes) if folder.probes.is_file() else {}
+        write_json(folder.probes, kept | {"test": facts["probes"]})
     verdicts.write(folder, told)
     publish(folder)
     return facts | {"report": str(folder.report)}
@@ -120,9 +127,12 @@ def _facts(
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
-    told = deciding.judge(folder, wanted, scores | calibrating.scores(calibration), predictions)
+    probes = robustness.of(folder, "test", wanted.metrics)
+    measured = scores | calibrating.scores(calibration) | (robustness.scores(probes) if probes else {})
+    told = deciding.judge(folder, wanted, measured, predictions)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
-    facts |= {"baselines": beside, "gains": gains, "calibration": calibration}
+    facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
+    facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told

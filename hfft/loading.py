@@ -1,8 +1,8 @@
 """From a recipe's `data:` section to one checked table.
 
 In: `Data`, and the modality. Out: a `Table` of rows with the modality's inputs, `label` (a class name, or the text of
-several, see labelsets.py), `id`, `key` (equal for rows whose inputs are equal) and, where asked for, `split`, `group`
-and `time` (float). It must not know about models, and it changes no file.
+several, see labelsets.py), `id`, `key` (equal for rows whose inputs are equal) and, where asked for, `split`, `group`,
+`time` (float) and the columns of slice_columns.py. It must not know about models, and it changes no file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import datasets
 
-from hfft import labelling, labelsets, moments, naming, pictures, sources
+from hfft import labelling, labelsets, moments, naming, pictures, slice_columns, sources
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 from hfft.sources import shown
@@ -51,6 +51,7 @@ def read(data: Data, modality: ModuleType) -> Table:
             "table of paths and classes (CSV, JSON or Parquet) and name it in data.path"
         )
     if folder:
+        slice_columns.refuse_folder(data, shown(data))
         table = Table(pictures.from_folder(folder, data.split.by == "predefined"), ())
     else:
         table, sizes = _tables(data, modality)
@@ -179,7 +180,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
         times, dates = moments.seconds(part[source["time"]][:], data.split.time_format)
         unit = _with_column(rows, "unit", ["seconds" if dates else "number"] * len(rows))
         rows = unit.add_column("time", times.tolist(), feature=datasets.Value("float64"))
-    return Table(rows, declared)
+    return Table(slice_columns.added(rows, part, data, source, shown(data)), declared)
 
 
 def _separator(columns: list[str]) -> str:

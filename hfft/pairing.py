@@ -20,8 +20,9 @@ from scipy.stats import binom, binomtest
 
 from hfft import estimates
 from hfft.counts import Counts
+from hfft.errors import counted
 from hfft.estimates import Estimate
-from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered
+from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered, wilson
 from hfft.records import less_is_better
 from hfft.resamples import Sample, sample
 
@@ -119,6 +120,21 @@ def graded_differences(
             method = "paired infinitesimal jackknife, normal" + ", clustered by group" * (groups is not None)
             found[name] = Difference(*estimates.apart(one, second[name], draws), len(one.pull), method)
     return found
+
+
+def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
+    """A difference that rests on few discordant rows, widened to what so few cannot rule out.
+
+    Resamples cannot show rows on which the models part if there are none: two models that agree on 50 rows would be
+    called equal for certain. So the ends hold Wilson's upper bound for the shares lost and won, of `rows` that may be
+    claimed (see `intervals.blind_rows`), and of no more than there are groups.
+
+    >>> round(careful(Difference(0.0, 0.0, 0.0, 1.0, 50, "paired"), 0, 0, 50).low, 3)
+    -0.071
+    """
+    worst, best = (wilson(part / apart.n * rows, rows)[1] for part in (lost, won))
+    method = f"{apart.method}, widened for {counted(won + lost, 'discordant row')}"
+    return replace(apart, low=min(apart.low, -worst), high=max(apart.high, best), method=method)
 
 
 def rows_needed(difference: Difference, power: float = 0.8, significance: float = 0.05) -> int | None:

@@ -62,6 +62,16 @@ def chosen(names: Sequence[str] | None, kind: str) -> list[ModuleType]:
     return probes
 
 
+def catalogue() -> list[dict[str, Any]]:
+    """Every probe there is: name, input, kind, safe (on by default), severities, and what it changes."""
+    found = [(name, rooms.find(ROOM, name)) for name in rooms.names(ROOM)]
+    return [
+        {"name": name, "input": probe.INPUT, "kind": probe.KIND, "safe": probe.SAFE}
+        | {"severities": probe.SEVERITIES, "says": probe.SAYS}
+        for name, probe in sorted(found, key=lambda pair: pair[1].INPUT != "text")
+    ]
+
+
 def title(probe: ModuleType) -> str:
     """A probe's name: that of its file."""
     return probe.__name__.rpartition(".")[2]

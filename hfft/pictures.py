@@ -122,6 +122,22 @@ def thumbnail(image: Image.Image, side: int = 96) -> bytes:
     return out.getvalue()
 
 
+def at_most(image: Image.Image, side: int) -> Image.Image:
+    """The picture with its shorter side brought down to `side`, or the very same where it is hardly larger."""
+    shorter = min(image.size)
+    if shorter <= 1.25 * side:
+        return image
+    size = (round(image.width * side / shorter), round(image.height * side / shorter))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def png(image: Image.Image) -> bytes:
+    """Every pixel kept; little time spent on making the file small."""
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def in_folders(root: Path) -> bool:
     """Does any folder in `root` hold a picture, at any depth?"""
     return any(_is_picture(path) for folder in _folders(root) for path in folder.rglob("*"))

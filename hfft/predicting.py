@@ -21,7 +21,7 @@ from hfft import erring, labelsets
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.recipe import Model
-from hfft.records import Predictions, write_whole
+from hfft.records import SLICE, Predictions, write_whole
 
 MISTAKES = 600  # kept with their text or picture: three for each of 200 confused pairs
 
@@ -92,7 +92,7 @@ SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")  # of 
 def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
     """Inputs and `labels`: class ids in the order of the model's outputs, or a 0.0 or 1.0 for each of them."""
     ids = label_ids(rows["label"][:], class_order(backbone.model), several(backbone.model))
-    spare = [column for column in SPARE if column in rows.column_names]
+    spare = [column for column in rows.column_names if column in SPARE or column.startswith(SLICE)]
     return rows.remove_columns(spare).add_column("labels", (ids.astype(float) if ids.ndim == 2 else ids).tolist())
 
 

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
+from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
@@ -78,6 +79,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     """Check a plain mapping and freeze it; raises InputError naming every mistake."""
     tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
+    if isinstance(tree.get("gates"), dict):
+        tree["gates"] = _flat(tree["gates"])
     mistakes: list[str] = []
     recipe = None
     try:
@@ -106,6 +109,15 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
+
+
+def _flat(gates: dict[str, Any]) -> dict[str, Any]:
+    """probe: {typos: {flip_rate: …}}, as words on the command line make it, as probe.typos.flip_rate: …"""
+    out: dict[str, Any] = {}
+    for key, rule in gates.items():
+        inside = isinstance(rule, dict) and f"{key}.".startswith(PROBE)
+        out |= _flat({f"{key}.{name}": part for name, part in rule.items()}) if inside else {key: rule}
+    return out
 
 
 def _of_several(recipe: Recipe, tree: dict[str, Any]) -> Recipe:

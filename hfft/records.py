@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from hfft.errors import InputError
 SPLITS = ("train", "validation", "test")
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
 LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
+PROBE = "probe."  # of the gates' keys: probe.typos.flip_rate
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
+SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
@@ -34,6 +36,8 @@ def less_is_better(metric: str) -> bool:
     >>> less_is_better("ece"), less_is_better("brier[spam]"), less_is_better("f1_macro")
     (True, True, False)
     """
+    if metric.startswith(PROBE):
+        return True  # a rate of failures, or a drop
     stem = metric.partition("[")[0]
     return any(stem == name or stem.startswith(f"{name}_") for name in LOSSES)
 
@@ -86,6 +90,10 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Columns: id, label and prediction (names, or lists of them), group where there are any, score_<class>."""
+        write_whole(path, lambda target: pq.write_table(self.table(), target))
+
+    def table(self) -> pa.Table:
+        """As `write` writes it."""
         names = np.asarray(self.names, dtype=object)
         columns: dict[str, Any] = {"id": self.ids}
         for column, values in (("label", self.labels), ("prediction", self.predicted)):
@@ -93,7 +101,15 @@ class Predictions:
             columns[column] = names[values] if lists is None else pa.array(lists, pa.list_(pa.string()))
         columns |= {} if self.groups is None else {"group": self.groups}
         columns |= {SCORE + name: self.scores[:, index] for index, name in enumerate(self.names)}
-        write_whole(path, lambda target: pq.write_table(pa.table(columns), target))
+        return pa.table(columns)
+
+    def joined(self, *others: Predictions) -> Predictions:
+        """These rows and then those of the others, which know the same classes."""
+        parts = [self, *others]
+        grouped = ("groups",) if self.groups is not None else ()
+        columns = ("ids", "labels", "predicted", "scores", *grouped)
+        changes: dict[str, Any] = {key: np.concatenate([getattr(part, key) for part in parts]) for key in columns}
+        return replace(self, **changes)
 
     @classmethod
     def read(cls, path: Path) -> Predictions:
@@ -101,13 +117,14 @@ class Predictions:
             raise InputError(f"{path} does not exist: run `hfft eval {path.parent.parent}` first")
         # What breaks is told as what mends it: a file cut short, or one without a column that it should have.
         try:
-            return cls._of(pq.read_table(path))
+            return cls.of(pq.read_table(path))
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             again = f"`hfft eval {path.parent.parent}`" if path.stem.startswith("test") else "the verb that made it"
             raise InputError(f"{path} is damaged: run {again} again ({type(error).__name__}: {error})") from error
 
     @classmethod
-    def _of(cls, table: pa.Table) -> Predictions:
+    def of(cls, table: pa.Table) -> Predictions:
+        """What `table` holds, which may have further columns."""
         names = tuple(name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE))
         index = {name: place for place, name in enumerate(names)}
         labels, predicted = (_numbers(table[column], index) for column in ("label", "prediction"))

@@ -79,6 +79,9 @@ class RunFolder:
     def probed(self, split: str) -> Path:  # answers to perturbed rows
         return self.root / "predictions" / f"{split}_probes.parquet"
 
+    def how_probed(self, split: str) -> Path:
+        return self.root / "predictions" / f"{split}_probes.json"
+
     def probe_examples(self, split: str) -> Path:
         return self.root / "predictions" / f"{split}_probe_examples.parquet"
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from hfft import budgets, patterns
+
 STRICT = {"extra": "forbid"}
 
 
@@ -120,6 +122,8 @@ class Data:
         for key in ("label_separator", "label_columns"):
             if getattr(self, key) is not None and not self.multi_label:
                 raise ValueError(f"{key} is for rows with several classes; type data.multi_label=true")
+        if self.pixels is not None and self.slices:
+            raise ValueError("data.pixels takes all columns but one, which data.slices is not; leave one out")
         if self.label_columns is None:
             return
         if self.label_separator is not None or "label" in self.columns:
@@ -187,6 +191,10 @@ class Template:
         field(default_factory=dict)
     )
 
+    def __post_init__(self) -> None:
+        if wrong := patterns.mistake(self.text, self.fill):
+            raise ValueError(wrong)
+
 
 @dataclass(frozen=True)
 class Probes:
@@ -199,9 +207,16 @@ class Probes:
     names: Annotated[
         list[str] | None, Field(description="names from hfft/probes/ (default: the safe ones; []: none)")
     ] = None
+    rows: Annotated[
+        int | None,
+        Field(strict=True, ge=1, description="held-back rows to change, whatever it costs (default: budget)"),
+    ] = None
     templates: Annotated[
         list[Template], Field(description="sentences the model must get right: {text, label, fill}")
     ] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        budgets.seconds(self.budget)
 
 
 @dataclass(frozen=True)

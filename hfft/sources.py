@@ -208,7 +208,7 @@ def _csv_options(data: Data, files: Files | None) -> dict[str, Any]:
     if files and (data.path == "tsv" or all(str(n).endswith(".tsv") for names in files.values() for n in names)):
         options["sep"] = "\t"
     if data.pixels is None:
-        columns = [data.columns.get(role, role) for role in ROLES]
+        columns = [*(data.columns.get(role, role) for role in ROLES), *data.slices]
         options["converters"] = dict.fromkeys(columns, str)
         if "header" in data.options and data.options["header"] is None and "names" not in data.options:
             # Without a header pandas counts the columns; `datasets` makes names of the numbers only afterwards.

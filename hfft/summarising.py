@@ -63,6 +63,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
         "calibration": _calibration(run) if split == "test" else None,
+        "slices": _json(run.slices, {}).get(split),
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),

@@ -18,15 +18,18 @@ from hfft import (
     calibrating,
     claiming,
     deciding,
+    describing,
     environment,
     gathering,
     judging,
     ledger,
     predicting,
+    probing,
     quoting,
     recipe,
     rooms,
     splitting,
+    stressing,
     thresholds,
     training,
     yardsticks,
@@ -98,14 +101,17 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     backbone = backbones.reload(folder.model, modality)
     look = _open(folder, rows, args)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
-    predictions, scores = predicting.predict(backbone, modality, rows, wanted.model, args), None
-    if predictions.multi_label:
-        predictions = thresholds.applied(predictions, thresholds.read(folder.thresholds, predictions.names))
+    ask, began = stressing.asker(wanted, folder, backbone, modality, args), time.perf_counter()
+    predictions, scores = ask(rows), None
+    each = (time.perf_counter() - began) / max(len(rows), 1)
     if args.process_index == 0:
         predictions.write(folder.predictions("test"))
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
+        describing.write(rows, modality, backbone.processor, folder.attributes("test"))
+    subject = probing.Subject(modality, backbone.processor, rows, ask, predictions)
+    stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
         return {"run": str(folder.root)}

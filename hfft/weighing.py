@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from hfft import comparing, recipe
+from hfft import answers, comparing, recipe, steadiness
 from hfft.errors import InputError
-from hfft.records import Predictions
+from hfft.records import Predictions, read_json
 from hfft.run_folder import RunFolder
 
 EXAMPLES = 5  # rows won and lost that are shown
@@ -37,7 +37,16 @@ def _facts(found: comparing.Comparison, first: RunFolder, second: RunFolder) -> 
     """A comparison as plain data; of the rows won and lost, the most confident mistakes with their text."""
     facts = dataclasses.asdict(found)
     facts["examples"] = {"won": _examples(first, found.won), "lost": _examples(second, found.lost)}
-    return facts
+    return facts | {"probes": _probes(first, second)}
+
+
+def _probes(first: RunFolder, second: RunFolder) -> list[dict[str, Any]]:
+    """Differences of failure rates on the rows that both runs changed alike; none where one of them was not probed."""
+    if not all(run.probed("test").is_file() and run.how_probed("test").is_file() for run in (first, second)):
+        return []
+    mine, theirs = (read_json(run.how_probed("test"))["probes"] for run in (first, second))
+    kinds = {name: about["kind"] for name, about in mine.items() if name in theirs}
+    return steadiness.apart(answers.read(first.probed("test")), answers.read(second.probed("test")), kinds)
 
 
 def _examples(run: RunFolder, rows: list[str]) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ def test_few_discordant_rows_do_not_make_models_equal(tmp_path):
         statistic = scoring.statistic(["accuracy"])
         apart = pairing.differences(labels, base, new, 2, statistic, resamples=300)["accuracy"]
         plain += apart.low > -margin
-        passed += deciding.careful(apart, won, lost, 100).low > -margin
+        passed += pairing.careful(apart, won, lost, 100).low > -margin
     assert plain / 400 > 0.10 and passed / 400 <= 0.025
 
 
@@ -161,11 +161,11 @@ def test_groups_are_the_witnesses_of_equal_models(tmp_path):
 
 
 def test_equal_models_pass_where_there_are_rows_enough():
-    found = deciding.careful(Difference(0, 0, 0, 1, 1000, "paired"), 0, 0, 1000)
+    found = pairing.careful(Difference(0, 0, 0, 1, 1000, "paired"), 0, 0, 1000)
     gates = {"no_worse_than": {"run": "base", "margin": 0.01}}
     verdict = gating.judge(gates, Evidence({}, against=lambda *_: ("accuracy", found)))[0]
     assert verdict.verdict == "pass" and "widened for 0 discordant rows" in verdict.score.method
-    few = deciding.careful(Difference(0, 0, 0, 1, 50, "paired"), 0, 0, 50)
+    few = pairing.careful(Difference(0, 0, 0, 1, 50, "paired"), 0, 0, 50)
     assert gating.judge(gates, Evidence({}, against=lambda *_: ("accuracy", few)))[0].verdict == "cannot tell"
 
 

@@ -19,13 +19,14 @@ import numpy as np
 import pyarrow.compute as pc
 from PIL import Image
 
-from hfft import augmenting, perceptual, picture_sizes, pictures, references
+from hfft import augmenting, perceptual, picture_sizes, picture_traits, pictures, references
 from hfft.errors import InputError
 from hfft.measures import Measured
 from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"image": True}
+INPUT = "image"  # the probes that fit
 AUTO_CLASS = "AutoModelForImageClassification"
 PIPELINE = "image-classification"
 PROCESSOR = "AutoImageProcessor"
@@ -166,6 +167,16 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
     return picture_sizes.measure(headers, names, side)
 
 
+def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
+    """What each picture looks like: attribute → numbers or text (n,)."""
+    found: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(rows), CHUNK):
+            part = rows.select(range(start, min(start + CHUNK, len(rows))))["image"][:]
+            found += pool.map(lambda source: picture_traits.of(_decoded(source)), part)
+    return {name: [row[name] for row in found] for name in found[0]} if found else {}
+
+
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
     for x in inputs:
@@ -180,6 +191,26 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         for x in inputs
     ]
     return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+
+
+def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[Image.Image], bool]:
+    """(RGB pictures for a probe to change, whether any of them was made smaller first).
+
+    What is strong at the size a model sees would be nothing on a photograph of many times that size.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = list(pool.map(_decoded, rows["image"][:]))
+    side = min(augmenting.geometry(processor)["input_size"][1:])
+    small = [pictures.at_most(image, side) for image in images]
+    return small, any(now is not then for now, then in zip(small, images, strict=True))
+
+
+def changed(rows: datasets.Dataset, items: list[Image.Image]) -> datasets.Dataset:
+    """The same rows with other pictures, without loss."""
+    kept = rows.remove_columns([name for name in ("image", "print") if name in rows.column_names])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = [{"path": None, "bytes": data} for data in pool.map(pictures.png, items)]
+    return datasets.concatenate_datasets([kept, datasets.Dataset.from_dict({"image": images}, PICTURE)], axis=1)
 
 
 def _name(row: dict[str, Any]) -> str:

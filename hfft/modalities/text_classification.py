@@ -16,13 +16,14 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from hfft import shingles, text_lengths
+from hfft import shingles, text_lengths, text_traits
 from hfft.errors import InputError, brief
 from hfft.measures import Measured
 from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
+INPUT = "text"  # the probes that fit
 AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
@@ -171,6 +172,14 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
     return Measured(plain.rows | {"tokens": lengths}, *text_lengths.described(lengths, unknown, limit, most, batch))
 
 
+def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
+    """What each text looks like, a pair as one: attribute → numbers or text (n,)."""
+    columns = [rows[role][:] for role in ROLES if role in rows.column_names]
+    texts = [" ".join(part for part in row if part) for row in zip(*columns, strict=True)]
+    unknown = text_traits.unknown(texts, processor)
+    return text_traits.traits(texts) | ({} if unknown is None else {"unknown_tokens": unknown})
+
+
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Texts, or (text, text_pair) tuples, as rows."""
     if inputs and isinstance(inputs[0], (tuple, list)):
@@ -179,6 +188,18 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
     if not all(isinstance(text, str) for text in inputs):
         raise InputError("expected a list of texts, or of (text, text_pair) tuples")
     return datasets.Dataset.from_dict({"text": list(inputs)})
+
+
+def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[str], bool]:
+    """(what a probe may change of each row, whether that is less than the row held): its text, and never less."""
+    return [text or "" for text in rows["text"][:]], False
+
+
+def changed(rows: datasets.Dataset, items: list[str]) -> datasets.Dataset:
+    """The same rows with other texts; the second of a pair stays."""
+    others = {name: rows[name][:] for name in rows.column_names if name != "text"}
+    kept = datasets.Features({name: rows.features[name] for name in others} | {"text": datasets.Value("string")})
+    return datasets.Dataset.from_dict({"text": items, **others}, features=kept)
 
 
 def _longest(processor: Any, model: Model) -> int:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import random
 
+from hfft import wording
+
 INPUT = "text"
 KIND = "invariance"
 SAFE = True
 SEVERITIES = 1
 SAYS = "the whole text in small letters, in capitals, or each word with a capital"
 
-FORMS = (str.lower, str.upper, str.title)
+
+def titled(text: str) -> str:
+    """Each word with a capital; unlike str.title, "don't" becomes "Don't".
+
+    >>> titled("don't fly  with THEM")
+    "Don't Fly  With Them"
+    """
+    return wording.TOKEN.sub(lambda token: token[0].capitalize(), text)
+
+
+FORMS = (str.lower, str.upper, titled)
 
 
 def perturb(text: str, severity: int, rng: random.Random) -> str | None:

@@ -1,0 +1,70 @@
+"""Probes in the terminal. In: facts of probes.json. Out: stdout, plain when piped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hfft import terminal
+
+
+def probes(found: dict[str, Any] | None) -> None:
+    """How often each probe changed the answer, what that costs, and what was not tried."""
+    if not found:
+        return
+    console = terminal.console()
+    if found["probes"]:
+        table = terminal.table("rows changed by", "answer flips or fails", f"drop of {found['metric']}", "n")
+        for probe in found["probes"]:
+            fails = " (fails)" if probe["measure"] == "failure_rate" else ""
+            table.add_row(probe["title"] + fails, _percent(probe["rate"]), _points(probe["drop"]), f"{probe['n']:,}")
+        console.print(table)
+    for sentence in found["sentences"]:
+        console.print(sentence)
+
+
+def probed(facts: dict[str, Any]) -> None:
+    """What `hfft probe` found."""
+    console = terminal.console()
+    if not facts["probes"]:
+        console.print("No probe was asked for (probes.names), and the recipe has no templates.")
+        return
+    probes(facts["probes"])
+    for probe in facts["probes"]["probes"]:
+        console.print(f"- {probe['sentence']}")
+    console.print(f"\nfacts   {facts['run']}/probes.json")
+
+
+def apart(found: dict[str, Any]) -> None:
+    """Which of two runs is steadier, probe by probe, on rows that both saw changed alike."""
+    if not found.get("probes"):
+        return
+    table = terminal.table("rows changed by", found["first"], found["second"], "difference, paired", "p (Holm)", "n")
+    for row in found["probes"]:
+        rates = (f"{100 * row[who]:.1f} %" for who in ("first", "second"))
+        gap = row["difference"]
+        table.add_row(row["title"], *rates, _points(gap), f"{gap['p']:.3g}", f"{row['n']:,}")
+    terminal.console().print(table)
+
+
+def listing(rows: list[dict[str, Any]]) -> None:
+    """Every probe there is, as `perturbing.catalogue` has them."""
+    for kind in dict.fromkeys(row["input"] for row in rows):
+        table = terminal.table(f"probes of {kind}s", "by default", "strengths", "what is changed")
+        table.columns[-1].justify = "left"
+        for row in rows:
+            if row["input"] == kind:
+                table.add_row(row["name"], "yes" if row["safe"] else "", str(row["severities"]), row["says"])
+        terminal.console().print(table)
+    terminal.console().print("Others by name: probes.names in a recipe, or hfft probe RUN NAME …")
+
+
+def _percent(score: dict[str, Any]) -> str:
+    if score["value"] is None:
+        return "does not apply"
+    return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+
+
+def _points(drop: dict[str, Any] | None) -> str:
+    if drop is None:
+        return "—"
+    return f"{100 * drop['value']:+.1f} [{100 * drop['low']:+.1f}, {100 * drop['high']:+.1f}]"

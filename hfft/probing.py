@@ -1,0 +1,197 @@
+"""A model on changed copies of held-back rows: what it answers, and where the answer should not have moved.
+
+In: rows, the model as a function from rows to `Predictions`, probes, a plan. Out: cells of answers (see answers.py),
+and the worst examples with what was changed. It must not know what is concluded from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hfft import answers, patterns, perturbing
+from hfft.answers import TEMPLATES, Cell
+from hfft.perturbing import title
+from hfft.recipe import Template
+from hfft.records import Predictions, content_of, write_whole
+
+Ask = Callable[[datasets.Dataset], Predictions]  # rows with `id` and `label`, in their order
+CHUNK = 256  # rows that are held changed at a time: pictures are large
+KEPT = 5  # worst examples of a probe
+TIMED = 4  # rows that tell what changing one costs
+SALT = b"hfft rows to probe 1:"
+EXAMPLES = {"id": pa.string(), "probe": pa.string(), "severity": pa.int64(), "label": pa.string()}
+SIDE = {"prediction": pa.string(), "confidence": pa.float64(), "text": pa.string(), "image": pa.binary()}
+EXAMPLES |= {f"{what}_{when}": kind for when in ("before", "after") for what, kind in SIDE.items()}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is probed: the rows, how to ask the model about them, and its answers to them as they are."""
+
+    modality: ModuleType
+    processor: Any
+    rows: datasets.Dataset
+    ask: Ask
+    answered: Predictions
+
+
+def order(ids: Sequence[str]) -> np.ndarray:
+    """Places of the rows, shuffled by what they hold: any number of the first is the same sample for every model."""
+    keys = [hashlib.blake2b(SALT + content_of(str(row)).encode(), digest_size=8).digest() for row in ids]
+    return np.array(sorted(range(len(keys)), key=lambda place: (keys[place], str(ids[place]))), dtype=np.int64)
+
+
+def cost(subject: Subject, probe: ModuleType) -> float:
+    """Seconds to change one row, on one core; the model's own time is not in it."""
+    part = subject.rows.select(range(min(TIMED, len(subject.rows))))
+    items, _ = subject.modality.contents(part, subject.processor)
+    began = time.perf_counter()
+    for row, item in zip(part["id"][:], items, strict=True):
+        perturbing.perturbed(probe, item, (probe.SEVERITIES + 1) // 2, content_of(row))
+    return (time.perf_counter() - began) / max(len(items), 1)
+
+
+def reference(subject: Subject) -> Predictions:
+    """Answers to the rows as probes are handed them: large pictures made smaller, as the model's processor would."""
+    found: list[Predictions] = []
+    for part in _chunks(subject.rows):
+        items, smaller = subject.modality.contents(part, subject.processor)
+        known = subject.answered.where(_places(subject.answered, part["id"][:]))
+        found.append(subject.ask(subject.modality.changed(part, items)) if smaller else known)
+    return found[0].joined(*found[1:])
+
+
+def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> dict[Cell, Predictions]:
+    """Answers to the rows that the probe changes, at each severity; a severity at which none is changed is left out."""
+    parts: dict[int, list[Predictions]] = {severity: [] for severity in severities}
+    for part in _chunks(subject.rows):
+        items, _ = subject.modality.contents(part, subject.processor)
+        made = [(s, i, item) for s in severities for i, item in enumerate(_each(probe, items, s, part["id"][:]))]
+        made = [(s, i, item) for s, i, item in made if item is not None]
+        if not made:
+            continue
+        rows = subject.modality.changed(part.select([i for _, i, _ in made]), [item for *_, item in made])
+        found, levels = subject.ask(rows), np.array([s for s, *_ in made])
+        for severity in severities:
+            if (levels == severity).any():
+                parts[severity].append(found.where(levels == severity))
+    return {(title(probe), s): some[0].joined(*some[1:]) for s, some in parts.items() if some}
+
+
+def from_templates(modality: ModuleType, ask: Ask, templates: Sequence[Template]) -> dict[Cell, Predictions]:
+    """Answers to the sentences of each template, whose labels are known."""
+    cells = {}
+    for number, template in enumerate(templates, 1):
+        texts = patterns.filled(template.text, template.fill)
+        rows = modality.as_rows(texts)
+        ids = [f"template-{number}.{place}" for place in range(len(texts))]
+        for column, values in (("id", ids), ("label", [template.label] * len(texts))):
+            rows = rows.add_column(column, values, feature=datasets.Value("string"))
+        cells[TEMPLATES, number] = ask(rows)
+    return cells
+
+
+def examples(
+    subject: Subject, before: Predictions, cells: dict[Cell, Predictions], probes: Sequence[ModuleType]
+) -> pa.Table:
+    """The surest failures of each probe, those first that were right before, with the input before and after."""
+    columns: dict[str, list[Any]] = {key: [] for key in EXAMPLES}
+    for probe in probes:
+        for severity, row, was, now in _worst(probe, before, cells):
+            _add(columns, subject, probe, severity, row, was, now)
+    return pa.table({key: pa.array(values, EXAMPLES[key]) for key, values in columns.items()})
+
+
+def keep_examples(table: pa.Table | None, asked: set[str], path: Path) -> None:
+    """Write these examples, and keep those in the file that are of probes not `asked` now."""
+    tables = [] if table is None else [table]
+    if path.is_file():
+        old = pq.read_table(path)
+        kept = [name not in asked for name in old["probe"].to_pylist()]
+        tables.append(old.filter(pa.array(kept, pa.bool_())))
+    if tables:
+        write_whole(path, lambda target: pq.write_table(pa.concat_tables(tables), target))
+
+
+def _worst(
+    probe: ModuleType, before: Predictions, cells: dict[Cell, Predictions]
+) -> list[tuple[int, str, Predictions, Predictions]]:
+    """(severity, row id, that row's answer before, after), worst first, each row once."""
+    found = []
+    for (name, severity), after in cells.items():
+        if name != title(probe):
+            continue
+        was = answers.beside(before, after)
+        right = (was.predicted == was.labels).reshape(was.n, -1).all(axis=1)
+        if probe.KIND == perturbing.DIRECTION:
+            sure = answers.confidence(was, after) - answers.confidence(was, was)
+        else:
+            sure = answers.confidence(after, after)
+        for i in np.flatnonzero(answers.failed(probe.KIND, was, after)):
+            # At equal sureness the milder change is the more telling one.
+            found.append(((not right[i], -float(sure[i]), severity), int(i), was, after))
+    found.sort(key=lambda item: item[0])
+    first = {str(was.ids[i]): (order[2], i, was, after) for order, i, was, after in reversed(found)}
+    worst = list(reversed(first.values()))[:KEPT]
+    return [(s, str(was.ids[i]), was.where(np.array([i])), after.where(np.array([i]))) for s, i, was, after in worst]
+
+
+def _add(
+    columns: dict[str, list[Any]],
+    subject: Subject,
+    probe: ModuleType,
+    severity: int,
+    identity: str,
+    was: Predictions,
+    now: Predictions,
+) -> None:
+    place = int(np.flatnonzero(np.array(subject.rows["id"][:], dtype=object) == identity)[0])
+    part = subject.rows.select([place])
+    items, _ = subject.modality.contents(part, subject.processor)
+    changed = perturbing.perturbed(probe, items[0], severity, content_of(identity))
+    row: dict[str, Any] = {"id": identity, "probe": title(probe), "severity": severity}
+    row["label"] = _named(was, was.labels[0])
+    for when, answer, item in (("before", was, items[0]), ("after", now, changed)):
+        shown = subject.modality.preview(subject.modality.changed(part, [item])[0])
+        row[f"prediction_{when}"] = _named(answer, answer.predicted[0])
+        sure = answers.confidence(was if probe.KIND == perturbing.DIRECTION else answer, answer)
+        row |= {f"confidence_{when}": float(sure[0]), f"text_{when}": shown["text"], f"image_{when}": shown["image"]}
+    for key, values in columns.items():
+        values.append(row[key])
+
+
+def _named(predictions: Predictions, value: Any) -> str:
+    return predictions.shown(value) if predictions.multi_label else predictions.names[int(value)]
+
+
+def _each(probe: ModuleType, items: Sequence[Any], severity: int, ids: Sequence[str]) -> list[Any | None]:
+    def one(item: Any, row: str) -> Any | None:
+        return perturbing.perturbed(probe, item, severity, content_of(row))
+
+    if probe.INPUT == "text":  # Python holds the interpreter: threads would only wait for one another
+        return list(map(one, items, ids))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(one, items, ids))
+
+
+def _chunks(rows: datasets.Dataset) -> Iterator[datasets.Dataset]:
+    for start in range(0, len(rows), CHUNK):
+        yield rows.select(range(start, min(start + CHUNK, len(rows))))
+
+
+def _places(predictions: Predictions, ids: Sequence[str]) -> np.ndarray:
+    known = {identity: place for place, identity in enumerate(predictions.ids)}
+    return np.array([known[identity] for identity in ids], dtype=np.int64)

@@ -1,0 +1,190 @@
+"""What a model's answers to changed rows say: how often they flip, and what that costs.
+
+In: cells of answers (see answers.py) and how they came about. Out: plain facts with intervals, and scores for gates. It
+must not know how rows were changed. No torch, no transformers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hfft import answers, comparing, estimates, rooms, scoring
+from hfft.answers import AS_IT_IS, MINIMUM, TEMPLATES, Cell
+from hfft.errors import counted
+from hfft.intervals import wilson
+from hfft.pairing import told
+from hfft.perturbing import DIRECTION, INVARIANCE, ROOM
+from hfft.records import PROBE, Predictions, Score, leading, less_is_better, read_json
+from hfft.run_folder import RunFolder
+
+FLIPS, FAILURES, DROP = "flip_rate", "failure_rate", "drop"
+KEY = re.compile(r"probe\.(\w+)(?:\.(\d+))?\.(flip_rate|failure_rate|drop)")
+
+
+def facts(cells: Mapping[Cell, Predictions], how: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
+    """How each probe went, the worst first: JSON-able data, one split's part of probes.json.
+
+    how: as `hfft probe` keeps it beside the answers. metrics: the recipe's; the one that leads tells what is lost.
+    """
+    reference = cells.get(AS_IT_IS)
+    metric = _leading(reference, metrics) if reference is not None else None
+    made = [_probe(name, about, cells, reference, metric) for name, about in how["probes"].items()]
+    made.sort(key=lambda probe: -(probe["rate"]["low"] if probe["rate"]["low"] is not None else -1))
+    kept = {key: how[key] for key in ("n", "sampled", "seconds", "budget", "left_out")}
+    return kept | {"metric": metric and metric[1], "probes": made, "sentences": _sentences(made, how)}
+
+
+def of(folder: RunFolder, split: str, metrics: Sequence[str]) -> dict[str, Any] | None:
+    """`facts` of the answers that a run keeps for a split; None where it was not probed."""
+    if not folder.probed(split).is_file() or not folder.how_probed(split).is_file():
+        return None
+    return facts(answers.read(folder.probed(split)), read_json(folder.how_probed(split)), metrics)
+
+
+def scores(found: Mapping[str, Any]) -> dict[str, Score]:
+    """What gates may ask about: probe.NAME.flip_rate (or failure_rate) and probe.NAME.drop, also of one severity."""
+    out = {}
+    for probe in found["probes"]:
+        stem = f"{PROBE}{probe['name']}"
+        parts = [(stem, probe), *((f"{stem}.{part['severity']}", part) for part in probe["severities"])]
+        for key, part in parts:
+            out[f"{key}.{probe['measure']}"] = Score(**part["rate"])
+            if part["drop"]:
+                out[f"{key}.{DROP}"] = Score(**{k: part["drop"][k] for k in ("value", "low", "high", "n", "method")})
+    return out
+
+
+def keys(kinds: Mapping[str, tuple[str, int]]) -> list[str]:
+    """Every key of `scores` for probes {name: (kind, severities)}."""
+    out = []
+    for name, (kind, levels) in kinds.items():
+        measures = [FLIPS, DROP] if kind == INVARIANCE else [FAILURES]
+        stems = [f"{PROBE}{name}", *(f"{PROBE}{name}.{level}" for level in range(1, levels + 1))]
+        out += [f"{stem}.{measure}" for stem in stems for measure in measures]
+    return out
+
+
+def asked(gates: Mapping[str, Any]) -> list[str]:
+    """Names of the probes that gates are about; templates are none."""
+    found = (KEY.fullmatch(str(key)) for key in gates)
+    return list(dict.fromkeys(key[1] for key in found if key and key[1] != TEMPLATES))
+
+
+def known(gates: Mapping[str, Any], templates: int) -> list[str]:
+    """Keys that gates may use, where any of them is about a probe: else the room is not even read.
+
+    templates: how many the recipe has.
+    """
+    if not any(str(key).startswith(PROBE) for key in gates):
+        return []
+    room = {name: rooms.find(ROOM, name) for name in rooms.names(ROOM)}
+    kinds = {name: (probe.KIND, probe.SEVERITIES) for name, probe in room.items()}
+    return keys(kinds | ({TEMPLATES: (MINIMUM, templates)} if templates else {}))
+
+
+def _leading(reference: Predictions, metrics: Sequence[str]) -> tuple[list[str], str] | None:
+    """([the recipe's metric that leads], its key)."""
+    key = leading(scoring.keys(metrics, reference.names, reference.multi_label))
+    owner = [m for m in metrics if key in scoring.keys([m], reference.names, reference.multi_label)]
+    return (owner[:1], key) if key and owner else None
+
+
+def _probe(
+    name: str,
+    about: Mapping[str, Any],
+    cells: Mapping[Cell, Predictions],
+    reference: Predictions | None,
+    metric: tuple[list[str], str] | None,
+) -> dict[str, Any]:
+    mine = {severity: cell for (probe, severity), cell in cells.items() if probe == name}
+    fixed = {key: about[key] for key in ("kind", "safe", "says", "of")}
+    fixed |= {"name": name, "title": name.replace("_", " ").capitalize()}
+    fixed["measure"] = FLIPS if about["kind"] == INVARIANCE else FAILURES
+    parts, pairs = [], []
+    for severity, after in sorted(mine.items()):
+        before = None if reference is None or name == TEMPLATES else answers.beside(reference, after)
+        pairs.append((before, after))
+        parts.append({"severity": severity} | _told(about["kind"], [(before, after)], metric))
+    whole = _told(about["kind"], pairs, metric) if pairs else {"rate": _nothing(), "drop": None}
+    rows = len({row for _, after in pairs for row in after.ids.tolist()})
+    found = fixed | {"n": rows, "severities": parts} | whole
+    return found | {"sentence": _sentence(found, metric and metric[1])}
+
+
+def _told(
+    kind: str, pairs: Sequence[tuple[Predictions | None, Predictions]], metric: tuple[list[str], str] | None
+) -> dict[str, Any]:
+    """Rate of failures and drop of the metric over one severity or several, whose rows recur."""
+    every = [after for _, after in pairs]
+    after = every[0].joined(*every[1:])
+    known = [before for before, _ in pairs if before is not None]
+    if not known:  # templates: right or wrong
+        wrong = (after.predicted != after.labels).reshape(after.n, -1).any(axis=1)
+        return {"rate": dataclasses.asdict(_rate(wrong, None)), "drop": None}
+    before = known[0].joined(*known[1:])
+    units = after.groups if after.groups is not None else after.ids if len(pairs) > 1 else None
+    rate = dataclasses.asdict(_rate(answers.failed(kind, before, after), units))
+    if kind == DIRECTION or metric is None:
+        return {"rate": rate, "drop": None}
+    before, after = (dataclasses.replace(part, groups=units) for part in (before, after))
+    apart = comparing.gain(before, after, metric[0])
+    if apart is None or apart[0] != metric[1]:
+        return {"rate": rate, "drop": None}
+    found = apart[1] if len(pairs) > 1 else comparing.cautious(before, after, *apart)
+    sign = 1 if less_is_better(metric[1]) else -1
+    low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
+    drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": found.n}
+    return {"rate": rate, "drop": drop | {"method": found.method}}
+
+
+def _rate(failed: np.ndarray, units: np.ndarray | None) -> Score:
+    """Share of failures. units: (n,), rows that are one witness, such as one input at several severities."""
+    n = len(failed)
+    if units is None or len(set(units)) == n:
+        low, high = wilson(float(failed.sum()), n)
+        return Score(float(failed.mean()), low, high, n, "Wilson")
+    mean = estimates.mean(failed.astype(float), estimates.SHARE)
+    spread = estimates.interval(mean, estimates.numbered(units))
+    return Score(mean.value, spread.low, spread.high, n, spread.method)
+
+
+def _nothing() -> dict[str, Any]:
+    return dataclasses.asdict(Score(None, None, None, 0, "undefined: the probe applies to none of the rows"))
+
+
+def _sentence(found: Mapping[str, Any], metric: str | None) -> str:
+    rate, name = found["rate"], found["title"]
+    if rate["value"] is None:
+        return f"{name}: does not apply to any of the {counted(found['of'], 'row')} tried."
+    share = f"{100 * rate['value']:.1f} % [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]"
+    if found["name"] == TEMPLATES:
+        return f"{name}: {share} of {counted(rate['n'], 'sentence')} got another class than they have."
+    if found["kind"] == DIRECTION:
+        return f"{name}: for {share} of {counted(found['n'], 'changed row')} confidence did not fall, as it should."
+    cost = ""
+    if found["drop"] and metric:
+        sign = 1 if less_is_better(metric) else -1
+        ends = sorted((sign * found["drop"]["low"] + 0.0, sign * found["drop"]["high"] + 0.0))
+        turned = {"value": sign * found["drop"]["value"] + 0.0, "low": ends[0], "high": ends[1]}
+        cost = f"; {told(metric, turned)}"
+    times = f" at {counted(len(found['severities']), 'strength')}" if len(found["severities"]) > 1 else ""
+    return f"{name}: the answer flips for {share} of {counted(found['n'], 'changed row')}{times}{cost}."
+
+
+def _sentences(probes: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> list[str]:
+    """What to know about all of them: the sample, and what was not tried."""
+    out = []
+    if how["probes"] and how["sampled"] < how["n"]:
+        out.append(
+            f"{how['sampled']:,} of {counted(how['n'], 'row')} were changed, chosen by what they hold: the same for "
+            f"every model. More take more time (probes.budget, here {how['budget']:.0f} s)."
+        )
+    if how["left_out"]:
+        names = ", ".join(how["left_out"])
+        out.append(f"Not tried for lack of time (probes.budget, here {how['budget']:.0f} s): {names}.")
+    return out

