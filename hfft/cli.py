@@ -214,16 +214,14 @@ def explain(
     """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
     from hfft import display_explaining, explaining
 
-    facts = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, _say(as_json))
-    _print_json(facts) if as_json else display_explaining.explained(facts)
+    found = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, _say(as_json))
+    _print_json(found) if as_json else display_explaining.explained(found)
 
 
 @app.command("labels")
 def labels(
     folder: Folder,
-    train: Annotated[
-        bool, typer.Option("--train", help="Judge the training rows, too (needs the pretrained model and the data).")
-    ] = False,
+    train: Annotated[bool, typer.Option("--train", help="Judge the training rows, too (needs the data).")] = False,
     as_json: Json = False,
 ) -> None:
     """List rows whose label looks wrong; opens no split."""
