@@ -28,7 +28,7 @@ PARTS += ["my card has been swallowed by the machine", "still waiting for a repl
 
 def texts(rng: random.Random) -> list[str]:
     """About 100 characters each, as tweets have."""
-    return [". ".join(rng.sample(PARTS, 2)) + f" {row}!" for row in range(ROWS)]
+    return [" and ".join(rng.sample(PARTS, 2)) + f" {row}!" for row in range(ROWS)]
 
 
 def pictures(rng: np.random.Generator) -> list[Image.Image]:

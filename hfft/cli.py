@@ -6,16 +6,16 @@ Exit codes: 0 done, 1 a gate failed, 2 the input is wrong (one sentence on stder
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from hfft.errors import InputError
+from hfft.phrases import Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -24,12 +24,6 @@ app = typer.Typer(
     help="Fine-tune image and text classifiers from a recipe, and know whether the result can be trusted.",
     epilog="Recipes take section.key=value words: hfft run bert_textcls train.num_train_epochs=1 data.limit=2000",
 )  # fmt: skip
-
-Words = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override the recipe.")]
-Name = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe's name, a YAML file, or a run folder.")]
-Option = Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same, as an option.")]
-Folder = Annotated[str, typer.Argument(metavar="RUN", help="The folder that `hfft run` wrote.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on stdout; sentences go to stderr.")]
 
 
 @app.command("ls")
@@ -41,9 +35,9 @@ def ls(
 
     if probes:
         return _list_probes(as_json)
-    found = {name: _headline(path) for name, path in recipe.shipped().items()}
+    found = {name: first_line(path) for name, path in recipe.shipped().items()}
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     for name, line in found.items():
         print(f"{name:20} {line}")
     print("\nNext: hfft show NAME, hfft cp NAME my_recipe.yaml, hfft run NAME")
@@ -66,9 +60,9 @@ def show(
         for key, default, sentence in recipe.describe():
             print(f"{key:22} {sentence}  [{default}]")
         return
-    chosen, overrides = _chosen(name, recipe_, words)
+    chosen, overrides = recipe_words(name, recipe_, words)
     wanted = recipe.load(chosen, overrides)
-    _print_json(dataclasses.asdict(wanted)) if as_json else print(recipe.dump(wanted), end="")
+    print_json(dataclasses.asdict(wanted)) if as_json else print(recipe.dump(wanted), end="")
 
 
 @app.command("cp")
@@ -76,7 +70,7 @@ def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")]
     """Copy a recipe to a file of your own; never overwrites one."""
     from hfft import recipe
 
-    _, source = recipe.locate(_chosen(name, None, None)[0])
+    _, source = recipe.locate(recipe_words(name, None, None)[0])
     path = Path(target) / source.name if Path(target).is_dir() else Path(target)
     if path.exists():
         raise InputError(f"{path} exists and is not overwritten; type another name")
@@ -97,11 +91,11 @@ def check(
     """Read recipe and data as training would, and rehearse the run in small: what is there, and what would stop it."""
     if fast and hub:
         raise InputError("--fast leaves the rehearsal out, and --hub is a part of it; type one of them")
-    chosen, overrides = _chosen(name, recipe_, words)
+    chosen, overrides = recipe_words(name, recipe_, words)
     from hfft import checking, display, display_rehearsal
 
-    facts = checking.check(chosen, overrides, output_dir, hub, fast, _say(as_json))
-    _print_json(facts) if as_json else display.checked(facts)
+    facts = checking.check(chosen, overrides, output_dir, hub, fast, sayer(as_json))
+    print_json(facts) if as_json else display.checked(facts)
     if "rehearsal" not in facts:
         return
     if not as_json:
@@ -120,16 +114,16 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
-    chosen, overrides = _chosen(name, recipe_, words)
+    chosen, overrides = recipe_words(name, recipe_, words)
     from hfft import display, verbs
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = verbs.run(chosen, overrides, output_dir, resume, _say(as_json))
+    facts = verbs.run(chosen, overrides, output_dir, resume, sayer(as_json))
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:
-        return _print_json(facts)
+        return print_json(facts)
     display.scores("validation", facts["validation"])
     print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
 
@@ -140,11 +134,11 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
     from hfft import display, display_seeds, repeating, verbs
 
     many = repeating.holds(folder)
-    facts = (repeating if many else verbs).evaluate(folder, _say(as_json))
+    facts = (repeating if many else verbs).evaluate(folder, sayer(as_json))
     if "test" not in facts:
         return
     shown = display_seeds.tested if many else display.verdict
-    _print_json(facts) if as_json else shown(facts)
+    print_json(facts) if as_json else shown(facts)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -159,7 +153,7 @@ def compare(
     many = averaging.concerns(folders)
     facts = (averaging if many else weighing).compare(folders)
     shown = display_seeds.compared if many else display.compared
-    _print_json(facts) if as_json else shown(facts)
+    print_json(facts) if as_json else shown(facts)
 
 
 @app.command("judge")
@@ -167,8 +161,8 @@ def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
     """Judge a scored run again from its prediction files: no model, no look. Takes metrics= and gates.NAME= words."""
     from hfft import display, judging
 
-    facts = judging.judge(folder, _chosen(folder, None, words)[1])
-    _print_json(facts) if as_json else display.verdict(facts)
+    facts = judging.judge(folder, recipe_words(folder, None, words)[1])
+    print_json(facts) if as_json else display.verdict(facts)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -187,9 +181,9 @@ def probe(
     """Change held-back rows a little and count how often the answer moves: typos, blur … (hfft ls --probes)."""
     from hfft import display_probes, stressing
 
-    facts = stressing.probe(folder, stressing.words(names, budget, rows), test, _say(as_json))
+    facts = stressing.probe(folder, stressing.words(names, budget, rows), test, sayer(as_json))
     if "probes" in facts:  # else a process other than the first
-        _print_json(facts) if as_json else display_probes.probed(facts)
+        print_json(facts) if as_json else display_probes.probed(facts)
 
 
 @app.command("report")
@@ -197,46 +191,52 @@ def report(folder: Folder) -> None:
     """Write report.html again from the run's files; opens no split."""
     from hfft import judging
 
-    print(judging.report(folder, _say(True)))
+    print(judging.report(folder, sayer(True)))
 
 
 @app.command("explain")
 def explain(
     folder: Folder,
     inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts or picture files.")
+        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts, or picture files.")
     ] = None,
-    row: Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="A row of validation.")] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", metavar="ID", help="A validation row, or a kept mistake.")
+    ] = None,
     mistakes: Annotated[int, typer.Option(min=0, metavar="N", help="The N surest mistakes on validation.")] = 0,
-    chosen: Annotated[str | None, typer.Option("--class", metavar="NAME", help="Not the answer: this class.")] = None,
+    chosen: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the answer.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
     from hfft import display_explaining, explaining
 
-    found = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, _say(as_json))
-    _print_json(found) if as_json else display_explaining.explained(found)
+    facts = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, sayer(as_json))
+    print_json(facts) if as_json else display_explaining.explained(facts)
 
 
 @app.command("labels")
 def labels(
     folder: Folder,
-    train: Annotated[bool, typer.Option("--train", help="Judge the training rows, too (needs the data).")] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="Judge the training rows, too (needs the pretrained model and the data).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List rows whose label looks wrong; opens no split."""
     from hfft import auditing, display
 
-    facts = auditing.labels(folder, train, _say(as_json))
+    facts = auditing.labels(folder, train, sayer(as_json))
     if "splits" in facts:
-        _print_json(facts) if as_json else display.doubts(facts)
+        print_json(facts) if as_json else display.doubts(facts)
 
 
 def _list_probes(as_json: bool) -> None:
     from hfft import display_probes, perturbing
 
     found = perturbing.catalogue()
-    _print_json(found) if as_json else display_probes.listing(found)
+    print_json(found) if as_json else display_probes.listing(found)
 
 
 def _run_seeds(
@@ -244,9 +244,9 @@ def _run_seeds(
 ) -> None:
     from hfft import display_seeds, repeating
 
-    facts = repeating.run(chosen, overrides, output_dir, seeds, resume, _say(as_json))
+    facts = repeating.run(chosen, overrides, output_dir, seeds, resume, sayer(as_json))
     if "members" in facts:  # else a process other than the first
-        _print_json(facts) if as_json else display_seeds.trained(facts)
+        print_json(facts) if as_json else display_seeds.trained(facts)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -268,34 +268,3 @@ def main(arguments: list[str] | None = None) -> None:
         if end.code == INTERRUPTED:
             print("hfft: stopped; an unfinished run goes on with: hfft run FOLDER --resume", file=sys.stderr)
         raise
-
-
-def _chosen(name: str | None, option: str | None, words: list[str] | None) -> tuple[str, tuple[str, ...]]:
-    """(recipe, overrides): with --recipe, the first bare word is an override like the others."""
-    overrides = list(words or [])
-    if option is not None and name is not None:
-        overrides.insert(0, name)
-        name = None
-    chosen = option or name
-    if chosen is None:
-        raise InputError("which recipe? type its name (hfft ls lists them), a YAML file, or a run folder")
-    if wrong := [word for word in overrides if "=" not in word]:
-        raise InputError(f"{wrong[0]!r}: expected section.key=value, such as train.num_train_epochs=1")
-    return chosen, tuple(overrides)
-
-
-def _say(as_json: bool) -> Any:
-    def say(sentence: str) -> None:
-        print(sentence, file=sys.stderr if as_json else sys.stdout, flush=True)
-
-    return say
-
-
-def _headline(path: Path) -> str:
-    """A recipe's first comment line."""
-    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
-
-
-def _print_json(facts: Any) -> None:
-    print(json.dumps(facts, indent=1, ensure_ascii=False))

@@ -46,8 +46,8 @@ def words(text: str, spans: Sequence[tuple[int, int, int | None, float]], part: 
             merged.append([start, end, word, weight])
     out, place = [], 0
     for start, end, _, weight in merged:
-        held = text[start:end]
-        lead = len(held) - len(held.lstrip() or held)  # some tokenizers count the space before a word
+        whole = text[start:end]
+        lead = len(whole) - len(whole.lstrip() or whole)  # some tokenizers count the space before a word
         if start + lead > place:
             out.append(Piece(text[place : start + lead], None, part))
         out.append(Piece(text[start + lead : end], weight, part))

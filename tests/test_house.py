@@ -23,9 +23,8 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
-    | {"integrated_gradients", "grad_cam", "randomising"},
-    {"answers"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"},
+    {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
@@ -48,9 +47,9 @@ LAYERS = [
     {"judging", "yardsticks", "stressing", "selecting"},
     {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
     {"repeating"},
-    {"terminal"},
-    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "cli", "display_slices"}
-    | {"display_explaining"},
+    {"terminal", "phrases"},
+    {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
+    | {"display_explaining", "cli"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -94,9 +93,9 @@ HELPERS = {
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("cli", "display_seeds"),
-    ("cli", "display_explaining"),
     ("cli", "display_probes"),
     ("display", "display_probes"),
+    ("cli", "display_explaining"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -108,8 +107,8 @@ NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registra
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
-NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
+NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["wording", "disturbing"]
 LIGHT_ROOMS = ("metrics", "probes")

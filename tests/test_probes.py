@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +52,20 @@ def test_the_safe_ones_run_unasked():
     assert {title(probe) for probe in perturbing.chosen(None, "text")} == SAFE_TEXTS
     assert {title(probe) for probe in perturbing.chosen(None, "image")} == {*map(title, IMAGES)} - NOT_SAFE_IMAGES
     assert sum(probe.SEVERITIES == 5 for probe in IMAGES) >= 12
+
+
+def test_the_page_lists_every_probe():
+    page = (Path(__file__).parent.parent / "docs" / "probes.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\d) \| (yes|no)\b", page, re.M)
+    told = {name: (int(severities), safe == "yes") for name, severities, safe in rows}
+    assert told == {title(probe): (probe.SEVERITIES, probe.SAFE) for probe in PROBES}
+
+
+def test_the_page_s_own_probe_works():
+    page = (Path(__file__).parent.parent / "docs" / "probes.md").read_text()
+    own = types.ModuleType("hfft.probes.hashtags")
+    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], vars(own))
+    assert perturbed(own, "late #again", 1, "row") == "late again" and perturbed(own, "late", 1, "row") is None
 
 
 @every_text

@@ -1,0 +1,52 @@
+"""What the verbs of the command line share: their arguments, and how words, sentences and facts are told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hfft.errors import InputError
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override the recipe.")]
+Name = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe's name, a YAML file, or a run folder.")]
+Option = Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same, as an option.")]
+Folder = Annotated[str, typer.Argument(metavar="RUN", help="The folder that `hfft run` wrote.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on stdout; sentences go to stderr.")]
+
+
+def recipe_words(name: str | None, option: str | None, words: list[str] | None) -> tuple[str, tuple[str, ...]]:
+    """(recipe, overrides): with --recipe, the first bare word is an override like the others."""
+    overrides = list(words or [])
+    if option is not None and name is not None:
+        overrides.insert(0, name)
+        name = None
+    chosen = option or name
+    if chosen is None:
+        raise InputError("which recipe? type its name (hfft ls lists them), a YAML file, or a run folder")
+    if wrong := [word for word in overrides if "=" not in word]:
+        raise InputError(f"{wrong[0]!r}: expected section.key=value, such as train.num_train_epochs=1")
+    return chosen, tuple(overrides)
+
+
+def sayer(as_json: bool) -> Callable[[str], None]:
+    """What prints sentences: on stdout, or beside facts in JSON on stderr."""
+
+    def say(sentence: str) -> None:
+        print(sentence, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    return say
+
+
+def first_line(path: Path) -> str:
+    """A recipe's first comment line."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def print_json(facts: Any) -> None:
+    print(json.dumps(facts, indent=1, ensure_ascii=False))
