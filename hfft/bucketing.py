@@ -7,12 +7,14 @@ edges that did would be chosen to look bad.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import rankdata
 
 QUARTERS = 4
 MOST = 50  # values of one attribute that are looked at, the most frequent ones
+NEARLY = 0.8  # of a quarter of the rows, for edges that are easier to read
 MISSING = "missing"
 DIGITS = range(2, 7)  # that the ends of a bucket may take to be told apart
 
@@ -50,19 +52,51 @@ def bucketed(column: np.ndarray, unit: str = "") -> Buckets:
 
 
 def _numbers(column: np.ndarray, unit: str) -> Buckets:
-    """Equal numbers stay in one bucket, that of their middle rank; so many zeros are a bucket of their own."""
     known = ~np.isnan(column)
     codes = np.full(len(column), -1)
     values: tuple[str, ...] = ()
+    distinct = len(np.unique(column[known]))
     if known.any():
         numbers = column[known]
-        quarter = np.floor(QUARTERS * (rankdata(numbers) - 0.5) / len(numbers)).astype(int)
-        quarter = np.unique(np.minimum(quarter, QUARTERS - 1), return_inverse=True)[1]
-        ends = [(numbers[quarter == k].min(), numbers[quarter == k].max()) for k in range(quarter.max() + 1)]
-        codes[known], values = quarter, _named(ends, unit)
+        whole = bool((numbers % 1 == 0).all())
+        if cuts := () if whole or distinct < len(numbers) / 2 else _cuts(numbers):
+            quarter, values = np.searchsorted(cuts, numbers, side="right"), _between(cuts, unit)
+        else:
+            quarter, values = _quarters(numbers, unit)
+        codes[known] = quarter
     if not known.all():
         codes[~known], values = len(values), (*values, MISSING)
-    return Buckets(codes, values, len(np.unique(column[known])))
+    return Buckets(codes, values, distinct)
+
+
+def _cuts(numbers: np.ndarray) -> tuple[float, ...]:
+    """Quartiles with as few digits as still make quarters of a sort: 41 % is read, 40.8849 % is not; () where none do.
+
+    Rounded before the rows are dealt, so that the names say exactly what is in a bucket.
+    """
+    exact = np.quantile(numbers, np.arange(1, QUARTERS) / QUARTERS)
+    for digits in DIGITS:
+        cuts = [float(f"{cut:.{digits}g}") for cut in exact]
+        sizes = np.bincount(np.searchsorted(cuts, numbers, side="right"), minlength=QUARTERS)
+        if sizes.min() >= NEARLY / QUARTERS * len(numbers):
+            return tuple(cuts)
+    return ()
+
+
+def _between(cuts: tuple[float, ...], unit: str) -> tuple[str, ...]:
+    """ "below 41 %", "41 to 48 %", "48 to 56 %", "56 % or more"."""
+    text = [f"{cut:,.{max(DIGITS)}g}" for cut in cuts]
+    unit = f" {unit}" if unit else ""
+    middle = (f"{low} to {high}{unit}" for low, high in pairwise(text))
+    return (f"below {text[0]}{unit}", *middle, f"{text[-1]}{unit} or more")
+
+
+def _quarters(numbers: np.ndarray, unit: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Equal numbers stay in one bucket, that of their middle rank; so many zeros are a bucket of their own."""
+    quarter = np.floor(QUARTERS * (rankdata(numbers) - 0.5) / len(numbers)).astype(int)
+    quarter = np.unique(np.minimum(quarter, QUARTERS - 1), return_inverse=True)[1]
+    ends = [(numbers[quarter == k].min(), numbers[quarter == k].max()) for k in range(quarter.max() + 1)]
+    return quarter, _named(ends, unit)
 
 
 def _named(ends: list[tuple[float, float]], unit: str) -> tuple[str, ...]:

@@ -30,12 +30,30 @@ def test_buckets_of_different_numbers_are_quarters(n):
     assert len(sizes) == 4 and sizes.max() - sizes.min() <= 1
 
 
+@given(st.integers(8, 400), st.floats(1e-3, 1e6), st.floats(-1e3, 1e3))
+def test_edges_that_are_rounded_still_make_quarters_of_a_sort(n, scale, start):
+    """And the rows of a bucket are those its name says: the edges are rounded first."""
+    numbers = start + scale * np.random.default_rng(n).random(n)
+    made = bucketed(numbers)
+    sizes = np.bincount(made.codes)
+    assert len(sizes) == 4 and sizes.min() >= 0.2 * n - 1
+    if made.values[0].startswith("below"):
+        edge = float(made.values[0].removeprefix("below ").replace(",", ""))
+        assert ((numbers < edge) == (made.codes == 0)).all()
+
+
 @pytest.mark.parametrize(
     ("numbers", "unit", "expected"),
     [
         ([1, 1, 2, 2, 3, 3, 1200, 1300], "words", ("1 word", "2 words", "3 words", "1,200 words or more")),
         ([0] * 8 + [2.5, 30.25], "%", ("0 %", "2.5 % or more")),
-        ([0.101, 0.102, 0.103, 0.104], "", ("0.101", "0.102", "0.103", "0.104")),
+        ([0.1, 0.1, 0.1, 0.101, 0.101, 0.102], "", ("0.1", "0.101", "0.102")),
+        (np.linspace(12.3, 92.7, 81), "%", ("below 32 %", "32 to 52 %", "52 to 73 %", "73 % or more")),
+        (
+            np.linspace(1000.5, 1001.3, 81),
+            "",
+            ("below 1,000.7", "1,000.7 to 1,000.9", "1,000.9 to 1,001.1", "1,001.1 or more"),
+        ),
         ([7] * 5, "words", ("7 words",)),
     ],
 )

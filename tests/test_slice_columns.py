@@ -145,7 +145,7 @@ def test_from_the_recipe_to_the_page_and_never_to_the_model(tmp_path, capsys):
     facts = read_json(run.slices)["test"]
     assert f"worst of {facts['tried']} slices" in out and facts["sentences"][-1] in out
     assert f"{SLICE}confidence" in pq.read_schema(run.attributes("test")).names
-    assert facts["n"] == 90 and {row["attribute"] for row in facts["rows"]} >= {"words", f"{SLICE}confidence"}
+    assert facts["n"] == 90 and {row["attribute"] for row in facts["rows"]} >= {"question", "handle"}
     assert summarising.summarise(run)["slices"] == facts
     assert recipe.load(str(run.root)).data.slices == ["confidence"]
     before = run.slices.read_bytes()
