@@ -22,7 +22,7 @@ def beside(first: RunFolder, second: RunFolder, found: dict[str, Any]) -> dict[s
     runs = (first, second)
     scores = [run.read_scores().get("test", {}) for run in runs]
     classes = _classes(found["classes"], scores)
-    probes = _probes(*(_test(run.probes) for run in runs))
+    split, probes = _probes(_tree(first.probes), _tree(second.probes), {row["name"]: row for row in found["probes"]})
     rates = [row[side] for row in probes for side in ("first", "second")]
     recalls = [row[side] for row in classes for side in ("first", "second")]
     return found | {
@@ -31,6 +31,8 @@ def beside(first: RunFolder, second: RunFolder, found: dict[str, Any]) -> dict[s
         "class_axis": figures.axis(recalls),
         "probes": probes,
         "probe_axis": figures.axis(rates),
+        "probe_split": split,
+        "apart_axis": behaviour_figures.axis([row["apart"] for row in probes]),
         "confidence": _confidence(runs),
         "rows": {"won": _rows(first, found["won"]), "lost": _rows(second, found["lost"])},
     }
@@ -62,19 +64,20 @@ def _sides(key: str, scores: list[dict[str, Score]]) -> dict[str, Any]:
     }
 
 
-def _probes(ours: dict[str, Any], theirs: dict[str, Any]) -> list[dict[str, Any]]:
-    """The probes that both have: {title, says, first, second}, rates with their intervals, in the second's order."""
-    known = {probe["name"]: probe for probe in ours.get("probes", [])}
-    return [
-        {
-            "title": probe["title"],
-            "says": probe["says"],
-            "first": known[probe["name"]]["rate"],
-            "second": probe["rate"],
-        }
-        for probe in theirs.get("probes", [])
-        if probe["name"] in known
+def _probes(ours: dict[str, Any], theirs: dict[str, Any], apart: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """(split, probes that both have): {title, says, first, second: rates, apart: paired difference or None}.
+
+    Of the test rows where both were probed on them, else of validation rows; those have no paired difference.
+    """
+    split = next((name for name in ("test", "validation") if ours.get(name) and theirs.get(name)), "test")
+    mine, other = ({probe["name"]: probe for probe in tree.get(split, {}).get("probes", [])} for tree in (ours, theirs))
+    rows = [
+        {"title": probe["title"], "says": probe["says"], "first": mine[name]["rate"], "second": probe["rate"]}
+        | {"apart": apart[name]["difference"] if split == "test" and name in apart else None}
+        for name, probe in other.items()
+        if name in mine
     ]
+    return split, rows
 
 
 def _confidence(runs: tuple[RunFolder, RunFolder]) -> list[dict[str, Any]]:
@@ -96,5 +99,5 @@ def _rows(run: RunFolder, ids: list[str]) -> list[dict[str, Any]]:
     return [row for row in gallery.mistakes(run.mistakes("test"))["rows"] if row["id"] in wanted][:EXAMPLES]
 
 
-def _test(path: Any) -> dict[str, Any]:
-    return read_json(path).get("test", {}) if path.is_file() else {}
+def _tree(path: Any) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}

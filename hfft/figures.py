@@ -101,7 +101,10 @@ def draw_confusion(target: Path, names: Sequence[str], cells: Sequence[Sequence[
         # The root keeps rare confusions visible beside a full diagonal.
         strength = 0.7 * np.sqrt(shares)[..., None]
         colours = np.where(np.eye(len(names), dtype=bool)[..., None], HIT_RGB, MISS_RGB)
-        axes.imshow(1 - strength * (1 - colours))
+        # A mesh and no image: resampling one to 2,000 pixels takes 2 s and 300 MB.
+        edges = np.arange(len(names) + 1) - 0.5
+        axes.pcolormesh(edges, edges, 1 - strength * (1 - colours))
+        axes.set(aspect="equal", ylim=(len(names) - 0.5, -0.5))
         places = range(len(names))
         axes.set_xticks(places, [_short(name) for name in names], rotation=90, fontsize=size, parse_math=False)
         axes.set_yticks(places, [_short(name) for name in names], fontsize=size, parse_math=False)

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from hfft.changes import Parts, marked
 from hfft.erring import first_of_each
 
-# Characters on one page, of pictures in base64: mistakes with their texts, changed pictures, training rows. In all
-# below 5 MB.
-MISTAKE_BYTES, CHANGED_BYTES, NEAR_BYTES = 2_000_000, 1_000_000, 600_000
-CHANGED, NEAR = 6, 3  # rows shown per probe, and per mistake
+# Base64 characters of pictures on one page: mistakes, changed pictures, training rows. With text below 5 MB.
+MISTAKE_BYTES, CHANGED_BYTES, NEAR_BYTES = 2_500_000, 900_000, 700_000
+CHANGED = 6  # rows shown per probe
 QUOTED = 1_000  # characters of a text that are shown
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -32,10 +31,11 @@ class Budget:
     left: int
 
     def take(self, *sources: str) -> bool:
-        """Whether these fit; what fits is taken, what comes after the first that does not is refused as well."""
+        """Whether these fit; what fits is taken."""
         spent = sum(map(len, sources))
-        self.left = self.left - spent if spent <= self.left else -1
-        return self.left >= 0
+        fits = spent <= self.left
+        self.left -= spent if fits else 0
+        return fits
 
 
 def data_uri(picture: bytes | None) -> str | None:
@@ -46,19 +46,21 @@ def data_uri(picture: bytes | None) -> str | None:
     return None
 
 
-def mistakes(path: Path, near: Path | None = None) -> dict[str, Any]:
-    """Rows of a mistakes file, most confident first, with `src` a data URI or "".
+def mistakes(path: Path, beside: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Rows of a mistakes file, most confident first, with `src` a data URI or "" and long texts cut.
 
-    near: the file of their nearest training rows, which adds `neighbours`, `finding` and `sentence`. Out: {rows,
-    left_out: how many did not fit on the page, pictures: whether there are any, findings: finding → rows}.
+    beside: as `neighbours` gives them; each row gets its `neighbours`, `finding` and `sentence`. Out: {rows, left_out:
+    how many did not fit on the page, pictures: whether there are any, findings: finding → rows}. What does not fit is
+    left out so that each confused pair keeps its first example as long as there is room for it.
     """
-    rows, kept, budget = _rows(path), [], Budget(MISTAKE_BYTES)
-    beside = neighbours(near) if near else {}
+    rows = _rows(path)
+    nothing: dict[str, Any] = {"rows": [], "finding": None, "sentence": None}
     for row in rows:
         row["src"] = data_uri(row.pop("image", None)) or ""
+        near = (beside or {}).get(row["id"], nothing)
+        row |= {"neighbours": near["rows"], "finding": near["finding"], "sentence": near["sentence"]}
         row |= {role: cut(row.get(role)) for role in ("text", "text_pair")}
-        row.update(beside.get(row["id"], {"neighbours": [], "finding": None, "sentence": None}))
-    # Each confused pair keeps its first example as long as there is room for it.
+    budget, kept = Budget(MISTAKE_BYTES), []
     for place in first_of_each([(row["label"], row["prediction"]) for row in rows]):
         if budget.take(*(rows[place][part] or "" for part in ("src", "text", "text_pair"))):
             kept.append(place)
@@ -72,17 +74,25 @@ def mistakes(path: Path, near: Path | None = None) -> dict[str, Any]:
 
 
 def neighbours(path: Path) -> dict[str, dict[str, Any]]:
-    """Row id of a mistake → {neighbours: rows nearest first, finding, sentence}."""
+    """Mistake → {finding, sentence, rows: its nearest training rows, nearest first}; no file, none.
+
+    A row is {id, label, similarity, text, text_pair, src}. Where pictures are too many for the page, the last mistakes
+    have none: the file is sorted by confidence.
+    """
     found: dict[str, dict[str, Any]] = {}
     budget = Budget(NEAR_BYTES)
-    for row in sorted(_rows(path), key=lambda row: row["rank"]):
-        own = found.setdefault(row["id"], {"neighbours": [], "finding": row["finding"], "sentence": row["sentence"]})
-        if len(own["neighbours"]) < NEAR:
-            src = data_uri(row.get("image")) or ""
-            kept = {key: row.get(key) for key in ("label", "similarity")}
-            kept |= {role: cut(row.get(role)) for role in ("text", "text_pair")}
-            own["neighbours"].append(kept | {"src": src if budget.take(src) else ""})
+    for row in _rows(path):
+        src = data_uri(row["image"]) or ""
+        shown = {"id": row["train_id"], "label": row["label"], "similarity": row["similarity"]}
+        shown |= {"text": cut(row["text"]), "text_pair": cut(row["text_pair"])}
+        blank: dict[str, Any] = {"finding": row["finding"], "sentence": row["sentence"], "rows": []}
+        found.setdefault(row["id"], blank)["rows"].append(shown | {"src": src if budget.take(src) else ""})
     return found
+
+
+def cut(text: str | None) -> str | None:
+    """A text as far as a page shows it."""
+    return text if text is None or len(text) <= QUOTED else text[: QUOTED - 1] + "…"
 
 
 def changed(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -111,11 +121,6 @@ def changed(path: Path) -> dict[str, list[dict[str, Any]]]:
                 }
             )
     return {probe: rows for probe, rows in found.items() if rows}
-
-
-def cut(text: str | None) -> str | None:
-    """A text as far as a page shows it."""
-    return text if text is None or len(text) <= QUOTED else text[: QUOTED - 1] + "…"
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -55,8 +55,8 @@ def _shown(run: RunFolder, facts: dict[str, Any]) -> dict[str, Any]:
         "curves": figures.curves(facts["history"]),
         "measures": calibration_telling.MEASURES,
         "set_names": calibration_telling.SETS,
-        "mistakes": gallery.mistakes(run.mistakes(split), run.neighbours(split)),
-        "changed": gallery.changed(run.probe_examples(split)),
+        "mistakes": gallery.mistakes(run.mistakes(split), facts["neighbours"]),
+        "changed": gallery.changed(run.probe_examples((facts["probes"] or {}).get("split", split))),
         "limits": {"classes": SHOWN_CLASSES, "mistakes": SHOWN_MISTAKES, "table": TABLE_CLASSES},
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import calibration_telling, figures, openings
+from hfft import calibration_telling, figures, gallery, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
 from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
@@ -58,12 +58,13 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": _classes(shown),
         "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "neighbours": gallery.neighbours(run.neighbours(split)),
         "multi_label": _several(run, predictions) if predictions and several else None,
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
         "calibration": _calibration(run) if split == "test" else None,
         "slices": _json(run.slices, {}).get(split),
-        "probes": _json(run.probes, {}).get(split),
+        "probes": _probes(run, split),
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
@@ -164,6 +165,13 @@ def _calibration(run: RunFolder) -> dict[str, Any] | None:
     """The facts of calibration.json with the sentences about them; None in a run without, or without rows."""
     facts = _json(run.root / "calibration.json", None)
     return facts | {"told": calibration_telling.told(facts)} if facts and facts["n"] else None
+
+
+def _probes(run: RunFolder, split: str) -> dict[str, Any] | None:
+    """The probes of the split that the page speaks of, else those of validation; `split` says which."""
+    tree = _json(run.probes, {})
+    shown = next((name for name in (split, "validation") if tree.get(name)), None)
+    return tree[shown] | {"split": shown} if shown else None
 
 
 def _data(split: dict[str, Any]) -> dict[str, Any] | None:

@@ -130,7 +130,7 @@ def test_pictures_keep_within_their_budget(tmp_path):
 
     pq.write_table(pa.Table.from_pylist(table), run.neighbours("test"))
     found = gallery.neighbours(run.neighbours("test"))
-    spent = sum(len(near["src"]) for own in found.values() for near in own["neighbours"])
+    spent = sum(len(near["src"]) for own in found.values() for near in own["rows"])
     assert 0 < spent <= gallery.NEAR_BYTES and len(found) == 200
     assert reporting.render(run).stat().st_size < 5_000_000
 

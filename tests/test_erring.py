@@ -93,7 +93,7 @@ def page_file(path, rows):
 def test_the_page_keeps_an_example_of_every_cell_within_its_bytes(tmp_path):
     """Pictures of one kind, however large and sure, do not push the others out."""
     path = tmp_path / "mistakes.parquet"
-    picture = b"\x89PNG" + bytes(4000)
+    picture = b"\x89PNG" + bytes(6000)
     rows = [
         {
             "id": f"{i}",

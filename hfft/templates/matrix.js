@@ -54,10 +54,10 @@ function matrix(grid) {
       panel.hidden = true;
       if (current) current.focus();
     });
-    let aside = `${kept.length} of them ${kept.length === 1 ? "is" : "are"} among the surest mistakes, which this page keeps`;
+    let aside = `${kept.length} of them ${kept.length === 1 ? "is" : "are"} kept on this page`;
     aside += kept.length > MOST ? `; the first ${MOST}:` : ":";
     if (i === j) aside = "This page keeps mistakes only, no right answers.";
-    else if (!kept.length) aside = "None of them is among the surest mistakes, which this page keeps.";
+    else if (!kept.length) aside = "None of them is kept on this page.";
     const shown = make("ul", { className: "mistakes" });
     if (kept.some((item) => item.querySelector(":scope > img"))) shown.classList.add("pictures");
     for (const item of kept.slice(0, MOST)) {
