@@ -61,11 +61,13 @@ def explain(
     many = counted(len(rows), "input")
     say(f"{folder.root.name}: {many}, by this model and by {randomising.ROUNDS} of random weights")
 
-    def maps(other: Any) -> list[Any]:
-        return [way.explained(other, row, target, several) for row, target in zip(rows, targets, strict=True)]
+    found: list[Any] = [way.explained(model, row, k, several) for row, k in zip(rows, targets, strict=True)]
 
-    found = maps(model)
-    checks = randomising.check([one.parts for one in found], lambda other: [one.parts for one in maps(other)], model)
+    def again(other: Any) -> list[Any]:
+        asked = zip(rows, targets, found, strict=True)
+        return [way.explained(other, row, target, several, one).parts for row, target, one in asked]
+
+    checks = randomising.check([one.parts for one in found], again, model)
     facts = []
     for subject, row, one, check, said, target in zip(subjects, rows, found, checks, logits, targets, strict=True):
         answer = evidence.surest(said)

@@ -28,6 +28,9 @@ COPY_RATIO = 0.1
 SAME = 1e-5
 FAR_SHARE = 0.05
 MANY, CHANCE = 4, 0.05  # neighbours that carry the answer, and how likely as many may be by the class's share alone
+# Where the neighbours of fewer rows of a class carry its label, at most half of the doubts are right at 2 % of wrong
+# labels; above it, seven of ten and more (benchmarks/neighbours.py).
+TOLD = 0.7
 BLOCK = 1000  # test rows that are compared with the training rows at once
 
 
@@ -53,6 +56,7 @@ class Votes:
     label: np.ndarray
     share: float
     known: int
+    told: float
     words: tuple[str, str]
 
 
@@ -66,19 +70,30 @@ def liken(predictions: Predictions, test: np.ndarray, train: np.ndarray, given: 
     chosen = erring.mistakes(predictions)[0][:MISTAKES]
     if not len(chosen) or not len(train):
         return []
-    centre = train.mean(axis=0)
-    known, asked = _unit(train - centre), _unit(test - centre)
-    usual = np.concatenate([(asked[i : i + BLOCK] @ known.T).max(axis=1) for i in range(0, len(asked), BLOCK)])
+    near, similarity = nearest(test, train)
+    usual = similarity[:, 0]
     copy_at = 1 - max(COPY_RATIO * float(np.median(1 - usual)), SAME)
     found = []
     for row in chosen:
-        alike = known @ asked[row]
-        nearest = np.argsort(-alike, kind="stable")[:NEAREST]
-        votes = _votes(predictions, int(row), given, nearest)
+        votes = _votes(predictions, int(row), given, near)
         nearer = float((usual > usual[row]).mean())
-        finding, sentence = _judged(votes, alike[nearest], copy_at, nearer)
-        found.append(Likeness(int(row), nearest, np.minimum(alike[nearest], 1.0), finding, sentence))
+        told = _judged(votes, similarity[row], copy_at, nearer)
+        found.append(Likeness(int(row), near[row], similarity[row], *told))
     return found
+
+
+def nearest(test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(places of training rows, their similarity), both (n, k), nearest first."""
+    centre = train.mean(axis=0)
+    known, asked = _unit(train - centre), _unit(test - centre)
+    k, places, similarity = min(NEAREST, len(train)), [], []
+    for start in range(0, len(asked), BLOCK):
+        alike = asked[start : start + BLOCK] @ known.T
+        near = np.argpartition(-alike, k - 1, axis=1)[:, :k]
+        order = np.argsort(-np.take_along_axis(alike, near, axis=1), axis=1, kind="stable")
+        places.append(np.take_along_axis(near, order, axis=1))
+        similarity.append(np.take_along_axis(alike, places[-1], axis=1))
+    return np.concatenate(places), np.minimum(np.concatenate(similarity), 1.0)
 
 
 def seen(looked: int, whole: int) -> str:
@@ -92,17 +107,24 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def _votes(predictions: Predictions, row: int, given: np.ndarray, nearest: np.ndarray) -> Votes:
-    """Of several classes the vote is about the surest wrong answer alone: does that class apply, or not?"""
-    label, answer = predictions.labels[row], predictions.predicted[row]
-    if not predictions.multi_label:
-        words = (brief(predictions.names[answer]), brief(predictions.names[label]))
-        carried, right = given == answer, given == label
-    else:
+def _votes(predictions: Predictions, row: int, given: np.ndarray, near: np.ndarray) -> Votes:
+    """Of several classes the vote is about the surest wrong answer alone: does that class apply, or not?
+
+    near: nearest training rows of every test row (n, k).
+    """
+    labels, answers = predictions.labels, predictions.predicted
+    if predictions.multi_label:
         column = int(erring.answers(predictions.where(np.array([row])))[0].argmax())
-        name, carried = brief(predictions.names[column]), given[:, column] == answer[column]
-        words, right = (name, f"not {name}") if answer[column] else (f"not {name}", name), ~carried
-    return Votes(carried[nearest], right[nearest], float(carried.mean()), int(right.sum()), words)
+        labels, answers, given = labels[:, column], answers[:, column], given[:, column]
+        name = brief(predictions.names[column])
+        words = (name, f"without {name}") if answers[row] else (f"without {name}", name)
+    else:
+        words = brief(predictions.names[answers[row]]), brief(predictions.names[labels[row]])
+    right = given == labels[row]
+    told = right[near[labels == labels[row]]].mean(axis=1) > 0.5
+    carried = given == answers[row]
+    own = near[row]
+    return Votes(carried[own], right[own], float(carried.mean()), int(right.sum()), float(told.mean()), words)
 
 
 def _judged(votes: Votes, similarity: np.ndarray, copy_at: float, nearer: float) -> tuple[str, str]:
@@ -116,19 +138,22 @@ def _judged(votes: Votes, similarity: np.ndarray, copy_at: float, nearer: float)
             f"Its nearest training row is less alike (similarity {similarity[0]:.2f}) than those of "
             f"{100 * nearer:.0f} % of the test rows: nothing like it was trained on."
         )
-    if for_answer >= MANY and not for_label and votes.known >= k and _tail(for_answer, k, votes.share) <= CHANCE:
+    doubted = for_answer >= MANY and not for_label
+    if doubted and votes.told >= TOLD and votes.known >= k and _tail(for_answer, k, votes.share) <= CHANCE:
         return DOUBT, (
             f"{for_answer} of the {k} nearest training rows are labelled {answer}, as the model answers, and none "
-            f"{label}: the label may be wrong, or what decides it does not show in these features."
+            f"{label}, while most neighbours of {100 * votes.told:.0f} % of the test rows labelled {label} carry that "
+            "label: this one may be wrong."
         )
     if for_label > k / 2:
         return AGREE, (
             f"{for_label} of the {k} nearest training rows are labelled {label} like this row: "
             "training shows it right, and the model errs all the same."
         )
+    poor = f", and of few rows labelled {label} do neighbours carry that label" if votes.told < TOLD else ""
     return OPEN, (
         f"Of the {counted(k, 'nearest training row')}, {for_label} carry the label {label} and {for_answer} the "
-        f"answer {answer}: they do not settle it."
+        f"answer {answer}: they do not settle it{poor}."
     )
 
 

@@ -48,8 +48,8 @@ def prepared(row: dict[str, Any], backbone: Backbone, modality: ModuleType, spec
     return Prepared({"pixel_values": values[None].to(next(backbone.model.parameters()).device)}, pixels)
 
 
-def explained(model: Any, row: Prepared, target: int, several: bool) -> Found:
-    """The map of class `target`."""
+def explained(model: Any, row: Prepared, target: int, several: bool, like: Found | None = None) -> Found:
+    """The map of class `target`. like: of no account, there are no steps to choose."""
     found = grad_cam.attribute(model, row.inputs["pixel_values"], target, several)
     return Found(found.cells, found.layer)
 

@@ -61,9 +61,16 @@ def prepared(row: dict[str, Any], backbone: Backbone, modality: ModuleType, spec
     return Prepared(texts, inputs, encoded, tokens, ~torch.tensor(encoded["special_tokens_mask"][0]).bool(), blank)
 
 
-def explained(model: Any, row: Prepared, target: int, several: bool) -> Found:
-    """Weights of the words for class `target`. A special token keeps its place on the path and so has no weight."""
-    found = integrated_gradients.attribute(model, row.inputs, target, row.replaced, row.blank, several)
+def explained(model: Any, row: Prepared, target: int, several: bool, like: Found | None = None) -> Found:
+    """Weights of the words for class `target`. A special token keeps its place on the path and so has no weight.
+
+    like: an explanation of the same row whose number of steps is taken, where only ranks are compared.
+    """
+    asked = (model, row.inputs, target, row.replaced, row.blank)
+    if like is None:
+        found = integrated_gradients.attribute(*asked, several)
+    else:
+        found = integrated_gradients.integrate(*asked, like.attribution.steps, several)
     if "offset_mapping" in row.encoded:
         shown = pieces.of_texts(row.texts, row.encoded, found.values)
     else:  # a slow tokenizer does not know where its tokens lie in the text

@@ -114,6 +114,22 @@ def test_a_class_that_nearly_all_rows_have_is_no_evidence():
     assert DOUBT not in findings(judged(test, labels, predicted, train, given))
 
 
+def test_features_that_do_not_know_a_class_doubt_no_label(space):
+    """Two classes that only the labels tell apart: neighbours carry either, and five of a kind come by chance."""
+    train, given, test, truth = space
+    draws = np.random.default_rng(8)
+    given, labels = given.copy(), truth.copy()
+    for classes in (given, labels):
+        mixed = classes < 2
+        classes[mixed] = draws.integers(2, size=mixed.sum())
+    predicted = np.where(labels < 2, 1 - labels, labels)
+    found = judged(test, labels, predicted, train, given)
+    assert len(found) == likening.MISTAKES and DOUBT not in findings(found)
+    assert any("of few rows labelled" in likeness.sentence for likeness in found.values())
+    blind = judged(test, np.where(truth == 2, 0, truth), np.full(len(test), 2), train, np.full(len(train), 2))
+    assert DOUBT not in findings(blind), "a class that training does not have"
+
+
 def test_a_class_with_fewer_rows_than_neighbours_is_not_missed(space):
     train, given, test, truth = space
     given = np.where((given == 2) & (np.cumsum(given == 2) > 4), 0, given)  # four rows of tofu are left
@@ -155,7 +171,9 @@ def test_of_several_classes_the_surest_wrong_answer_is_voted_on(space):
     told = {likeness.row: likeness for likeness in found}
     assert [told[i].finding for i in range(10)].count(DOUBT) >= 8
     assert [told[i].finding for i in range(10, 20)].count(AGREE) >= 8
-    assert "labelled not '" not in told[0].sentence and "none not '" in told[0].sentence
+    doubted = next(told[i] for i in range(10) if told[i].finding == DOUBT)
+    name = names[truth[doubted.row]]
+    assert f"are labelled '{name}', as the model answers, and none without '{name}'" in doubted.sentence
 
 
 def test_small_and_empty_cases(space):
