@@ -29,6 +29,8 @@ def test_the_wheel_carries_recipes_templates_and_every_room(tmp_path):
         assert {f"hfft/{room}/{name}.py" for name in rooms.names(room)} <= held
     assert {"hfft/templates/report.html.j2", "hfft/templates/card.md.j2", "hfft/py.typed", "hfft/cli.py"} <= held
     assert {f"hfft/{path.name}" for path in (ROOT / "hfft").glob("*.py")} <= held
+    pages = [path for path in (ROOT / "hfft/templates").rglob("*") if path.is_file()]
+    assert len(pages) > 15 and {str(path.relative_to(ROOT)) for path in pages} <= held
 
 
 def _copy(target: Path) -> Path:

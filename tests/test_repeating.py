@@ -108,12 +108,19 @@ def test_what_is_there_is_never_trained_over(folder, capsys, tmp_path):
     assert sha256(members(folder)[0].model / "model.safetensors") == before and not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("verb", ["report", "labels"])
-def test_verbs_of_one_run_name_the_runs(verb, folder, capsys):
-    assert hfft(verb, str(folder)) == 2
+def test_a_verb_of_one_run_names_the_runs(folder, capsys):
+    assert hfft("labels", str(folder)) == 2
     assert f"holds runs of several seeds; name one of them: {folder / 'seed-42'}, {folder / 'seed-43'}" in (
         capsys.readouterr().err
     )
+
+
+def test_the_report_of_several_seeds_is_an_index_of_them(folder, capsys):
+    assert hfft("report", str(folder)) == 0
+    page = folder / "index.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    html = page.read_text(encoding="utf-8")
+    assert all(f'href="./{run.root.name}/report.html"' in html for run in members(folder))
 
 
 def test_an_interrupted_one_goes_on_and_more_seeds_can_follow(tmp_path, monkeypatch, capsys):
