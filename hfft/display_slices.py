@@ -14,10 +14,10 @@ def slices(facts: dict[str, Any]) -> None:
     console = terminal.console()
     shown = [row for place, row in enumerate(facts["rows"]) if place < WORST or row["state"] == "confirmed"]
     if shown:
-        heads = ("rows", "right", "the rest", "points apart", "weaker?")
-        table = terminal.table(f"worst of {facts['tried']:,} slices", *heads)
+        heads = ("rows", "right", "of", "the rest", "points apart", "weaker?")
+        table = terminal.table(f"{facts['tried']:,} slices, confirmed ones first", *heads)
         for row in shown:
-            cells = (_percent(row["score"]), _percent(row["rest"]), _points(row["gap"]))
+            cells = (_percent(row["score"]), f"{row['score']['n']:,}", _percent(row["rest"]), _points(row["gap"]))
             table.add_row(row["rows_are"], f"{row['n']:,}", *cells, row["state"])
         console.print(table)
     for line in facts["sentences"]:

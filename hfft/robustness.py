@@ -135,11 +135,20 @@ def _told(
     apart = comparing.gain(before, after, metric[0])
     if apart is None or apart[0] != metric[1]:
         return {"rate": rate, "drop": None}
-    found = apart[1] if len(pairs) > 1 else comparing.cautious(before, after, *apart)
+    found = comparing.cautious(_each_its_own(before, pairs), _each_its_own(after, pairs), *apart)
     sign = 1 if less_is_better(metric[1]) else -1
     low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
     drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": found.n}
     return {"rate": rate, "drop": drop | {"method": found.method}}
+
+
+def _each_its_own(part: Predictions, pairs: Sequence[Any]) -> Predictions:
+    """The same answers, where a row that recurs at several severities is told apart by them."""
+    if len(pairs) == 1:
+        return part
+    levels = np.repeat(np.arange(len(pairs)), [after.n for _, after in pairs])
+    ids = np.array([f"{level}.{row}" for level, row in zip(levels, part.ids, strict=True)], dtype=object)
+    return dataclasses.replace(part, ids=ids)
 
 
 def _rate(failed: np.ndarray, units: np.ndarray | None) -> Score:

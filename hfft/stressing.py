@@ -21,6 +21,7 @@ from hfft import (
     backbones,
     budgets,
     gathering,
+    judging,
     ledger,
     perturbing,
     predicting,
@@ -79,6 +80,7 @@ def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: S
     if facts:
         kept = read_json(folder.probes) if folder.probes.is_file() else {}
         write_json(folder.probes, kept | {split: facts})
+        judging.publish(folder)
     return {"run": str(folder.root), "split": split, "look": look, "probes": facts}
 
 

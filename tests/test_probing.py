@@ -103,6 +103,10 @@ def test_a_probe_that_changes_no_answer_is_not_sure_of_it():
     found = robustness.facts(cells, how(part, [probe]), ["accuracy"])["probes"][0]
     assert found["rate"]["value"] == 0 and found["rate"]["high"] == pytest.approx(wilson(0, 40)[1])
     assert found["drop"]["low"] < -0.03 and found["drop"]["high"] > 0.03
+    twice = made("dots", lambda text, severity, rng: text + "." * severity, SEVERITIES=2)
+    cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, twice, (1, 2))
+    pooled = robustness.facts(cells, how(part, [twice]), ["accuracy"])["probes"][0]["drop"]
+    assert pooled["low"] < -0.03 and pooled["high"] > 0.03, "the same rows twice are no more certain"
 
 
 def test_rows_of_a_group_are_one_witness():

@@ -143,7 +143,7 @@ def test_from_the_recipe_to_the_page_and_never_to_the_model(tmp_path, capsys):
     assert hfft("eval", str(run.root)) == 0
     out = capsys.readouterr().out
     facts = read_json(run.slices)["test"]
-    assert f"worst of {facts['tried']} slices" in out and facts["sentences"][-1] in out
+    assert f"{facts['tried']} slices, confirmed ones first" in out and facts["sentences"][-1] in out
     assert f"{SLICE}confidence" in pq.read_schema(run.attributes("test")).names
     assert facts["n"] == 90 and {row["attribute"] for row in facts["rows"]} >= {"question", "handle"}
     assert summarising.summarise(run)["slices"] == facts
