@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 from hfft import behaviour_figures, calibration_telling, figures, gallery
+from hfft.answers import TEMPLATES
 from hfft.records import Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
@@ -75,7 +76,7 @@ def _probes(ours: dict[str, Any], theirs: dict[str, Any], apart: dict[str, Any])
         {"title": probe["title"], "says": probe["says"], "first": mine[name]["rate"], "second": probe["rate"]}
         | {"apart": apart[name]["difference"] if split == "test" and name in apart else None}
         for name, probe in other.items()
-        if name in mine
+        if name in mine and name != TEMPLATES  # two recipes may have other sentences
     ]
     return split, rows
 

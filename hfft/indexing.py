@@ -6,13 +6,14 @@ In: a folder. Out: plain facts. Opens no split and computes nothing; a run that 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
 from hfft import ledger
 from hfft.errors import InputError
 from hfft.recipe import read_yaml
-from hfft.records import SEEDS, leading, read_json
+from hfft.records import SEEDS, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 PATTERNS = ("*/recipe.yaml", "*/*/recipe.yaml")  # runs, and runs of several seeds
@@ -28,7 +29,7 @@ def found(root: Path) -> list[Path]:
 def index(root: Path) -> dict[str, Any]:
     """{"name", "groups", "broken"}: groups share test rows and the metric that leads, largest group first.
 
-    A group: {fingerprint, n, metric, runs}; its runs have the highest value first. Runs without a test score are a
+    A group: {fingerprint, n, metric, runs}; its runs have the best value first. Runs without a test score are a
     group of their own, with fingerprint None. broken: [{name, reason}]. Raises InputError when there is no run at all.
     """
     places = found(root)
@@ -88,7 +89,9 @@ def _data(section: dict[str, Any]) -> str:
 
 def _order(facts: dict[str, Any]) -> tuple[float, str]:
     value = facts["score"]["value"] if facts["score"] else None
-    return (0.0 if value is None else -value, facts["name"])
+    if value is None:
+        return (math.inf, facts["name"])
+    return (value if less_is_better(facts["metric"]) else -value, facts["name"])
 
 
 def _reason(error: Exception, root: Path) -> str:

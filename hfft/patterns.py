@@ -9,6 +9,7 @@ import itertools
 import math
 import random
 import string
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 MOST = 2000  # sentences of one pattern; of more, a sample that is always the same
@@ -25,6 +26,8 @@ def places(text: str) -> list[str]:
     except ValueError as error:
         raise ValueError(f"{text!r} cannot be read: {error}; a brace that is meant is written twice") from error
     names = [name for _, name, _, _ in found if name is not None]
+    if any(form or conversion for _, _, form, conversion in found):
+        raise ValueError(f"{text!r}: expected a bare name such as {{name}} in each pair of braces, without : or !")
     if odd := [name for name in names if not name.isidentifier()]:
         raise ValueError(f"{text!r}: expected a name such as {{name}} in each pair of braces, got {{{odd[0]}}}")
     return list(dict.fromkeys(names))
@@ -52,7 +55,10 @@ def filled(text: str, fill: Mapping[str, Sequence[str]]) -> list[str]:
         words: Iterator[tuple[str, ...]] = iter(itertools.product(*(fill[name] for name in named)))
     else:  # numbers of combinations, not the combinations themselves: there may be billions
         rng = random.Random(text)
-        words = iter([_nth(number, [fill[name] for name in named]) for number in rng.sample(range(count), MOST)])
+        # A range longer than a machine word has no sample; of so many, no two draws are alike.
+        large = count > sys.maxsize
+        numbers = [rng.randrange(count) for _ in range(MOST)] if large else rng.sample(range(count), MOST)
+        words = iter([_nth(number, [fill[name] for name in named]) for number in numbers])
     return list(dict.fromkeys(text.format(**dict(zip(named, chosen, strict=True))) for chosen in words))
 
 

@@ -5,6 +5,7 @@ In: folders. Out: the path of the page. It opens no split: everything is read fr
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hfft import contrasting, figures, indexing, judging, pages, reporting, weig
 from hfft.errors import InputError, brief
 from hfft.run_folder import RunFolder
 
-LONGEST = 120  # characters of the runs' names in a file's name
+LONGEST = 120  # bytes of the runs' names in a file's name
 
 
 def report(names: list[str], say: Callable[[str], None] = print) -> Path:
@@ -47,8 +48,9 @@ def compared(names: list[str]) -> Path:
     shown = {"n": facts["n"], "runs": called, "comparisons": found}
     shown["links"] = [link if there else None for link, there in zip(links, beside, strict=True)]
     page = pages.render("comparison.html.j2", shown, reporting.FILTERS)
-    stem = "_".join(["comparison", *(name.replace("/", "-") for name in called)])[:LONGEST]
-    return pages.write(folders[0].root.parent / f"{stem}.html", page)
+    above = folders[0].root.parent  # as it was typed, unless that was "." or led through a link
+    stem = _shortened("_".join(["comparison", *(name.replace("/", "-") for name in called)]))
+    return pages.write((above if above.resolve() == parent else parent) / f"{stem}.html", page)
 
 
 def listed(name: str) -> Path:
@@ -59,6 +61,18 @@ def listed(name: str) -> Path:
     scores = [[run["score"] for run in group["runs"] if run["score"]] for group in facts["groups"]]
     shown = facts | {"axes": [figures.axis(part) for part in scores]}
     return pages.write(target, pages.render("index.html.j2", shown, reporting.FILTERS))
+
+
+def _shortened(stem: str) -> str:
+    """A file's name that every file system takes, and that no other runs have.
+
+    >>> _shortened("comparison_a_b"), len(_shortened("ä" * 500).encode()) <= LONGEST
+    ('comparison_a_b', True)
+    """
+    whole = stem.encode()
+    if len(whole) <= LONGEST:
+        return stem
+    return f"{whole[: LONGEST - 9].decode(errors='ignore')}-{hashlib.blake2b(whole, digest_size=4).hexdigest()}"
 
 
 def _called(folders: list[RunFolder]) -> list[str]:

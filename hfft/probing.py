@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import answers, patterns, perturbing
+from hfft import answers, labelsets, patterns, perturbing
 from hfft.answers import TEMPLATES, Cell
 from hfft.perturbing import title
 from hfft.recipe import Template
@@ -91,14 +91,20 @@ def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> di
     return {(title(probe), s): some[0].joined(*some[1:]) for s, some in parts.items() if some}
 
 
-def from_templates(modality: ModuleType, ask: Ask, templates: Sequence[Template]) -> dict[Cell, Predictions]:
-    """Answers to the sentences of each template, whose labels are known."""
+def from_templates(
+    modality: ModuleType, ask: Ask, templates: Sequence[Template], several: bool = False
+) -> dict[Cell, Predictions]:
+    """Answers to the sentences of each template, whose labels are known.
+
+    several: classes may apply to a row; then the template's class is the one that does.
+    """
     cells = {}
     for number, template in enumerate(templates, 1):
         texts = patterns.filled(template.text, template.fill)
         rows = modality.as_rows(texts)
         ids = [f"template-{number}.{place}" for place in range(len(texts))]
-        for column, values in (("id", ids), ("label", [template.label] * len(texts))):
+        label = labelsets.text([template.label]) if several else template.label
+        for column, values in (("id", ids), ("label", [label] * len(texts))):
             rows = rows.add_column(column, values, feature=datasets.Value("string"))
         cells[TEMPLATES, number] = ask(rows)
     return cells
@@ -144,8 +150,10 @@ def _worst(
             # At equal sureness the milder change is the more telling one.
             found.append(((not right[i], -float(sure[i]), severity), int(i), was, after))
     found.sort(key=lambda item: item[0])
-    first = {str(was.ids[i]): (order[2], i, was, after) for order, i, was, after in reversed(found)}
-    worst = list(reversed(first.values()))[:KEPT]
+    first: dict[str, tuple[int, int, Predictions, Predictions]] = {}
+    for (_, _, severity), place, was, after in found:
+        first.setdefault(str(was.ids[place]), (severity, place, was, after))
+    worst = list(first.values())[:KEPT]
     return [(s, str(was.ids[i]), was.where(np.array([i])), after.where(np.array([i]))) for s, i, was, after in worst]
 
 

@@ -188,9 +188,11 @@ def _sentence(found: Mapping[str, Any], metric: str | None) -> str:
 def _sentences(probes: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> list[str]:
     """What to know about all of them: the sample, and what was not tried."""
     out = []
-    if how["probes"] and how["sampled"] < how["n"]:
+    sizes = sorted({about["of"] for name, about in how["probes"].items() if name != TEMPLATES})
+    if sizes and sizes[0] < how["n"]:
+        some = f"{sizes[0]:,} to {sizes[-1]:,}" if len(sizes) > 1 else f"{sizes[0]:,}"
         out.append(
-            f"{how['sampled']:,} of {counted(how['n'], 'row')} were changed, chosen by what they hold: the same for "
+            f"{some} of {counted(how['n'], 'row')} were changed, chosen by what they hold: the same for "
             f"every model. More take more time (probes.budget, here {how['budget']:.0f} s)."
         )
     if how["left_out"]:

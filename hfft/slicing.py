@@ -132,9 +132,9 @@ def _suspects(slices: list[Slice], first: Answers, half: np.ndarray) -> list[int
     decides, so mid-p serves."""
     found = []
     for place, part in enumerate(slices):
-        mask = part.mask[half]
-        if min(mask.sum(), part.mask.sum() - mask.sum()) < LEAST_IN_HALF or mask.all():
-            continue
+        mask, other = part.mask[half], part.mask[~half]
+        if min(mask.sum(), other.sum(), (~mask).sum(), (~other).sum()) < LEAST_IN_HALF:
+            continue  # on either half there must be a slice, and a rest to hold it against
         if first.weaker(mask)[1] < SUSPICIOUS:
             found.append((weakness.gap(*first.shares(mask))["high"], place))
     return [place for _, place in sorted(found)[:SUSPECTS]]

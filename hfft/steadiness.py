@@ -7,6 +7,7 @@ row by row. It must not know how rows were changed. No torch, no transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,11 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
     draws = None if len(set(units)) == len(units) else estimates.numbered(units)
     means = [estimates.mean(part, estimates.SHARE) for part in (first, second)]
     made = Difference(*estimates.apart(means[0], means[1], draws), len(shared), "paired")
-    won, lost = int(((second == 0) & (first == 1)).sum()), int(((second == 1) & (first == 0)).sum())
+    sums = estimates.summed(second - first, draws)
+    won, lost = int((sums < 0).sum()), int((sums > 0).sum())  # rows, or units of them
     if won + lost < FEW_ERRORS:
-        made = pairing.careful(made, won, lost, len(set(units)))
+        made = pairing.careful(made, won, lost, len(sums))
+        made = replace(made, p=max(made.p, pairing.mcnemar(won, lost)[1]))
     rows = len({row for _, row in shared})
     rates = {"first": means[0].value, "second": means[1].value}
     apart = {"value": made.value, "low": made.low, "high": made.high, "p": made.p}

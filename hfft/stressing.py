@@ -39,7 +39,7 @@ from hfft.gathering import Say
 from hfft.perturbing import title
 from hfft.probing import Subject
 from hfft.recipe import Recipe
-from hfft.records import Predictions, fingerprint, read_json, write_json
+from hfft.records import Predictions, SplitReport, fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
@@ -73,9 +73,12 @@ def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: S
     each = (time.perf_counter() - began) / max(len(rows), 1)
     if any(word.startswith("probes.names=") for word in overrides):  # no templates then, and nothing for gates
         wanted = replace(wanted, gates={}, probes=replace(wanted.probes, templates=[]))
-    run(wanted, folder, split, Subject(modality, backbone.processor, rows, ask, answered), each, args, say)
+    capped = not any(word.startswith("probes.budget=") for word in overrides)
+    run(wanted, folder, split, Subject(modality, backbone.processor, rows, ask, answered), each, args, say, capped)
     if args.process_index:
         return {"run": str(folder.root)}
+    if look is not None:
+        ledger.scored(folder, look, {})  # seen to its end; nothing was scored
     facts = robustness.of(folder, split, wanted.metrics)
     if facts:
         kept = read_json(folder.probes) if folder.probes.is_file() else {}
@@ -102,12 +105,22 @@ def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: Modul
     return ask
 
 
-def run(wanted: Recipe, folder: RunFolder, split: str, subject: Subject, each: float, args: Any, say: Say) -> None:
+def run(
+    wanted: Recipe,
+    folder: RunFolder,
+    split: str,
+    subject: Subject,
+    each: float,
+    args: Any,
+    say: Say,
+    capped: bool = True,
+) -> None:
     """Ask, and keep the answers in the run folder beside those of probes that are not asked now.
 
-    each: seconds the model takes for one row. Every process has to call it.
+    each: seconds the model takes for one row. capped: at a share of the time that training took, unless probes are
+    named. Every process has to call it.
     """
-    chosen, seconds = _chosen(wanted, subject.modality), _seconds(wanted, folder)
+    chosen, seconds = _chosen(wanted, subject.modality), _seconds(wanted, folder, capped)
     costs = {title(one): each + probing.cost(subject, one) for one in chosen}
     levels = {title(one): one.SEVERITIES for one in chosen}
     plan = _as_before(folder, split, levels, seconds) if wanted.probes.rows is None else None
@@ -131,12 +144,14 @@ def run(wanted: Recipe, folder: RunFolder, split: str, subject: Subject, each: f
         cells |= probing.probed(part, one, plan.severities[title(one)])
         how["probes"][title(one)] = _about(one, plan)
     if templates:
-        asked = probing.from_templates(subject.modality, subject.ask, templates)
+        asked = probing.from_templates(subject.modality, subject.ask, templates, wanted.data.multi_label)
         cells |= asked
         how["probes"][TEMPLATES] = {"kind": answers.MINIMUM, "safe": True, "of": sum(c.n for c in asked.values())}
         how["probes"][TEMPLATES]["says"] = "sentences made from patterns, whose class is known"
     if args.process_index == 0:
         how |= {"seconds": round(time.perf_counter() - began, 1), "left_out": left_out}
+        # What was asked for in rows, or cut short on a busy machine, is no plan to follow again.
+        how["by_plan"] = wanted.probes.rows is None and len(left_out) == len(plan.left_out)
         tried = [one for one in chosen if title(one) in how["probes"]]
         _keep(folder, split, cells, how, part, tried)
 
@@ -147,12 +162,19 @@ def _chosen(wanted: Recipe, modality: ModuleType) -> list[ModuleType]:
     return list(dict.fromkeys([*first, *perturbing.chosen(wanted.probes.names, modality.INPUT)]))
 
 
-def _seconds(wanted: Recipe, folder: RunFolder) -> float:
+def _seconds(wanted: Recipe, folder: RunFolder, capped: bool) -> float:
     seconds = budgets.seconds(wanted.probes.budget)
-    if wanted.probes.names is not None or not folder.environment.is_file():
+    if not capped or wanted.probes.names is not None or not folder.environment.is_file():
         return seconds
-    trained = read_json(folder.environment).get("seconds", {}).get("train")
-    return seconds if trained is None else min(seconds, OF_TRAINING * trained)
+    known = read_json(folder.environment)
+    trained, speed = known.get("seconds", {}).get("train"), known.get("examples_per_second")
+    if trained is None:
+        return seconds
+    # A run that was resumed has timed its last part alone; its speed and epochs tell the whole.
+    history = read_json(folder.root / "history.json") if (folder.root / "history.json").is_file() else []
+    epochs = max((float(row.get("epoch", 0)) for row in history), default=0.0)
+    whole = epochs * SplitReport(**read_json(folder.split)).size("train") / speed if speed else 0.0
+    return min(seconds, OF_TRAINING * max(trained, whole))
 
 
 def _agreed(value: Any, args: Any) -> Any:
@@ -171,9 +193,10 @@ def _as_before(folder: RunFolder, split: str, levels: dict[str, int], seconds: f
     how = read_json(folder.how_probed(split))
     tried = {name: tuple(about["severities"]) for name, about in how["probes"].items() if name in levels}
     sizes = {how["probes"][name]["of"] for name in tried}
-    if how["budget"] != seconds or {*tried, *how["left_out"]} != set(levels) or len(sizes) != 1:
+    left_out = [name for name in how["left_out"] if name in levels]
+    if not how["by_plan"] or how["budget"] != seconds or {*tried, *left_out} != set(levels) or len(sizes) != 1:
         return None
-    return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(how["left_out"]))
+    return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(left_out))
 
 
 def _about(one: ModuleType, plan: budgets.Plan) -> dict[str, Any]:
@@ -212,7 +235,8 @@ def _keep(
         cells = answers.merged(answers.read(path), cells, asked)
         how["probes"] = before["probes"] | how["probes"]
         how["sampled"] = max(how["sampled"], before["sampled"])
-        how["left_out"] = [name for name in how["left_out"] if name not in how["probes"]]
+        every = dict.fromkeys([*how["left_out"], *before["left_out"]])
+        how["left_out"] = [name for name in every if name not in how["probes"]]
     probing.keep_examples(examples, asked, shown)
     answers.write(path, cells)
     write_json(about, how)

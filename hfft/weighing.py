@@ -62,11 +62,9 @@ def _classes(base: Predictions, found: comparing.Comparison) -> list[dict[str, A
     """
     if base.multi_label:
         return []
-    counts = []
-    for rows in (base.ids.tolist(), found.won, found.lost):
-        wanted = np.isin(base.ids, rows)
-        counts.append(np.bincount(base.labels[wanted], minlength=len(base.names)).tolist())
-    n, won, lost = counts
+    place = {row: number for number, row in enumerate(base.ids.tolist())}
+    parts = [np.arange(base.n), *(np.array([place[row] for row in rows], int) for rows in (found.won, found.lost))]
+    n, won, lost = (np.bincount(base.labels[part], minlength=len(base.names)).tolist() for part in parts)
     tests = [pairing.mcnemar(*pair)[0] for pair in zip(won, lost, strict=True)] if found.mcnemar else []
     adjusted = pairing.holm(tests) if tests else [None] * len(base.names)
     rows = zip(base.names, n, won, lost, adjusted, strict=True)

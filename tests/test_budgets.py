@@ -80,6 +80,8 @@ def test_of_billions_of_sentences_a_sample_is_drawn_always_the_same():
     assert made == patterns.filled("{a} {b} {c}", fill)
     assert 1990 <= len(made) == len(set(made)) <= 2000
     assert len({text.split()[0] for text in made}) > 500
+    more = {key: [f"{key}{i}" for i in range(1000)] for key in "abcdefgh"}
+    assert len(patterns.filled(" ".join(f"{{{key}}}" for key in more), more)) == 2000
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,8 @@ def test_of_billions_of_sentences_a_sample_is_drawn_always_the_same():
         ({"text": "it was", "label": "a", "fill": {"who": ["x"]}}, "fill.who has no place in 'it was'"),
         ({"text": "{0} was", "label": "a"}, "expected a name such as {name}"),
         ({"text": "{ was", "label": "a"}, "cannot be read"),
+        ({"text": "{a:{b}} was", "label": "a", "fill": {"a": ["x"]}}, "without : or !"),
+        ({"text": "{a!r} was", "label": "a", "fill": {"a": ["x"]}}, "without : or !"),
         ({"text": "was", "lable": "a"}, "unknown key (did you mean 'label'?)"),
     ],
 )

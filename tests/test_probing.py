@@ -164,6 +164,23 @@ def test_the_worst_examples_show_what_was_changed():
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+def test_a_row_is_ranked_by_its_worst_failure():
+    """It fails surely at severity 1 and barely at 2: it comes before one that fails in between."""
+
+    def sure(rows):
+        levels = {"calm": 0.1, "A1": 0.99, "A2": 0.51, "B1": 0.9}
+        return answered(rows, np.array([levels[text] for text in rows["text"][:]]))
+
+    rows = datasets.Dataset.from_dict({"text": ["calm"] * 2, "id": ["b-calm", "a-calm"], "label": ["calm"] * 2})
+    part = subject(rows, sure)
+    cells = {AS_IT_IS: part.answered}
+    for severity, texts_now, places in ((1, ["B1", "A1"], [0, 1]), (2, ["A2"], [1])):
+        cells["steps", severity] = sure(TEXT.changed(rows.select(places), texts_now))
+    probe = made("steps", lambda text, severity, rng: f"{text}{severity}", SEVERITIES=2)
+    found = probing.examples(part, part.answered, cells, [probe]).to_pylist()
+    assert [(row["id"], row["severity"]) for row in found] == [("a-calm", 1), ("b-calm", 1)]
+
+
 def pictures(n=12, side=40):
     images = [Image.new("RGB", (side, side + 8), (100 + i, 100, 100)) for i in range(n)]
     rows = {"image": [datasets.Image().encode_example(image) for image in images]}
@@ -289,3 +306,13 @@ def test_a_model_against_itself_is_as_steady_and_that_is_not_certain():
     cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1,))
     gap = steadiness.apart(cells, cells, {"shout": "invariance"})[0]["difference"]
     assert gap["value"] == 0 and gap["p"] == 1 and gap["low"] < -0.05 < 0.05 < gap["high"]
+
+
+def test_few_rows_that_differ_are_tested_exactly():
+    """4 to 0 is no difference at 5 %, whatever the other 496 rows say."""
+    rows = texts(500)
+    still = answered(rows, np.zeros(500))
+    moved = answered(rows, np.array([1.0] * 4 + [0.0] * 496))
+    one, other = ({AS_IT_IS: still, ("shout", 1): after} for after in (moved, still))
+    gap = steadiness.apart(one, other, {"shout": "invariance"})[0]["difference"]
+    assert gap["p"] == pytest.approx(0.0625) and gap["low"] < 0 < gap["high"]

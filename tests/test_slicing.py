@@ -177,3 +177,19 @@ def test_the_terminal_shows_the_worst_and_whatever_is_confirmed(planted, capsys)
     assert sum(line.rstrip().endswith(("confirmed", "suspected", "not told")) for line in lines) == 5
     assert any("Rows where planted is here" in line and line.rstrip().endswith("confirmed") for line in lines)
     assert lines[-1].startswith("With so many rows")
+
+
+def test_few_large_groups_on_one_half_are_no_slice_without_a_rest():
+    """Where a half holds nothing but the slice, there is nothing to hold it against, and no slice stops the verb."""
+    for seed in range(40):
+        draws = np.random.default_rng(seed)
+        groups = np.repeat([f"site {draws.integers(10**6)}" for _ in range(6)], 40)
+        strong = draws.permuted(np.repeat([True, True, False, False, False, False], 1))
+        right = np.where(np.repeat(strong, 40), draws.random(240) < 0.95, draws.random(240) < 0.3)
+        labels = np.zeros(240, int)
+        scores = np.full((240, 2), 0.5, np.float32)
+        ids = np.array([f"r{seed}{i}-a" for i in range(240)], object)
+        found = Predictions(ids, labels, np.where(right, 0, 1), scores, ("a", "b"), groups.astype(object))
+        weak = np.where(np.repeat(strong, 40), "strong", "weak").astype(object)
+        facts = slicing.of_attributes(found, {"slice:kind": weak, "slice:site": groups.astype(object)})
+        assert all(row["gap"]["value"] is not None for row in facts["rows"] if row["p"] is not None)
