@@ -150,7 +150,10 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"\nNothing was written: {facts['run']} keeps the verdict of its own recipe.")
         return
     console.print(f"\nreport  {facts['report']}")
-    console.print(f"Next:   hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
+    console.print(
+        f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
+    )
+    console.print(f"        hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
 
 
 def looks(facts: dict[str, Any]) -> None:

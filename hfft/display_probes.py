@@ -13,10 +13,11 @@ def probes(found: dict[str, Any] | None) -> None:
         return
     console = terminal.console()
     if found["probes"]:
-        table = terminal.table("rows changed by", "answer flips or fails", f"drop of {found['metric']}", "n")
+        table = terminal.table("rows changed by", "answers that flip", f"points of {found['metric']} lost", "n")
         for probe in found["probes"]:
-            fails = " (fails)" if probe["measure"] == "failure_rate" else ""
-            table.add_row(probe["title"] + fails, _percent(probe["rate"]), _points(probe["drop"]), f"{probe['n']:,}")
+            aside = " (not seen by the model)" if probe["unseen"] else ""
+            aside = " (should move, does not)" if probe["measure"] == "failure_rate" else aside
+            table.add_row(probe["title"] + aside, _percent(probe["rate"]), _points(probe["drop"]), f"{probe['n']:,}")
         console.print(table)
     for sentence in found["sentences"]:
         console.print(sentence)

@@ -22,6 +22,7 @@ from hfft.perturbing import DIRECTION, INVARIANCE, ROOM
 from hfft.records import PROBE, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
+STILL = 1e-5
 FLIPS, FAILURES, DROP = "flip_rate", "failure_rate", "drop"
 KEY = re.compile(r"probe\.(\w+)(?:\.(\d+))?\.(flip_rate|failure_rate|drop)")
 
@@ -111,6 +112,7 @@ def _probe(
         pairs.append((before, after))
         parts.append({"severity": severity} | _told(about["kind"], [(before, after)], metric))
     whole = _told(about["kind"], pairs, metric) if pairs else {"rate": _nothing(), "drop": None}
+    fixed["unseen"] = bool(pairs) and all(before is not None and _same(before, after) for before, after in pairs)
     rows = len({row for _, after in pairs for row in after.ids.tolist()})
     found = fixed | {"n": rows, "severities": parts} | whole
     return found | {"sentence": _sentence(found, metric and metric[1])}
@@ -140,6 +142,11 @@ def _told(
     low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
     drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": found.n}
     return {"rate": rate, "drop": drop | {"method": found.method}}
+
+
+def _same(before: Predictions, after: Predictions) -> bool:
+    """Whether not one probability moved, as where a tokenizer folds away what was changed; batches differ by less."""
+    return bool(np.abs(before.scores - after.scores).max() < STILL)
 
 
 def _each_its_own(part: Predictions, pairs: Sequence[Any]) -> Predictions:
@@ -175,6 +182,10 @@ def _sentence(found: Mapping[str, Any], metric: str | None) -> str:
         return f"{name}: {share} of {counted(rate['n'], 'sentence')} got another class than they have."
     if found["kind"] == DIRECTION:
         return f"{name}: for {share} of {counted(found['n'], 'changed row')} confidence did not fall, as it should."
+    if found["unseen"]:
+        return (
+            f"{name}: no probability moved on {counted(found['n'], 'changed row')}: the model does not see the change."
+        )
     cost = ""
     if found["drop"] and metric:
         sign = 1 if less_is_better(metric) else -1

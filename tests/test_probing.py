@@ -74,7 +74,7 @@ def test_flips_and_drops_are_those_of_the_rows_that_were_changed():
     cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1, 2))
     assert {cell: found.n for cell, found in cells.items()} == {AS_IT_IS: 200, ("shout", 1): 50, ("shout", 2): 100}
     found = robustness.facts(cells, how(part, [probe]), METRICS)["probes"][0]
-    assert (found["n"], found["of"]) == (100, 200)
+    assert (found["n"], found["of"], found["unseen"]) == (100, 200, False)
     first, second = found["severities"]
     # Every changed row is answered "loud": of severity 1 all of them are labelled so, of severity 2 every other.
     assert first["rate"] == {"value": 1.0, "low": wilson(50, 50)[0], "high": 1.0, "n": 50, "method": "Wilson"}
@@ -102,6 +102,7 @@ def test_a_probe_that_changes_no_answer_is_not_sure_of_it():
     cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1,))
     found = robustness.facts(cells, how(part, [probe]), ["accuracy"])["probes"][0]
     assert found["rate"]["value"] == 0 and found["rate"]["high"] == pytest.approx(wilson(0, 40)[1])
+    assert found["unseen"] and "the model does not see the change" in found["sentence"]
     assert found["drop"]["low"] < -0.03 and found["drop"]["high"] > 0.03
     twice = made("dots", lambda text, severity, rng: text + "." * severity, SEVERITIES=2)
     cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, twice, (1, 2))
