@@ -29,8 +29,9 @@ def found(root: Path) -> list[Path]:
 def index(root: Path) -> dict[str, Any]:
     """{"name", "groups", "broken"}: groups share test rows and the metric that leads, largest group first.
 
-    A group: {fingerprint, n, metric, runs}; its runs have the best value first. Runs without a test score are a
-    group of their own, with fingerprint None. broken: [{name, reason}]. Raises InputError when there is no run at all.
+    A group: {fingerprint, n, metric, less_is_better, runs}; its runs have the best value first. Runs without a test
+    score are a group of their own, with fingerprint None. broken: [{name, reason}]. Raises InputError when there is no
+    run at all.
     """
     places = found(root)
     if not places:
@@ -47,6 +48,7 @@ def index(root: Path) -> dict[str, Any]:
         groups.setdefault((facts.pop("rows"), facts["metric"], facts["n"]), []).append(facts)
     told = [
         {"fingerprint": key[0], "metric": key[1], "n": key[2], "runs": sorted(runs, key=_order)}
+        | {"less_is_better": bool(key[1]) and less_is_better(key[1])}
         for key, runs in groups.items()
     ]
     told.sort(key=lambda group: (group["fingerprint"] is None, -len(group["runs"]), str(group["fingerprint"])))

@@ -89,7 +89,7 @@ def _meant(short: str, places: dict[str, str], stored: dict[str, Any]) -> str:
     if len(short) < SHORTEST or len(fitting) != 1:
         found = f"{len(fitting):,} rows" if fitting else "no row"
         raise InputError(
-            f"--row {short}: {found} of this run begin so; expected at least {SHORTEST} signs of one row's id"
+            f"--row {short}: {found} of this run with such an id; expected at least {SHORTEST} signs of one row's id"
         )
     if places[fitting[0]] != "validation" and fitting[0] not in stored:
         raise InputError(
