@@ -24,7 +24,7 @@ from hfft import (
     rooms,
     scoring,
     splitting,
-    training,
+    trainer_arguments,
 )
 from hfft.doubting import Doubt
 from hfft.errors import InputError
@@ -50,7 +50,7 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
             f"{name} tells which of several classes apply, and labels are only doubted where a row has one class; read "
             f"the surest mistakes instead: predictions/test_mistakes.parquet, or the page (hfft report {name})"
         )
-    args = training.arguments(wanted, folder, fitting=False)
+    args = trainer_arguments.arguments(wanted, folder, fitting=False)
     if args.process_index:
         say = _silent
     gathering.quiet()

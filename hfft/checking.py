@@ -13,7 +13,7 @@ from typing import Any
 
 import datasets
 
-from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing, training
+from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing, trainer_arguments
 from hfft.errors import InputError
 from hfft.gathering import Inputs, Say
 from hfft.recipe import Recipe
@@ -59,7 +59,7 @@ def check(
 
 
 def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], found: Inputs, say: Say) -> dict[str, Any]:
-    batch = wanted.train.get("per_device_train_batch_size", training.DEFAULTS["per_device_train_batch_size"])
+    batch = wanted.train.get("per_device_train_batch_size", trainer_arguments.DEFAULTS["per_device_train_batch_size"])
     processor = None
     try:
         processor = backbones.processor(wanted.model, found.modality)

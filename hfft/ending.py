@@ -26,6 +26,7 @@ from hfft import (
     reporting,
     scoring,
     thresholds,
+    trainer_arguments,
     training,
     verdicts,
 )
@@ -49,7 +50,7 @@ FIXES = {
 def rehearse(trial: Trial, backbone: Backbone, seen: datasets.Dataset) -> float:
     """Saving, reloading, predicting, scoring and reporting; seconds of what does not grow with the rows."""
     clock = time.perf_counter()
-    args = training.arguments(trial.wanted, trial.folder, fitting=False)
+    args = trainer_arguments.arguments(trial.wanted, trial.folder, fitting=False)
     if not trial.folder.model.is_dir():
 
         def save() -> None:

@@ -36,6 +36,7 @@ from hfft import (
     quoting,
     rooms,
     scoring,
+    trainer_arguments,
     training,
 )
 from hfft.backbones import Backbone
@@ -103,7 +104,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=_scratch(run)) as scratch:
         folder = RunFolder(Path(scratch) / run.root.absolute().name)
         folder.root.mkdir()
-        chosen = training.DEFAULTS | wanted.train
+        chosen = trainer_arguments.DEFAULTS | wanted.train
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
         args = _names(trial, run)
         try:
@@ -126,7 +127,7 @@ def _names(trial: Trial, run: RunFolder) -> Any:
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
-    return trial.attempt("training arguments", KEYS, lambda: training.arguments(trial.wanted, run))
+    return trial.attempt("training arguments", KEYS, lambda: trainer_arguments.arguments(trial.wanted, run))
 
 
 def _acts(
@@ -194,7 +195,7 @@ def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datas
     known = len(trial.problems)
 
     def fit() -> bool:
-        args = training.arguments(small, trial.folder)
+        args = trainer_arguments.arguments(small, trial.folder)
         first, second = (predicting.labelled(part, backbone) for part in (rows, seen))
         training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch)
         return True

@@ -30,7 +30,7 @@ from hfft import (
     robustness,
     rooms,
     thresholds,
-    training,
+    trainer_arguments,
 )
 from hfft.answers import AS_IT_IS, TEMPLATES, Cell
 from hfft.backbones import Backbone
@@ -57,7 +57,7 @@ def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: S
         raise InputError(f"{wrong[0]!r}: only probes.… can be said anew; anything else is another run")
     folder, split = RunFolder.existing(name), "test" if test else "validation"
     wanted = recipe.load(str(folder.root), overrides)
-    args = training.arguments(wanted, folder, fitting=False)
+    args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = say if args.process_index == 0 else _silent
     modality = rooms.find("modalities", wanted.task)
     perturbing.chosen(wanted.probes.names, modality.INPUT)

@@ -31,6 +31,7 @@ from hfft import (
     splitting,
     stressing,
     thresholds,
+    trainer_arguments,
     training,
     yardsticks,
 )
@@ -54,7 +55,7 @@ def run(
     if not resume:
         claiming.fresh(folder)
     claiming.writable(folder)
-    args = training.arguments(wanted, folder)
+    args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
@@ -73,7 +74,7 @@ def run(
     _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
-    plain = training.arguments(wanted, folder, fitting=False)
+    plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
@@ -93,7 +94,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     """Open the test split of a finished run once, score the saved model on it, and write that down in the ledger."""
     folder = RunFolder.existing(name)
     wanted = recipe.load(str(folder.root))
-    args = training.arguments(wanted, folder, fitting=False)
+    args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
     modality = rooms.find("modalities", wanted.task)
     deciding.ready(folder, wanted)
@@ -132,7 +133,7 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     if not inputs:
         return []
     gathering.quiet()
-    args = training.arguments(wanted, folder, fitting=False)
+    args = trainer_arguments.arguments(wanted, folder, fitting=False)
     backbone = backbones.reload(folder.model, modality)
     raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
     scores = calibrating.applied(folder, raw) if calibrated else raw
@@ -184,7 +185,7 @@ def _environment(
         "git_commit": environment.git_commit(),
         "git_changed": environment.git_changed(),
         "versions": environment.versions(),
-        "hardware": environment.hardware(training.cores(), cards, args.world_size),
+        "hardware": environment.hardware(trainer_arguments.cores(), cards, args.world_size),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "examples_per_second": round(fit.speed, 1),
         "peak_memory_gb": environment.peak_memory_gb(),

@@ -15,7 +15,7 @@ import datasets
 import transformers
 from PIL import Image
 
-from hfft import backbones, recipe, rooms, training
+from hfft import backbones, recipe, rooms, trainer_arguments, training
 from hfft.run_folder import RunFolder
 
 LABELS = ("ham", "spam", "tofu")
@@ -75,7 +75,7 @@ def fit(
     if dropout:
         tree["model"] = {**base["model"], "config": SMALL | dict.fromkeys(STILL, dropout)}
     wanted, run = recipe.build(tree), RunFolder(root)
-    args = training.arguments(wanted, run)
+    args = trainer_arguments.arguments(wanted, run)
     rows = image_rows() if kind == "vit" else text_rows(root.parent, kind == "tags")
     modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(0)

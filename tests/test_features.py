@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import backbones, features, recipe, rooms, training, yardsticks
+from hfft import backbones, features, recipe, rooms, trainer_arguments, yardsticks
 from hfft.errors import InputError
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
@@ -20,7 +20,12 @@ def setting(base, tmp_path, batch=8, **model):
     modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(0)
     backbone = backbones.load(wanted.model, modality, LABELS)
-    return backbone, modality, wanted.model, training.arguments(wanted, RunFolder(tmp_path / "run"), fitting=False)
+    return (
+        backbone,
+        modality,
+        wanted.model,
+        trainer_arguments.arguments(wanted, RunFolder(tmp_path / "run"), fitting=False),
+    )
 
 
 def extract(base, tmp_path, rows, batch=8, **model):

@@ -40,7 +40,17 @@ LAYERS = [
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
-    | {"training", "progress", "evaluate_modules", "predicting", "environment", "stopwatch"}
+    | {
+        "training",
+        "trainer_arguments",
+        "optimizing",
+        "callbacks",
+        "progress",
+        "evaluate_modules",
+        "predicting",
+        "environment",
+        "stopwatch",
+    }
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
@@ -76,7 +86,10 @@ HELPERS = {
     ("streaming", "batching"),
     ("streaming", "splitting"),
     ("streaming", "settling"),
-    ("training", "checkpoints"),
+    ("callbacks", "checkpoints"),
+    ("trainer_arguments", "objectives"),
+    ("training", "callbacks"),
+    ("training", "optimizing"),
     ("training", "progress"),
     ("training", "objectives"),
     ("training", "evaluate_modules"),

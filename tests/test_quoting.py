@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainerCallback
 
-from hfft import backbones, quoting, recipe, rooms, training
+from hfft import backbones, quoting, recipe, rooms, trainer_arguments, training
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, text_rows
 
@@ -48,7 +48,11 @@ def test_the_plan_is_what_the_trainer_does(train, tmp_path):
     train = {"num_train_epochs": 3, "per_device_train_batch_size": 15, "metric_for_best_model": "accuracy", **train}
     train |= {"learning_rate": 0.0}
     wanted, run = recipe.build({**BERT, "train": train, "metrics": ["accuracy"]}), RunFolder(tmp_path / "run")
-    args, modality, rows = training.arguments(wanted, run), rooms.find("modalities", wanted.task), text_rows(tmp_path)
+    args, modality, rows = (
+        trainer_arguments.arguments(wanted, run),
+        rooms.find("modalities", wanted.task),
+        text_rows(tmp_path),
+    )
     planned = quoting.plan(args, len(rows))
     seen = Count()
     backbone = backbones.load(wanted.model, modality, LABELS)
@@ -65,7 +69,7 @@ def test_the_plan_is_what_the_trainer_does(train, tmp_path):
 
 def test_saving_the_best_only_is_planned_as_each_time(tmp_path):
     train = {"num_train_epochs": 4, "save_strategy": "best", "save_total_limit": 3}
-    args = training.arguments(recipe.build({**BERT, "train": train}), RunFolder(tmp_path))
+    args = trainer_arguments.arguments(recipe.build({**BERT, "train": train}), RunFolder(tmp_path))
     assert quoting.plan(args, 64) == quoting.Plan(16, 4, 4, 3, 4)
 
 

@@ -14,7 +14,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from hfft import batching, checking, gathering, loading, recipe, splitting, spooling, streaming, training
+from hfft import (
+    batching,
+    checking,
+    gathering,
+    loading,
+    recipe,
+    splitting,
+    spooling,
+    streaming,
+    trainer_arguments,
+)
 from hfft.errors import InputError
 from hfft.modalities import image_classification, text_classification
 from hfft.recipe import Data, Split
@@ -394,10 +404,10 @@ def test_a_rehearsal_reads_the_stream(tmp_path, monkeypatch):
 
 def test_a_recipe_may_choose_who_makes_batches(shards, tmp_path):
     tree = {**TREE, "data": {"path": "parquet", "data_files": shards, "streaming": True, "split": {"by": "hash"}}}
-    args = training.arguments(recipe.build(tree), RunFolder(tmp_path / "run"))
+    args = trainer_arguments.arguments(recipe.build(tree), RunFolder(tmp_path / "run"))
     assert args.accelerator_config.dispatch_batches is False
     tree["train"] = {"max_steps": 1, "accelerator_config": {"dispatch_batches": True, "even_batches": False}}
-    args = training.arguments(recipe.build(tree), RunFolder(tmp_path / "run"))
+    args = trainer_arguments.arguments(recipe.build(tree), RunFolder(tmp_path / "run"))
     assert args.accelerator_config.dispatch_batches is True and args.accelerator_config.even_batches is False
 
 
@@ -412,7 +422,7 @@ from pathlib import Path
 
 rank = os.environ["RANK"]
 wanted, folder = recipe.load("flow.yaml"), RunFolder(Path("runs/flow"))
-args = training.arguments(wanted, folder)
+args = trainer_arguments.arguments(wanted, folder)
 found = gathering.read(wanted, lambda _: None)
 backbone = backbones.load(wanted.model, modality, found.splits.labels)
 seen = []

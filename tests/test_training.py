@@ -12,7 +12,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import backbones, recipe, rooms, training
+from hfft import backbones, optimizing, recipe, rooms, trainer_arguments, training
 from hfft.errors import InputError
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, TAGS, VIT, fit, text_rows
@@ -67,14 +67,14 @@ def test_label_smoothing_of_several_classes_is_the_losses_own(tmp_path):
 def test_a_loss_that_does_not_fit_the_labels_is_refused_before_anything_is_read(tmp_path):
     for tree in ({**TAGS, "loss": "cross_entropy"}, {**BERT, "loss": "binary_cross_entropy"}):
         with pytest.raises(InputError, match=rf"^loss: {tree['loss']} does not fit.* leave the key out"):
-            training.arguments(recipe.build(tree), RunFolder(tmp_path))
+            trainer_arguments.arguments(recipe.build(tree), RunFolder(tmp_path))
 
 
 def test_norms_and_biases_do_not_decay(tmp_path):
     wanted = recipe.build({**VIT, "model": {"name": "timm/test_efficientnet", "pretrained": False}})
     model = backbones.load(wanted.model, rooms.find("modalities", wanted.task), LABELS).model
-    args = training.arguments(wanted, RunFolder(tmp_path))
-    _, options = training.optimizer(args, model)
+    args = trainer_arguments.arguments(wanted, RunFolder(tmp_path))
+    _, options = optimizing.optimizer(args, model)
     decayed, spared = (group["params"] for group in options["params"])
     norms = [m.weight for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
     assert len(norms) > 5
@@ -109,8 +109,8 @@ def test_nan_is_noticed_without_a_log_line(tmp_path):
 
 def test_several_gpus_in_one_process_are_not_taken(tmp_path, monkeypatch):
     # DataParallel hands the loss one count per device and multiplies it by their number.
-    monkeypatch.setattr(training.TrainingArguments, "n_gpu", property(lambda self: 4))
-    args = training.arguments(recipe.build(BERT), RunFolder(tmp_path))
+    monkeypatch.setattr(trainer_arguments.TrainingArguments, "n_gpu", property(lambda self: 4))
+    args = trainer_arguments.arguments(recipe.build(BERT), RunFolder(tmp_path))
     assert args._n_gpu == 1
 
 
@@ -126,7 +126,7 @@ def test_metric_name_is_checked_by_name():
 def test_arguments_refuse_what_the_class_refuses(tmp_path):
     wanted = recipe.build({**BERT, "train": {"save_strategy": "steps", "save_steps": 7}})
     with pytest.raises(InputError, match=r"^train: .*save.* eval"):
-        training.arguments(wanted, RunFolder(tmp_path))
+        trainer_arguments.arguments(wanted, RunFolder(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_arguments_refuse_what_the_class_refuses(tmp_path):
 )
 def test_what_would_only_be_looked_up_when_training_begins(train, tmp_path):
     with pytest.raises(InputError, match=r"^train.*: .*(wandbb|neptune is not installed|min_lr|cycles)"):
-        training.arguments(recipe.build({**BERT, "train": train}), RunFolder(tmp_path))
+        trainer_arguments.arguments(recipe.build({**BERT, "train": train}), RunFolder(tmp_path))
 
 
 def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatch):
@@ -152,15 +152,15 @@ def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatc
         monkeypatch.setenv("WORLD_SIZE", "2")
         return args
 
-    monkeypatch.setattr(training, "TrainingArguments", alone)
+    monkeypatch.setattr(trainer_arguments, "TrainingArguments", alone)
     with pytest.raises(InputError, match="2 processes were launched, but 1 found"):
-        training.arguments(recipe.build(BERT), RunFolder(tmp_path))
+        trainer_arguments.arguments(recipe.build(BERT), RunFolder(tmp_path))
 
 
 def test_every_core_is_used_whatever_the_launcher_says(tmp_path):
     torch.set_num_threads(1)
-    training.arguments(recipe.build(BERT), RunFolder(tmp_path))
-    assert torch.get_num_threads() == training.cores()
+    trainer_arguments.arguments(recipe.build(BERT), RunFolder(tmp_path))
+    assert torch.get_num_threads() == trainer_arguments.cores()
 
 
 def test_tokenising_twice_reads_the_cache(tmp_path):

@@ -1,0 +1,34 @@
+"""What happens beside the loop while the Trainer trains: callbacks, one for each purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from transformers import TrainerCallback
+
+from hfft import checkpoints
+
+
+class Seal(TrainerCallback):
+    """Marks each checkpoint whole once every process has written its part."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if args.world_size > 1:
+            torch.distributed.barrier()
+        if args.should_save:
+            checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class Epochs(TrainerCallback):
+    """Tells rows that are changed at random which epoch it is, also after a resume. An iterable is told by Trainer."""
+
+    def __init__(self, rows: Any) -> None:
+        kwargs = rows.format["format_kwargs"] if isinstance(rows, datasets.Dataset) else None
+        self.change: Any = (kwargs or {}).get("transform")
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if hasattr(self.change, "epoch"):
+            self.change.epoch = int((state.epoch or 0) + 1e-6)

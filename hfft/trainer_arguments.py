@@ -1,0 +1,106 @@
+"""The `train:` section as `TrainingArguments`: hfft's defaults below it, what hfft decides itself above it.
+
+In: a recipe and a run folder. Out: checked arguments, and the process group that the launcher asked for. Whatever
+would end in a traceback after the data has been read is told here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+import transformers
+from transformers import Trainer, TrainingArguments
+from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
+
+from hfft.errors import InputError, listed
+from hfft.objectives import check_loss
+from hfft.recipe import Recipe
+from hfft.run_folder import RunFolder
+
+DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 16,
+    "per_device_eval_batch_size": 64,
+    "weight_decay": 0.01,
+    "warmup_steps": 0.06,  # below 1: share of all steps
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 2,
+    "load_best_model_at_end": True,
+    "logging_steps": 10,
+    "dataloader_num_workers": 0,
+    "report_to": "none",
+}
+# A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
+FIXED: dict[str, Any] = {
+    "disable_tqdm": True,
+    "logging_nan_inf_filter": False,
+    "remove_unused_columns": False,
+    "log_level": "error",
+    "label_names": ["labels"],
+}
+
+
+def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingArguments:
+    """The checked `TrainingArguments`; starts the process group. Call it before anything else touches accelerate.
+
+    fitting: False for prediction alone. Raises InputError for values the class refuses, and when the launcher's
+    processes did not find each other.
+    """
+    check_loss(recipe.loss, recipe.data.multi_label)
+    chosen = DEFAULTS | recipe.train | FIXED
+    chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
+    if recipe.data.streaming:
+        # Else the first process collates for all, and joins their batches, which are padded to different lengths.
+        own = recipe.train.get("accelerator_config") or {}
+        chosen["accelerator_config"] = {"dispatch_batches": False} | own if isinstance(own, dict) else own
+    chosen |= {"use_cpu": not torch.accelerator.is_available()}
+    if not fitting:
+        chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+    try:
+        args = TrainingArguments(**chosen)
+    except (ValueError, TypeError, ImportError) as error:
+        raise InputError(f"train: {' '.join(str(error).split())}") from error
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if args.world_size != expected:
+        raise InputError(f"{expected} processes were launched, but {args.world_size} found each other; use torchrun")
+    # One process, one device: DataParallel, which Trainer would take for a second GPU, multiplies the loss.
+    args._n_gpu = min(args.n_gpu, 1)
+    _check_sense(args)
+    if args.device.type == "cpu":
+        # accelerate and torchrun start workers with one thread each, whatever the machine has.
+        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
+    return args
+
+
+def _check_sense(args: TrainingArguments) -> None:
+    """Raise InputError for values that would end in a traceback after the data has been read."""
+    rows = {"per_device_train_batch_size": args.per_device_train_batch_size}
+    rows |= {"per_device_eval_batch_size": args.per_device_eval_batch_size}
+    rows |= {"gradient_accumulation_steps": args.gradient_accumulation_steps}
+    for name, value in rows.items():
+        if value < 1:
+            raise InputError(f"train.{name}: expected at least 1, got {value}")
+    if args.num_train_epochs <= 0 and args.max_steps <= 0:
+        raise InputError(f"train.num_train_epochs: expected more than 0, got {args.num_train_epochs:g}")
+    if not 0 <= args.label_smoothing_factor < 1:
+        raise InputError(f"train.label_smoothing_factor: expected 0 to below 1, got {args.label_smoothing_factor:g}")
+    try:
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
+            trial: Any = kind
+            made = trial([torch.nn.Parameter(torch.zeros(1))], **options, weight_decay=args.weight_decay)
+            further: dict[str, Any] = args.lr_scheduler_kwargs or {}  # type: ignore[assignment]
+            transformers.get_scheduler(args.lr_scheduler_type, made, 0, 2, scheduler_specific_kwargs=further)
+        get_reporting_integration_callbacks(args.report_to)
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        raise InputError(f"train: {' '.join(str(error).split())}") from error
+    # The list of what is there leaves these two out.
+    if gone := sorted({*(args.report_to or [])} - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
+        raise InputError(f"train.report_to: {listed(gone)} is not installed; install it, or leave the key out")
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
