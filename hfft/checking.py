@@ -13,11 +13,12 @@ from typing import Any
 
 import datasets
 
-from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing, trainer_arguments
+from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing
 from hfft.errors import InputError
 from hfft.gathering import Inputs, Say
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
+from hfft.trainer_options import DEFAULTS
 
 
 def check(
@@ -59,7 +60,7 @@ def check(
 
 
 def _profile(wanted: Recipe, parts: dict[str, datasets.Dataset], found: Inputs, say: Say) -> dict[str, Any]:
-    batch = wanted.train.get("per_device_train_batch_size", trainer_arguments.DEFAULTS["per_device_train_batch_size"])
+    batch = wanted.train.get("per_device_train_batch_size", DEFAULTS["per_device_train_batch_size"])
     processor = None
     try:
         processor = backbones.processor(wanted.model, found.modality)

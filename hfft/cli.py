@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from hfft import cli_before
 from hfft.errors import InputError
 from hfft.phrases import Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -55,6 +56,7 @@ def show(
     import dataclasses
 
     from hfft import recipe
+    from hfft.trainer_options import DEFAULTS
 
     if keys:
         for key, default, sentence in recipe.describe():
@@ -62,7 +64,12 @@ def show(
         return
     chosen, overrides = recipe_words(name, recipe_, words)
     wanted = recipe.load(chosen, overrides)
-    print_json(dataclasses.asdict(wanted)) if as_json else print(recipe.dump(wanted), end="")
+    wanted = dataclasses.replace(wanted, train=DEFAULTS | wanted.train)
+    if as_json:
+        return print_json(dataclasses.asdict(wanted))
+    print(recipe.dump(wanted), end="")
+    if "learning_rate" not in wanted.train:
+        print("# train.learning_rate: not in the recipe; hfft run takes the start for the kind of model and says so")
 
 
 @app.command("cp")
@@ -101,6 +108,9 @@ def check(
     if not as_json:
         display_rehearsal.rehearsal(facts["rehearsal"], chosen)
     raise typer.Exit(2 if facts["rehearsal"]["problems"] else 0)
+
+
+app.command("lr")(cli_before.lr)
 
 
 @app.command("run")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,14 +84,15 @@ def plan(args: Any, rows: int) -> Plan:
     return Plan(steps, evaluations, checkpoints, min(limit, checkpoints), min(most, checkpoints))
 
 
-def quote(planned: Plan, found: Measured, validation_rows: int) -> Quote:
+def quote(planned: Plan, found: Measured, validation_rows: int, minutes: float | None = None) -> Quote:
     """Time as a range: the 95 % t interval of the mean step, and DRIFT of the whole on top.
 
     The sum is what happens: reading and loading, every step, every evaluation and checkpoint, one more prediction of
-    the validation rows by the saved model, scoring and the report.
+    the validation rows by the saved model, scoring and the report. minutes: after which training ends (train.minutes).
     """
     steps = np.asarray(found.steps, dtype=float)
     mean, n = float(steps.mean()), len(steps)
+    planned = _cut(planned, 60 * minutes / mean) if minutes else planned
     passes = (planned.evaluations + 1) * validation_rows / found.rows_per_second
     total = found.before + planned.steps * mean + passes + planned.checkpoints * found.checkpoint + found.after
     half = planned.steps * float(student.ppf(0.975, n - 1) * steps.std(ddof=1) / math.sqrt(n)) if n > 1 else total
@@ -109,6 +110,13 @@ def quote(planned: Plan, found: Measured, validation_rows: int) -> Quote:
         disk_kept_mb=kept / 1e6,
         disk_peak_mb=peak / 1e6,
     )
+
+
+def _cut(planned: Plan, steps: float) -> Plan:
+    """The plan of a run that ends after so many steps."""
+    share = min(1.0, steps / planned.steps)
+    evaluations, checkpoints = (math.ceil(count * share) for count in (planned.evaluations, planned.checkpoints))
+    return replace(planned, steps=math.ceil(planned.steps * share), evaluations=evaluations, checkpoints=checkpoints)
 
 
 def disk(planned: Plan, model_bytes: int, checkpoint_bytes: int) -> tuple[int, int]:

@@ -34,6 +34,7 @@ from hfft import (
     hub_access,
     predicting,
     quoting,
+    rates,
     rooms,
     scoring,
     trainer_arguments,
@@ -46,6 +47,7 @@ from hfft.recipe import Recipe
 from hfft.records import SplitReport
 from hfft.run_folder import RunFolder
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
+from hfft.trainer_options import DEFAULTS
 
 STEPS = 16  # at most: one of warm-up, and enough to tell the spread
 SECONDS = 15.0  # after which no further step is taken
@@ -104,7 +106,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=_scratch(run)) as scratch:
         folder = RunFolder(Path(scratch) / run.root.absolute().name)
         folder.root.mkdir()
-        chosen = trainer_arguments.DEFAULTS | wanted.train
+        chosen = DEFAULTS | wanted.train
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
         args = _names(trial, run)
         try:
@@ -145,6 +147,8 @@ def _acts(
     if backbone is None:
         trial.notes.append("not rehearsed, because there is no model: inputs, training, saving, prediction and report")
         return None
+    if args is not None:
+        trial = dataclasses.replace(trial, wanted=rates.settled(trial.wanted, args, backbone.model, trial.notes.append))
     rows, seen = _training_rows(trial, train), _validation_rows(trial, validation)
     preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows, stream))
     if preparing is None:
@@ -164,7 +168,7 @@ def _acts(
     size = trial.split.size("train") if trial.split else len(train)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
     found = _measured(trial, args, watch, len(seen), reading, finished)
-    return quoting.quote(quoting.plan(args, size), found, len(validation))
+    return quoting.quote(quoting.plan(args, size), found, len(validation), trial.wanted.train.get("minutes"))
 
 
 def _model(trial: Trial) -> Backbone | None:

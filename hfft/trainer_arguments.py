@@ -18,20 +18,8 @@ from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
+from hfft.trainer_options import DEFAULTS, OWN
 
-DEFAULTS: dict[str, Any] = {
-    "per_device_train_batch_size": 16,
-    "per_device_eval_batch_size": 64,
-    "weight_decay": 0.01,
-    "warmup_steps": 0.06,  # below 1: share of all steps
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
-    "save_total_limit": 2,
-    "load_best_model_at_end": True,
-    "logging_steps": 10,
-    "dataloader_num_workers": 0,
-    "report_to": "none",
-}
 # A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
 FIXED: dict[str, Any] = {
     "disable_tqdm": True,
@@ -49,7 +37,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     processes did not find each other.
     """
     check_loss(recipe.loss, recipe.data.multi_label)
-    chosen = DEFAULTS | recipe.train | FIXED
+    chosen = {key: value for key, value in (DEFAULTS | recipe.train).items() if key not in OWN} | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:
         # Else the first process collates for all, and joins their batches, which are padded to different lengths.
@@ -68,6 +56,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     # One process, one device: DataParallel, which Trainer would take for a second GPU, multiplies the loss.
     args._n_gpu = min(args.n_gpu, 1)
     _check_sense(args)
+    if fitting:
+        _check_patience(recipe, args)
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
@@ -99,6 +89,12 @@ def _check_sense(args: TrainingArguments) -> None:
     # The list of what is there leaves these two out.
     if gone := sorted({*(args.report_to or [])} - {*get_available_reporting_integrations(), "azure_ml", "flyte"}):
         raise InputError(f"train.report_to: {listed(gone)} is not installed; install it, or leave the key out")
+
+
+def _check_patience(recipe: Recipe, args: TrainingArguments) -> None:
+    """Raise InputError for patience without anything to be patient about."""
+    if recipe.train.get("patience") and args.eval_strategy == "no":
+        raise InputError("train.patience: nothing is evaluated while training; type train.eval_strategy=epoch")
 
 
 def cores() -> int:

@@ -10,9 +10,9 @@ import ast
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from hfft.errors import brief, meant
 
@@ -38,6 +38,22 @@ RESERVED = {
     "log_level": "hfft says what happens",
     "train_sampling_strategy": "hfft trains on plain shuffled batches",
 }
+# What hfft takes where the recipe is silent; `hfft show` prints them.
+DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 16,
+    "per_device_eval_batch_size": 64,
+    "weight_decay": 0.01,
+    "warmup_steps": 0.06,  # below 1: share of all steps
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 2,
+    "load_best_model_at_end": True,
+    "logging_steps": 10,
+    "dataloader_num_workers": 0,
+    "report_to": "none",
+}
+# Not fields of TrainingArguments, but of `train:` all the same (see stopping.py).
+OWN: dict[str, Any] = {"minutes": float, "patience": int}
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
 # Old habits of version 4 and what they are called now.
 RENAMED = {
@@ -75,8 +91,14 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             mistakes.append(f"train.{key}: cannot be set here; {RESERVED[key]}")
         elif key in RENAMED and key not in known:
             mistakes.append(f"train.{key}: unknown key; it is called {RENAMED[key]}")
+        elif key in OWN:
+            try:
+                out[key] = _positive(value, OWN[key])
+            except ValidationError:
+                mistakes.append(f"train.{key}: expected {OWN[key].__name__} above 0, got {brief(value)}")
         elif key not in known:
-            mistakes.append(f"train.{key}: not a field of transformers.TrainingArguments{meant(key, known)}")
+            near = meant(key, [*known, *OWN])
+            mistakes.append(f"train.{key}: not a field of transformers.TrainingArguments{near}")
         else:
             try:
                 out[key] = _typed(value, known[key])
@@ -84,6 +106,14 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 expected = " or ".join(known[key])
                 mistakes.append(f"train.{key}: expected {expected}, got {brief(error.errors()[0]['input'])}")
     return out, mistakes
+
+
+def _positive(value: Any, kind: type) -> Any:
+    """A finite number above 0, or None. Raises ValidationError."""
+    if value is None:
+        return None
+    bound: Any = Annotated[kind, Field(gt=0, allow_inf_nan=False) if kind is float else Field(gt=0)]
+    return TypeAdapter(bound).validate_python(str(value) if isinstance(value, bool) else value)
 
 
 def _typed(value: Any, parts: list[str]) -> Any:

@@ -21,7 +21,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, optimizing, scoring
+from hfft import callbacks, evaluate_modules, optimizing, scoring, stopping
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -33,12 +33,16 @@ from hfft.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Fit:
-    """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by."""
+    """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by.
+
+    notes: sentences on why it ended early, or went another way than the recipe said.
+    """
 
     seconds: float
     speed: float
     history: list[dict[str, Any]]
     best: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -86,6 +90,7 @@ def fit(
     prepared = train
     if isinstance(train, datasets.Dataset):
         prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+    watchers = _watchers(recipe, args)
     trainer = Trainer(
         model=model,
         args=args,
@@ -96,7 +101,7 @@ def fit(
         compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model),
-        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), line],
+        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *watchers, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     start = time.perf_counter()
@@ -115,7 +120,15 @@ def fit(
     value = state.best_metric if args.load_best_model_at_end else None
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    return Fit(seconds, line.speed, history, best)
+    return Fit(seconds, line.speed, history, best, tuple(watcher.said for watcher in watchers if watcher.said))
+
+
+def _watchers(recipe: Recipe, args: TrainingArguments) -> list[Any]:
+    """Callbacks that may end training early, or must see that it began again."""
+    patience, minutes = recipe.train.get("patience"), recipe.train.get("minutes")
+    found: list[Any] = [stopping.Patience(patience)] if patience else []
+    found += [stopping.TimeBudget(minutes)] if minutes else []
+    return found + ([stopping.BatchSize()] if args.auto_find_batch_size else [])
 
 
 def first_output(logits: Any, labels: Any) -> torch.Tensor:

@@ -26,6 +26,7 @@ from hfft import (
     predicting,
     probing,
     quoting,
+    rates,
     recipe,
     rooms,
     splitting,
@@ -66,6 +67,7 @@ def run(
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
+    wanted = rates.settled(wanted, args, backbone.model, say)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
     planned = quoting.plan(args, found.report.size("train"))
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
@@ -85,9 +87,11 @@ def run(
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
     judging.publish(folder)
+    for note in fit.notes:
+        say(f"note: {note}.")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n)}")
     facts = {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best}
-    return facts | {"validation": judging.plain(scores), "report": str(folder.report)}
+    return facts | {"notes": list(fit.notes), "validation": judging.plain(scores), "report": str(folder.report)}
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:

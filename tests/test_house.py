@@ -50,20 +50,22 @@ LAYERS = [
         "predicting",
         "environment",
         "stopwatch",
+        "stopping",
+        "sweeping",
     }
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
     | {"behaviour_figures", "contrasting", "indexing"},
-    {"gathering", "ending", "deciding"},
+    {"gathering", "ending", "deciding", "rates"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
     {"stressing"},
-    {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
+    {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
     {"repeating", "presenting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "cli"},
+    | {"display_explaining", "display_rates", "cli", "cli_before"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -90,6 +92,7 @@ HELPERS = {
     ("trainer_arguments", "objectives"),
     ("training", "callbacks"),
     ("training", "optimizing"),
+    ("training", "stopping"),
     ("training", "progress"),
     ("training", "objectives"),
     ("training", "evaluate_modules"),
@@ -115,6 +118,8 @@ HELPERS = {
     ("contrasting", "figures"),
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
+    ("cli", "cli_before"),
+    ("cli_before", "display_rates"),
     ("display", "display_probes"),
     ("cli", "display_explaining"),
 }
@@ -196,7 +201,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
             met[unit(path)].add(target)
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
-    bringing |= {"presenting"}
+    bringing |= {"presenting", "rate_finding"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

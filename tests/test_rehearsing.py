@@ -52,6 +52,7 @@ def parts(rows: datasets.Dataset) -> tuple[datasets.Dataset, datasets.Dataset]:
 def play(tmp_path: Path, kind: str = "bert", run: Path | None = None, split=None, **changes):
     """The rehearsal of a tiny random model on 64 rows; its folder is asserted to be as it was."""
     base = BERT if kind == "bert" else VIT
+    changes["train"] = {"learning_rate": 5e-5} | changes.get("train", {})
     wanted = recipe.build({**base, **changes})
     (tmp_path / "data").mkdir()
     rows = text_rows(tmp_path / "data") if kind == "bert" else image_rows()
