@@ -44,6 +44,31 @@ def limited(
     return sorted(chosen), [note, *_thinned(sizes, quota)]
 
 
+def few(
+    ids: list[str], keys: list[str], labels: list[str], places: list[str], shots: int | None, seed: int
+) -> tuple[list[str], list[str]]:
+    """(split of each row, findings): of train only `shots` rows of each class keep their place, the others get "".
+
+    Which ones depends on the rows' content and the seed; repeated inputs come last.
+    """
+    if shots is None:
+        return places, []
+    classes: dict[str, list[int]] = defaultdict(list)
+    for index, place in enumerate(places):
+        if place == "train":
+            classes[labels[index]].append(index)
+    out = ["" if place == "train" else place for place in places]
+    for indices in classes.values():
+        order = sorted(indices, key=lambda i: (draw(keys[i], seed), ids[i]))
+        first = list({keys[i]: i for i in reversed(order)}.values())[::-1]
+        for index in (first + [i for i in order if i not in first])[:shots]:
+            out[index] = "train"
+    total, used = sum(map(len, classes.values())), out.count("train")
+    note = f"data.shots: {used:,} of {total:,} training rows are used, {shots:,} of each class"
+    fewer = sorted(f"{name!r} ({len(rows)})" for name, rows in classes.items() if len(rows) < shots)
+    return out, [note + (f"; fewer there are of {listed(fewer)}" if fewer else "")]
+
+
 def quotas(sizes: dict[Stratum, int], limit: int) -> tuple[dict[Stratum, int], list[str]]:
     """(rows of each class and split, classes that get more than their share): `limit` rows, by largest remainder.
 

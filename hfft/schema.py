@@ -92,6 +92,10 @@ class Data:
     limit: Annotated[
         int | None, Field(strict=True, ge=10, description="use only this many rows, class proportions kept")
     ] = None
+    shots: Annotated[
+        int | None,
+        Field(strict=True, ge=1, description="train on so many rows of each class, drawn by the split's seed"),
+    ] = None
     streaming: Annotated[
         bool, Field(description="read rows as they come, never all at once; goes with split.by hash or predefined")
     ] = False
@@ -122,6 +126,11 @@ class Data:
         for key in ("label_separator", "label_columns"):
             if getattr(self, key) is not None and not self.multi_label:
                 raise ValueError(f"{key} is for rows with several classes; type data.multi_label=true")
+        if self.shots is not None and (self.multi_label or self.streaming):
+            other = "data.multi_label" if self.multi_label else "data.streaming"
+            raise ValueError(
+                f"data.shots counts rows of one class each, held in memory; {other} has none such: leave one out"
+            )
         if self.pixels is not None and self.slices:
             raise ValueError("data.pixels takes all columns but one, which data.slices is not; leave one out")
         if self.label_columns is None:

@@ -26,7 +26,7 @@ from hfft.dealing import Keys, Shares, at_random, by_hash, by_time
 from hfft.errors import InputError, listed
 from hfft.grouping import by_group
 from hfft.guarding import SIMILAR, Guarded, Leak, Policy, guard
-from hfft.limiting import ENOUGH, limited
+from hfft.limiting import ENOUGH, few, limited
 from hfft.loading import Table
 from hfft.recipe import Data
 from hfft.records import SPLITS, SplitReport, fingerprint, read_json, write_json, write_whole
@@ -72,7 +72,9 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
         places, more = _dealt(picked, places, missing, data, seed)
         found += more
     guarded = _guarded(picked, places, data, seed, modality).after(before, picked["id"][:])
-    found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak)
+    shots, notes = few(picked["id"][:], picked["key"][:], picked["label"][:], guarded.places, data.shots, seed)
+    guarded = dataclasses.replace(guarded, places=shots)
+    found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak) + notes
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
     order = sorted(range(len(ids)), key=lambda i: ids[i])

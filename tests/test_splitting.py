@@ -225,6 +225,32 @@ def test_a_limit_prefers_distinct_inputs_of_a_rare_class():
         assert [made.report.counts[name]["rare"] for name in SPLITS] == [1, 1, 1]
 
 
+def test_shots_thin_train_alone_and_do_not_look_at_the_order_of_rows():
+    rows = [*plain({"a": 60, "b": 40, "c": 20}), *[("c0", "c", "")] * 50]
+    whole, few = split(table(rows), data(), 7), split(table(rows), data(shots=2), 7)
+    assert dict(few.report.counts["train"]) == {"a": 2, "b": 2, "c": 2}
+    assert len(set(few.parts["train"]["key"][:])) == 6, "copies of one input are no two shots"
+    for name in ("validation", "test"):
+        assert few.parts[name]["id"][:] == whole.parts[name]["id"][:]
+    assert placed(split(table(rows[::-1]), data(shots=2), 7)) == placed(few)
+    assert placed(split(table(rows), data(shots=2), 8)) != placed(few)
+    total = whole.report.size("train")
+    assert f"data.shots: 6 of {total} training rows are used, 2 of each class" in few.report.findings
+
+
+def test_shots_name_the_classes_that_have_fewer():
+    made = split(table(plain({"a": 60, "b": 9})), data(shots=20), 1)
+    n = made.report.counts["train"]["b"]
+    assert made.report.counts["train"]["a"] == 20 and n < 20
+    assert any(f"20 of each class; fewer there are of 'b' ({n})" in found for found in made.report.findings)
+
+
+def test_shots_need_one_class_a_row_in_memory():
+    for other in ({"multi_label": True}, {"streaming": True}):
+        with pytest.raises(ValueError, match=f"data.shots counts rows of one class.*data.{next(iter(other))}"):
+            data(shots=2, **other)
+
+
 def test_a_limit_names_the_classes_it_thins():
     many = {f"c{i}": 10 for i in range(8)}
     made = split(table(plain({"a": 100} | many)), data(limit=20), 1)
