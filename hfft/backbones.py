@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +20,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import lite0, naming, processors, references
+from hfft import lite0, naming, pooling, processors, references
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -54,10 +54,10 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     _check_digest(spec, path)
     with _explained(spec, path):
         if bare:
-            return _told(_from_state(spec, Path(path), labels), several)
+            return _told(_from_state(spec, Path(path), labels), spec, several)
         if path.startswith(TIMM) and not spec.pretrained:
-            return _told(_from_timm_name(spec, path.removeprefix(TIMM), labels), several)
-        return _told(_from_pretrained(spec, path, modality, labels), several)
+            return _told(_from_timm_name(spec, path.removeprefix(TIMM), labels), spec, several)
+        return _told(_from_pretrained(spec, path, modality, labels), spec, several)
 
 
 def processor(spec: Model, modality: ModuleType) -> Any:
@@ -95,10 +95,12 @@ def class_order(model: Any) -> tuple[str, ...]:
     return tuple(str(model.config.id2label[index]) for index in range(len(model.config.id2label)))
 
 
-def _told(backbone: Backbone, several: bool) -> Backbone:
+def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
     """The model's config says how many classes may apply: whoever loads it goes by that."""
     if several or backbone.model.config.problem_type == MULTI_LABEL:  # the checkpoint's, whose task was another
         backbone.model.config.problem_type = MULTI_LABEL if several else "single_label_classification"
+    if spec.pooling == "mean":
+        return replace(backbone, notes=(*backbone.notes, *pooling.average(backbone.model)))
     return backbone
 
 

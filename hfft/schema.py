@@ -162,6 +162,10 @@ class Model:
             strict=True, ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)"
         ),
     ] = None
+    pooling: Annotated[
+        Literal["own", "mean"],
+        Field(description="mean: classify by the mean of a text's tokens, which sentence encoders were made for"),
+    ] = "own"
     image_size: Annotated[
         int | None,
         Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),

@@ -33,7 +33,7 @@ LAYERS = [
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
     {"gallery"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
-    {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"pooling"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
     {"backbones"},
     {"text_saliency", "picture_saliency"},
