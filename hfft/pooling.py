@@ -5,9 +5,9 @@ the last hidden state over all tokens that are not padding. Sentence encoders we
 token says little. It must not know data or training.
 
 The layer is exact, not fitted. Its attention has zero queries and keys, so it weighs all tokens alike; values and
-output are the identity times SCALE, beside which the token's own state vanishes in the sum; the feed-forward part adds zero.
-LayerNorm makes unit variance of it, and the pooler's tanh of a half is close to a straight line. Every weight may be
-trained on from there.
+output are the identity times SCALE, beside which the token's own state vanishes in the sum; the feed-forward part
+adds zero. LayerNorm makes unit variance of it, and the pooler's tanh of a half is close to a straight line. Every
+weight may be trained on from there.
 """
 
 from __future__ import annotations
