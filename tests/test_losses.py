@@ -8,6 +8,7 @@ import torch
 
 from hfft import rooms
 from hfft.objectives import loss_function
+from hfft.recipe import Loss
 
 
 def draws(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +31,7 @@ def test_binary_cross_entropy_of_each_row(smoothing):
 def test_a_row_counts_once_however_many_classes_it_has():
     """Trainer hands over the number of labels of a step: rows times classes."""
     logits, labels = (torch.tensor(part) for part in draws())
-    compute = loss_function("binary_cross_entropy", 0.0, multi_label=True)
+    compute = loss_function(Loss("binary_cross_entropy"), multi_label=True)
     whole = compute({"logits": logits}, labels)
     halves = [compute({"logits": logits[part]}, labels[part], torch.tensor(28)) for part in (slice(3), slice(3, 7))]
     assert sum(halves).item() == pytest.approx(whole.item(), rel=1e-6)
