@@ -14,7 +14,7 @@ MULTI_LABEL = True  # labels may be a number per class
 
 
 def draw(labels: np.ndarray, rng: np.random.Generator, threshold: float | None = None) -> np.ndarray:
-    """Rows of one epoch, int: as many each time, the whole part of the sum of the rows' factors.
+    """Rows of one epoch, int: as many each time, the sum of the rows' factors, rounded.
 
     labels: class ids, int (n,), or a 0 or 1 per class, (n, classes). threshold: share t below which a class is
     repeated; default: the mean share of the classes that have rows.
