@@ -34,14 +34,14 @@ def loss_function(name: str, smoothing: float, multi_label: bool = False) -> Cal
 
     `Trainer` neither divides by accumulation steps nor by processes when a loss function is given, but hands over the
     number of labels in all of them: dividing by that number is what makes every layout equal. A row with one label per
-    class counts once.
+    class, or with a share for each class, counts once.
     """
     rows = check_loss(name, multi_label).rows
 
     def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        if multi_label:
+        if labels.ndim > 1:
             count = count / labels.shape[-1]
         total: torch.Tensor = rows(logits, labels, smoothing=smoothing).sum() / count
         return total

@@ -15,10 +15,11 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import notation, references, rooms, rules, trainer_options
+from hfft import agreements, notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
-from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
+from hfft.schema import SECTIONS, Abstain, Data, Model, Probes, Recipe, Split, Template
+from hfft.schema_augment import Augment
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
@@ -104,8 +105,10 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
-    if recipe is not None and recipe.data.multi_label:
-        recipe = _of_several(recipe, tree)
+    if recipe is not None:
+        mistakes += agreements.mistakes(recipe)
+        if recipe.data.multi_label:
+            recipe = _of_several(recipe, tree)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)

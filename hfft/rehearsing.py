@@ -32,6 +32,7 @@ from hfft import (
     environment,
     gating,
     hub_access,
+    mixing,
     predicting,
     quoting,
     rooms,
@@ -185,7 +186,7 @@ def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: St
     first = [prepared[i] for i in range(min(4, len(prepared)))]
     if stream is not None:
         first = list(itertools.islice(stream(backbone), 4))
-    trial.modality.collator(backbone.processor)(first)
+    mixing.collator(trial.modality.collator(backbone.processor), wanted.augment, len(trial.labels))(first)
     return seconds
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
+from hfft.schema_augment import Augment
 
 STRICT = {"extra": "forbid"}
 
@@ -156,17 +157,6 @@ class Model:
     image_size: Annotated[
         int | None,
         Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
-    ] = None
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Random changes of training pictures; nothing of it touches rows that are held back."""
-
-    __pydantic_config__ = STRICT
-    flip: Annotated[bool, Field(description="mirror left and right, half of the time; not for digits or signs")] = False
-    crop: Annotated[
-        float | None, Field(gt=0, le=1, description="train on random crops of at least this share of the area")
     ] = None
 
 

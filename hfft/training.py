@@ -21,7 +21,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, optimizing, scoring
+from hfft import callbacks, evaluate_modules, mixing, optimizing, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -91,7 +91,7 @@ def fit(
         args=args,
         train_dataset=prepared,
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
-        data_collator=modality.collator(backbone.processor),
+        data_collator=mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names)),
         compute_loss_func=loss_function(recipe.loss, smoothing, several),
         compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,

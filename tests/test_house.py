@@ -19,11 +19,11 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"},
+    {"budgets", "patterns"} | {"schema_augment"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"} | {"changes"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"agreements"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -34,7 +34,7 @@ LAYERS = [
     {"gallery"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"reliability", "withholding", "calibration_telling"},
+    {"reliability", "withholding", "calibration_telling"} | {"mixing"},
     {"backbones"},
     {"text_saliency", "picture_saliency"},
     ROOMS,
@@ -127,6 +127,7 @@ NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
+NO_ML += ["schema_augment", "agreements"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["erring", "likening", "pieces", "explained_files"]
