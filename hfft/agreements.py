@@ -15,7 +15,17 @@ KINDS = {"text_": ("texts", "pictures", OF_PICTURES), "image_": ("pictures", "te
 
 def mistakes(recipe: Recipe) -> list[str]:
     """Sentences about keys that do not go together."""
-    return [*_of_augment(recipe)]
+    return [*_of_augment(recipe), *_of_truncation(recipe)]
+
+
+def _of_truncation(recipe: Recipe) -> list[str]:
+    if recipe.model.truncation == "head":
+        return []
+    if recipe.task.startswith("image_"):
+        return [f"model.truncation: {recipe.model.truncation} is for texts, and the rows are pictures; leave it out"]
+    if recipe.model.truncation == "windows" and "text_pair" in recipe.data.columns:
+        return ["model.truncation: windows are cut from one text, and the rows are pairs; type head, tail or head_tail"]
+    return []
 
 
 def _of_augment(recipe: Recipe) -> list[str]:

@@ -154,10 +154,24 @@ class Model:
             strict=True, ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)"
         ),
     ] = None
+    truncation: Annotated[
+        Literal["head", "tail", "head_tail", "windows"],
+        Field(description="what is kept of a text that is too long; windows: all of it, piece by piece"),
+    ] = "head"
+    stride: Annotated[
+        int | None,
+        Field(strict=True, ge=0, description="windows: tokens that neighbouring ones share (default: a quarter)"),
+    ] = None
     image_size: Annotated[
         int | None,
         Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
     ] = None
+
+    def __post_init__(self) -> None:
+        if self.stride is not None and self.truncation != "windows":
+            raise ValueError("stride is for windows; type model.truncation=windows, or leave it out")
+        if self.stride is not None and self.max_length is not None and self.stride >= self.max_length:
+            raise ValueError(f"stride {self.stride} leaves nothing new to a window of {self.max_length} tokens")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, mixing, optimizing, scoring
+from hfft import callbacks, evaluate_modules, mixing, optimizing, pooling, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -72,7 +72,8 @@ def fit(
     Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
-    if recipe.augment != Augment() and args.dataloader_persistent_workers:
+    anew = recipe.augment != Augment() or recipe.model.truncation == "windows"
+    if anew and args.dataloader_persistent_workers:
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
@@ -86,14 +87,15 @@ def fit(
     prepared = train
     if isinstance(train, datasets.Dataset):
         prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+    held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
-        eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
+        eval_dataset=held_back,
         data_collator=mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names)),
         compute_loss_func=loss_function(recipe.loss, smoothing, several),
-        compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
+        compute_metrics=pooling.by_text(evaluate_modules.together(recipe.metrics, names, several), owners),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model),
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), line],

@@ -19,8 +19,10 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"} | {"schema_augment"},
-    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"} | {"changes"},
+    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"},
+    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
+    | {"changes"}
+    | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
     {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"agreements"},
@@ -32,9 +34,9 @@ LAYERS = [
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
     {"gallery"},
-    {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"reliability", "withholding", "calibration_telling"} | {"mixing"},
+    {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"backbones"},
     {"text_saliency", "picture_saliency"},
     ROOMS,
@@ -127,7 +129,7 @@ NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
-NO_ML += ["schema_augment", "agreements"]
+NO_ML += ["schema_augment", "agreements", "cutting", "noising", "slips"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["erring", "likening", "pieces", "explained_files"]
