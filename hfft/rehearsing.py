@@ -164,8 +164,16 @@ def _acts(
         return None
     size = trial.split.size("train") if trial.split else len(train)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
-    found = _measured(trial, args, watch, len(seen), reading, finished)
-    return quoting.quote(quoting.plan(args, size), found, len(validation))
+    found = _measured(trial, args, watch, _asked(trial, backbone, seen), reading, finished)
+    return quoting.quote(quoting.plan(args, size), found, _asked(trial, backbone, validation))
+
+
+def _asked(trial: Trial, backbone: Backbone, rows: datasets.Dataset) -> int:
+    """How many inputs the model gets for rows that are held back: more than one for a text that is cut into windows."""
+    if trial.wanted.model.truncation != "windows":
+        return len(rows)
+    inputs = rows.select_columns([name for name in trial.modality.ROLES if name in rows.column_names])
+    return len(trial.modality.prepare(inputs, backbone.processor, trial.wanted.model))
 
 
 def _model(trial: Trial) -> Backbone | None:

@@ -154,8 +154,8 @@ def test_training_draws_one_window_of_each_text_in_each_epoch(backbone):
     assert all(len({tuple(rows[i]) for rows in drawn}) > 1 for i in range(len(WORDS))), "otherwise in each epoch"
 
 
-@pytest.mark.parametrize("keys", [{}, {"truncation": "windows", "max_length": 8, "stride": 2}])
-def test_a_run_that_is_resumed_in_an_epoch_reads_what_the_whole_run_read(keys, tmp_path, monkeypatch):
+def test_a_run_that_is_resumed_in_an_epoch_reads_what_the_whole_run_read(tmp_path, monkeypatch):
+    keys = {"truncation": "windows", "max_length": 8, "stride": 2}
     monkeypatch.setitem(BERT, "model", {**BERT["model"], **keys})
     train = {"num_train_epochs": 2, "save_strategy": "steps", "eval_strategy": "steps", "save_steps": 3}
     train |= {"eval_steps": 3, "max_steps": -1, "save_total_limit": 5}

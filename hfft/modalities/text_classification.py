@@ -164,7 +164,20 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
         return plain
     lengths, unknown = text_lengths.tokens(texts, pairs, processor)
     limit, most = tokenising.limit(processor, model), processor.model_max_length
-    return Measured(plain.rows | {"tokens": lengths}, *text_lengths.described(lengths, unknown, limit, most, batch))
+    told = text_lengths.described(
+        lengths, unknown, limit, most, batch, model.truncation, _frame(processor, model, pairs)
+    )
+    return Measured(plain.rows | {"tokens": lengths}, *told)
+
+
+def _frame(processor: Any, model: Model, pairs: list[str] | None) -> tuple[int, int] | None:
+    """Special tokens of a text and tokens that windows share; None where no windows are possible."""
+    if pairs is not None:
+        return None
+    try:
+        return processor.num_special_tokens_to_add(pair=False), tokenising.overlap(processor, model)
+    except InputError:  # the rehearsal tells it
+        return None
 
 
 def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
