@@ -68,7 +68,7 @@ def padded(lengths: np.ndarray, limit: int, batch: int) -> float:
 def ways(lengths: np.ndarray, limit: int, special: int, stride: int) -> dict[str, Any]:
     """What model.truncation would keep of the texts, and what windows would cost.
 
-    special: tokens of a row that are the tokenizer's own. stride: tokens that windows share. tokens_kept: share, by head,
+    special: the tokenizer's own tokens of a row. stride: tokens that windows share. tokens_kept: share, by head,
     tail and head_tail alike; windows keep all. windows: per text, most: of one text; compute: tokens in prediction,
     those of head being 1. In training a window of each text is drawn, which costs what head costs.
 
