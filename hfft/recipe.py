@@ -15,18 +15,20 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import agreements, notation, references, rooms, rules, trainer_options
+from hfft import agreements, notation, references, remedies, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
-from hfft.schema import SECTIONS, Abstain, Data, Model, Probes, Recipe, Split, Template
+from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
 from hfft.schema_augment import Augment
+from hfft.schema_imbalance import SHORT
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
+__all__ += ["Loss", "Sampler"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
-SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
-SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
+SEVERAL_LOSS = "binary_cross_entropy"
+SEVERAL_METRICS = ["accuracy", "precision", "recall", "f1", "average_precision"]
 # key=value; a class name in brackets, such as gates.recall[v1.2], may hold the signs that part keys and values.
 WORD = re.compile(r"((?:[^=\[]|\[[^\]]*\])*)=(.*)", re.DOTALL)
 OUTSIDE_DOT = re.compile(r"\.(?![^\[]*\])")
@@ -65,8 +67,8 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
     """
     _, path = locate(name)
     tree = read_yaml(path)
-    for word in overrides:
-        _override(tree, word)
+    for word in sorted(overrides, key=lambda word: word.partition("=")[0] not in SHORT):
+        _override(tree, word)  # a section's name first: it takes the place of what the file says, options go with it
     return build(tree, str(path))
 
 
@@ -97,7 +99,8 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     probes = tree["probes"].get("names") if isinstance(tree.get("probes"), dict) else None
     rooms_of = {
         "task": ("modalities", [tree.get("task")]),
-        "loss": ("losses", [tree.get("loss")]),
+        "loss": ("losses", [_name(tree.get("loss"))]),
+        "sampler": ("samplers", [_name(tree.get("sampler"))]),
         "metrics": ("metrics", metrics if isinstance(metrics, list) else []),
         "probes.names": ("probes", probes if isinstance(probes, list) else []),
     }
@@ -105,10 +108,11 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
+    if recipe is not None and recipe.data.multi_label:
+        recipe = _of_several(recipe, tree)
     if recipe is not None:
-        mistakes += agreements.mistakes(recipe)
-        if recipe.data.multi_label:
-            recipe = _of_several(recipe, tree)
+        recipe, told = remedies.checked(recipe)
+        mistakes += told + agreements.mistakes(recipe)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
@@ -125,7 +129,14 @@ def _flat(gates: dict[str, Any]) -> dict[str, Any]:
 
 def _of_several(recipe: Recipe, tree: dict[str, Any]) -> Recipe:
     """With the keys that a multi-label recipe leaves out."""
-    return dataclasses.replace(recipe, **{key: value for key, value in SEVERAL.items() if key not in tree})
+    if _name(tree.get("loss")) is None:
+        recipe = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, name=SEVERAL_LOSS))
+    return recipe if "metrics" in tree else dataclasses.replace(recipe, metrics=SEVERAL_METRICS)
+
+
+def _name(section: Any) -> Any:
+    """The name in a section that may be a name alone."""
+    return section.get("name") if isinstance(section, dict) else section
 
 
 @functools.cache
@@ -135,7 +146,8 @@ def _door() -> TypeAdapter[Recipe]:
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
-    return notation.write(dataclasses.asdict(recipe))
+    tree = dataclasses.asdict(recipe)
+    return notation.write(tree | {key: remedies.dumped(tree[key]) for key in SHORT})
 
 
 def describe() -> list[tuple[str, str, str]]:
@@ -144,11 +156,13 @@ def describe() -> list[tuple[str, str, str]]:
     for prefix, section in SECTIONS.items():
         hints = get_type_hints(section, include_extras=True)
         for entry in dataclasses.fields(section):
-            sentences = [
-                note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description
-            ]
             if prefix + entry.name + "." in SECTIONS:
                 continue
+            sentences = [
+                note.description
+                for note in getattr(hints[entry.name], "__metadata__", ())
+                if getattr(note, "description", None)
+            ]
             default = "required"
             if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
                 value = entry.default_factory() if callable(entry.default_factory) else entry.default
@@ -164,6 +178,8 @@ def _override(tree: dict[str, Any], word: str) -> None:
         raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
     (*sections, last), text = parts, found[2]
     at = tree
+    if sections and sections[0] in SHORT and isinstance(tree.get(sections[0]), str):
+        tree[sections[0]] = {"name": tree[sections[0]]}
     for section in sections:
         at = at.setdefault(section, {})
         if not isinstance(at, dict):
@@ -183,6 +199,7 @@ def _sentence(item: Any) -> str:
         for part in path[:-1]:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
+            sections |= {"loss": Loss, "sampler": Sampler}
             section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"

@@ -27,7 +27,8 @@ class Tokenising:
 
     way: one of cutting.WAYS. overlap: tokens that windows share. augment: of training rows, which are changed at
     random, otherwise in each `epoch`, by a draw that depends on the text and the seed alone, and of which one window is
-    drawn; None for rows that are held back. frames: of one text and of a pair; not known for `head`, which needs none.
+    drawn; None for rows that are held back. A batch may say which `copy` of its row each one is. frames: of one text
+    and of a pair; not known for `head`, which needs none.
     """
 
     processor: Any
@@ -55,13 +56,14 @@ class Tokenising:
         """numbers: of the texts, where rows become several; else `labels` pass through where there are any."""
         # An empty cell of a CSV file arrives as None, which tokenizers refuse.
         texts = [[part or "" for part in batch[role]] for role in ("text", "text_pair") if role in batch]
+        copies = batch.get("copy", [0] * len(texts[0]))
         if self.changes:
-            texts = [[self._noised(text) for text in part] for part in texts]
+            texts = [[self._noised(*pair) for pair in zip(part, copies, strict=True)] for part in texts]
         labels = batch.get("labels") if self.changes or self.spreads else None
         if self.way == "head":
             out = dict(self.processor(*texts, truncation=True, max_length=self.longest))
             return out | ({} if labels is None else {"labels": labels})
-        return self._cut(texts, labels, numbers)
+        return self._cut(texts, labels, numbers, copies)
 
     def places(self, bodies: Sequence[int]) -> list[list[int]]:
         """For each row that one row becomes: which of the uncut row's tokens it has. bodies: tokens of each text."""
@@ -88,13 +90,16 @@ class Tokenising:
         firsts = [len(ids) for ids in self.processor(list(texts[0]), **plain)["input_ids"]]
         return [[first, total - special - first] for first, total in zip(firsts, totals, strict=True)]
 
-    def _cut(self, texts: list[list[str]], labels: list[Any] | None, numbers: Sequence[int] | None) -> dict[str, Any]:
+    def _cut(
+        self, texts: list[list[str]], labels: list[Any] | None, numbers: Sequence[int] | None, copies: list[int]
+    ) -> dict[str, Any]:
         if self.way == "windows" and len(texts) > 1:
             raise InputError(PAIRS)
         whole = dict(self.processor(*texts, truncation=False, verbose=False))
         found = [self.places(own) for own in self.bodies(texts, [len(ids) for ids in whole["input_ids"]])]
         if self.way == "windows" and self.augment is not None:
-            found = [[self._random(text, "window").choice(many)] for text, many in zip(texts[0], found, strict=True)]
+            drawn = [self._random(text, "window", copy) for text, copy in zip(texts[0], copies, strict=True)]
+            found = [[rng.choice(many)] for rng, many in zip(drawn, found, strict=True)]
         rows = [(number, places) for number, many in enumerate(found) for places in many]
         out: dict[str, list[Any]] = {
             name: [[values[n][i] for i in places] for n, places in rows] for name, values in whole.items()
@@ -105,13 +110,13 @@ class Tokenising:
             out[OWNER] = [numbers[n] for n, _ in rows]
         return out
 
-    def _noised(self, text: str) -> str:
-        return noising.noised(text, self.augment or Augment(), self._random(text, "noise"))
+    def _noised(self, text: str, copy: int) -> str:
+        return noising.noised(text, self.augment or Augment(), self._random(text, "noise", copy))
 
-    def _random(self, text: str, purpose: str) -> random.Random:
-        """Random numbers of a text in this epoch."""
+    def _random(self, text: str, purpose: str, copy: int) -> random.Random:
+        """Random numbers of a text in this epoch, otherwise for each of its copies where a sampler makes some."""
         own = zlib.crc32(f"{purpose} {text}".encode("utf-8", "surrogatepass"))
-        return random.Random(hash((self.seed, self.epoch, own)))
+        return random.Random(hash((self.seed, self.epoch, own, copy)))
 
 
 def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Tokenising:

@@ -15,7 +15,7 @@ from conftest import NetworkUsedError
 
 HOUSE = Path(__file__).resolve().parent.parent / "hfft"
 FILES = sorted(path for path in HOUSE.rglob("*.py") if "__pycache__" not in path.parts)
-ROOMS = {"modalities", "metrics", "losses", "probes"}
+ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
@@ -24,8 +24,9 @@ LAYERS = [
     | {"changes"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
-    | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"agreements"},
+    | {"measures", "overlaps", "notation", "faults"}
+    | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"remedies"} | {"agreements"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -53,6 +54,7 @@ LAYERS = [
         "environment",
         "stopwatch",
     }
+    | {"resampling"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
@@ -70,6 +72,9 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("schema", "schema_imbalance"),
+    ("trainer_arguments", "resampling"),
+    ("training", "resampling"),
     ("claiming", "checkpoints"),
     ("loading", "labelling"),
     ("batching", "labelling"),
@@ -136,7 +141,8 @@ NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
-LIGHT_ROOMS = ("metrics", "probes")
+LIGHT_ROOMS = ("metrics", "probes", "samplers")
+NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 

@@ -94,7 +94,7 @@ def test_the_loss_of_a_mixed_batch_is_its_closed_form():
     torch.manual_seed(0)
     logits, first, second, share = torch.randn(6, 3), torch.arange(6) % 3, (torch.arange(6) + 1) % 3, 0.7
     soft = share * torch.eye(3)[first] + (1 - share) * torch.eye(3)[second]
-    compute = objectives.loss_function("cross_entropy", 0.0)
+    compute = objectives.loss_function(recipe.Loss("cross_entropy"))
     found = compute(SimpleNamespace(logits=logits), soft)
     entropy = torch.nn.functional.cross_entropy
     expected = share * entropy(logits, first) + (1 - share) * entropy(logits, second)

@@ -76,7 +76,8 @@ class Decoding:
     """A batch of pictures as pixels. A class, because workers that are spawned get it pickled.
 
     augment: pictures are changed at random, otherwise in each `epoch`, by a draw that depends on the picture and the
-    seed alone. Where batches are mixed, that draw goes along: only rows that have one are mixed.
+    seed alone. A batch may say which `copy` of its row each one is: of those that are 0, nothing changes. Where batches
+    are mixed, the draw goes along: only rows that have one are mixed.
     """
 
     processor: Any
@@ -90,16 +91,17 @@ class Decoding:
         labels = {"labels": batch["labels"]} if "labels" in batch else {}
         if not self.augment:
             return {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])} | labels
-        draws = [self._draw(source) for source in batch["image"]]
+        copies = batch.get("copy", [0] * len(images))
+        draws = [self._draw(source, copy) for source, copy in zip(batch["image"], copies, strict=True)]
         change, out = augmenting.pixels_of(self.augment, self.processor), []
         for image, draw in zip(images, draws, strict=True):
             with augmenting.seeded(draw):
                 out.append(change(image))
         return {"pixel_values": out} | ({mixing.DRAW: draws} if self.augment.mixes else {}) | labels
 
-    def _draw(self, source: dict[str, Any]) -> int:
+    def _draw(self, source: dict[str, Any], copy: int) -> int:
         own = zlib.crc32(source["bytes"] or str(source["path"]).encode())
-        return hash((self.seed, self.epoch, own))
+        return hash((self.seed, self.epoch, own, copy) if copy else (self.seed, self.epoch, own))
 
 
 def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Decoding:
