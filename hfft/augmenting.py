@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hfft.recipe import Augment
 
@@ -22,12 +22,22 @@ def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
 
     RandAugment: Cubuk et al. 2020; random erasing: Zhong et al. 2020, with the mean colour for what is gone.
     """
-    from timm.data import create_transform
+    from timm.data import auto_augment, create_transform
 
     options = geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": augment.color_jitter}
     options |= {"ratio": (3 / 4, 4 / 3) if augment.crop else (1.0, 1.0), "hflip": 0.5 if augment.flip else 0.0}
     options |= {"auto_augment": augment.policy, "re_prob": augment.erase or 0.0}
-    return create_transform(**options, is_training=True)
+    made = create_transform(**options, is_training=True)
+    for step in made.transforms:
+        for change in getattr(step, "ops", ()):
+            if getattr(change, "aug_fn", None) is auto_augment.posterize:
+                change.aug_fn = _posterize
+    return made
+
+
+def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """With one bit at least: timm draws none for strong changes, which is a black picture, and Pillow refuses it."""
+    return image if bits >= 8 else ImageOps.posterize(image, max(bits, 1))
 
 
 @contextlib.contextmanager

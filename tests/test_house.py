@@ -34,7 +34,7 @@ LAYERS = [
     | {"pages"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
-    {"gallery"},
+    {"gallery"} | {"contact_sheet"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
@@ -63,11 +63,12 @@ LAYERS = [
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
     {"stressing"},
-    {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
+    {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"} | {"showing"},
     {"repeating", "presenting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "cli"},
+    | {"display_explaining", "cli"}
+    | {"display_batch"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -124,6 +125,7 @@ HELPERS = {
     ("cli", "display_probes"),
     ("display", "display_probes"),
     ("cli", "display_explaining"),
+    ("cli", "display_batch"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -134,7 +136,7 @@ NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
-NO_ML += ["schema_augment", "agreements", "cutting", "noising", "slips"]
+NO_ML += ["schema_augment", "agreements", "cutting", "noising", "slips", "contact_sheet"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["erring", "likening", "pieces", "explained_files"]
@@ -206,6 +208,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting"}
+    bringing |= {"showing"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
