@@ -11,36 +11,53 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
 from hfft.recipe import Augment
 
 
 def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
-    """picture → float tensor (3, side, side), normalised as the checkpoint expects, with random crop and flip."""
-    from timm.data import create_transform
+    """picture → float tensor (3, side, side), normalised as the checkpoint expects, changed at random.
 
-    options = geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": None}
+    RandAugment: Cubuk et al. 2020; random erasing: Zhong et al. 2020, with the mean colour for what is gone.
+    """
+    from timm.data import auto_augment, create_transform
+
+    options = geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": augment.color_jitter}
     options |= {"ratio": (3 / 4, 4 / 3) if augment.crop else (1.0, 1.0), "hflip": 0.5 if augment.flip else 0.0}
-    return create_transform(**options, is_training=True)
+    options |= {"auto_augment": augment.policy, "re_prob": augment.erase or 0.0}
+    made = create_transform(**options, is_training=True)
+    for step in made.transforms:
+        for change in getattr(step, "ops", ()):
+            if getattr(change, "aug_fn", None) is auto_augment.posterize:
+                change.aug_fn = _posterize
+    return made
+
+
+def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """With one bit at least: timm draws none for strong changes, which is a black picture, and Pillow refuses it."""
+    return image if bits >= 8 else ImageOps.posterize(image, max(bits, 1))
 
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Python's and torch's random numbers start from `seed` inside, and go on undisturbed outside.
+    """Python's, numpy's and torch's random numbers start from `seed` inside, and go on undisturbed outside.
 
     A picture's changes then depend on its own seed alone: not on the batch, the number of workers, or a resume.
     """
     import torch
 
-    before = random.getstate()
+    before, arrays = random.getstate(), np.random.get_state()  # timm's RandAugment draws from both
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
+        np.random.seed(seed % 2**32)
         torch.manual_seed(seed)
         try:
             yield
         finally:
             random.setstate(before)
+            np.random.set_state(arrays)
 
 
 def geometry(processor: Any) -> dict[str, Any]:

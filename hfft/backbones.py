@@ -20,7 +20,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import lite0, naming, pooling, processors, references
+from hfft import lite0, naming, processors, references, token_mean
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -100,7 +100,7 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
     if several or backbone.model.config.problem_type == MULTI_LABEL:  # the checkpoint's, whose task was another
         backbone.model.config.problem_type = MULTI_LABEL if several else "single_label_classification"
     if spec.pooling == "mean":
-        return replace(backbone, notes=(*backbone.notes, *pooling.average(backbone.model)))
+        return replace(backbone, notes=(*backbone.notes, *token_mean.average(backbone.model)))
     return backbone
 
 

@@ -50,14 +50,19 @@ def show(
     words: Words = None,
     recipe_: Option = None,
     keys: Annotated[bool, typer.Option("--keys", help="List every key a recipe may have.")] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Show the first training batch: texts, or a picture [FILE.png].")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a recipe, checked, with every default written out."""
+    """Print a recipe, checked, with every default written out; or the batch that training would begin with."""
     import dataclasses
 
     from hfft import recipe
     from hfft.trainer_options import DEFAULTS
 
+    if batch:
+        return _show_batch(name, recipe_, words, as_json)
     if keys:
         for key, default, sentence in recipe.describe():
             print(f"{key:22} {sentence}  [{default}]")
@@ -242,6 +247,16 @@ def labels(
     facts = auditing.labels(folder, train, sayer(as_json))
     if "splits" in facts:
         print_json(facts) if as_json else display.doubts(facts)
+
+
+def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:
+    from hfft import display_batch
+
+    chosen, overrides, target = display_batch.words(name, recipe_, words)
+    from hfft import showing
+
+    facts = showing.batch(chosen, overrides, target, sayer(as_json))
+    print_json(facts) if as_json else display_batch.batch(facts)
 
 
 def _list_probes(as_json: bool) -> None:

@@ -56,7 +56,7 @@ def explain(
     way = text_saliency if "text" in modality.ROLES else picture_saliency
     rows = [way.prepared(subject.row, backbone, modality, wanted.model) for subject in subjects]
     with torch.no_grad():
-        logits = [model(**row.inputs).logits for row in rows]
+        logits = [way.logits(model, row) for row in rows]
     targets = [evidence.surest(found) if chosen is None else names.index(chosen) for found in logits]
     many = counted(len(rows), "input")
     say(f"{folder.root.name}: {many}, by this model and by {randomising.ROUNDS} of random weights")

@@ -48,6 +48,11 @@ def prepared(row: dict[str, Any], backbone: Backbone, modality: ModuleType, spec
     return Prepared({"pixel_values": values[None].to(next(backbone.model.parameters()).device)}, pixels)
 
 
+def logits(model: Any, row: Prepared) -> torch.Tensor:
+    """The model's answer to a row, (1, classes)."""
+    return model(**row.inputs).logits  # type: ignore[no-any-return]
+
+
 def explained(model: Any, row: Prepared, target: int, several: bool, like: Found | None = None) -> Found:
     """The map of class `target`. like: of no account, there are no steps to choose."""
     found = grad_cam.attribute(model, row.inputs["pixel_values"], target, several)

@@ -1,62 +1,55 @@
-"""A BERT that classifies by the mean of its tokens, as one more layer: the model stays a plain one.
+"""Several rows of the model's inputs for one text: whose they are, and one answer for all of them.
 
-In: a sequence classifier whose head reads the first token. Out: the same class of model, whose head reads the mean of
-the last hidden state over all tokens that are not padding. Sentence encoders were trained for that mean; their first
-token says little. It must not know data or training.
-
-The layer is exact, not fitted. Its attention has zero queries and keys, so it weighs all tokens alike; values and
-output are the identity times SCALE, beside which the token's own state vanishes in the sum; the feed-forward part
-adds zero. LayerNorm makes unit variance of it, and the pooler's tanh of a half is close to a straight line. Every
-weight may be trained on from there.
+In: prepared rows, perhaps with the number of their text, and what a model puts out for each. Out: the mean for each
+text. Logits are averaged, and not probabilities: a window with nothing to say, whose logits are alike, then moves no
+other's answer; it is one rule for one class and for several, and for features as well; and a temperature, which divides
+logits, acts on the text's answer. What is lost: one window that is very sure can outvote the others.
 """
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
-import torch
+import datasets
+import numpy as np
 
-from hfft.errors import InputError, listed
-
-SCALE = 1e4  # of the mean in the sum with the token's own state
-SLOPE = 0.5  # of the tanh that follows
-MARK = "averages_tokens"  # in config.json: the layer is there already
-# model_type → where the layers are, and the linear layer before the tanh that every head of the family has.
-FAMILIES = {
-    "bert": ("bert.encoder.layer", "bert.pooler.dense"),
-    "roberta": ("roberta.encoder.layer", "classifier.dense"),
-    "xlm-roberta": ("roberta.encoder.layer", "classifier.dense"),
-    "camembert": ("roberta.encoder.layer", "classifier.dense"),
-}
+OWNER = "document"  # column of prepared rows: the number of the text that each is a window of
 
 
-def check(model_type: str) -> None:
-    """Raise InputError for a family whose head works another way."""
-    if model_type not in FAMILIES:
-        raise InputError(f"model.pooling: mean is for {listed(FAMILIES)}, and this is {model_type}; leave the key out")
+def apart(prepared: datasets.Dataset) -> tuple[datasets.Dataset, np.ndarray | None]:
+    """(rows as a model takes them, the text of each, int (rows,), or None where each row is one)."""
+    if OWNER not in prepared.column_names:
+        return prepared, None
+    return prepared.remove_columns(OWNER), np.asarray(prepared[OWNER][:], dtype=np.int64)
 
 
-@torch.no_grad()
-def average(model: Any) -> tuple[str, ...]:
-    """Add the layer, in place; returns what was done as a note, and nothing when the checkpoint has it already."""
-    config = model.config
-    check(config.model_type)
-    if getattr(config, MARK, False):
-        return ()
-    layers, dense = (model.get_submodule(path) for path in FAMILIES[config.model_type])
-    layer = copy.deepcopy(layers[-1])
-    for parameter in layer.parameters():
-        parameter.zero_()
-    attention = layer.attention
-    size = attention.self.value.weight.shape[0]
-    attention.self.value.weight.copy_(torch.eye(size))
-    attention.output.dense.weight.copy_(SCALE * torch.eye(size))
-    for norm in (attention.output.LayerNorm, layer.output.LayerNorm):
-        norm.weight.fill_(1.0)
-    layers.append(layer)
-    dense.weight.copy_(SLOPE * torch.eye(size))
-    dense.bias.zero_()
-    config.num_hidden_layers = len(layers)
-    setattr(config, MARK, True)
-    return ("one more layer takes the mean of all tokens (model.pooling)",)
+def mean(values: np.ndarray, owners: np.ndarray | None) -> np.ndarray:
+    """Mean over the rows of each text, (texts, …). values: (rows, …).
+
+    >>> mean(np.array([[1.0, 0.0], [3.0, 0.0], [5.0, 1.0]]), np.array([0, 0, 1])).tolist()
+    [[2.0, 0.0], [5.0, 1.0]]
+    """
+    if owners is None:
+        return values
+    total = np.zeros((int(owners.max(initial=-1)) + 1, *values.shape[1:]), dtype=np.float64)
+    np.add.at(total, owners, values)
+    sizes = np.bincount(owners).reshape(-1, *(1,) * (values.ndim - 1))
+    return (total / sizes).astype(values.dtype)
+
+
+def by_text(compute: Callable[[Any], dict[str, float]], owners: np.ndarray | None) -> Callable[[Any], dict[str, float]]:
+    """What `Trainer` calls as compute_metrics, over texts in the place of their windows.
+
+    `Trainer` hands over all rows in their order, on one process and on many.
+    """
+    if owners is None:
+        return compute
+    first = np.unique(owners, return_index=True)[1]
+
+    def pooled(prediction: Any) -> dict[str, float]:
+        texts = SimpleNamespace(predictions=mean(prediction.predictions, owners), label_ids=prediction.label_ids[first])
+        return compute(texts)
+
+    return pooled

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from scipy.special import expit
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft import erring, labelsets
+from hfft import erring, labelsets, pooling
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.recipe import Model
@@ -58,19 +58,22 @@ def probabilities(
 def outputs(
     model: Any, processor: Any, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> np.ndarray:
-    """What the model puts out for each row, its first output (n, …), in the order of `rows`, on any layout."""
+    """What the model puts out for each row, its first output (n, …), in the order of `rows`, on any layout.
+
+    Of a text that is cut into windows, the mean over them.
+    """
     inputs = [name for name in modality.ROLES if name in rows.column_names]
-    prepared = modality.prepare(rows.select_columns(inputs), processor, spec)
+    prepared, owners = pooling.apart(modality.prepare(rows.select_columns(inputs), processor, spec))
     lengths = modality.lengths(prepared)
     # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
-    order = np.arange(len(rows)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
+    order = np.arange(len(prepared)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
     trainer = Trainer(model=model, args=args, data_collator=modality.collator(processor))
     trainer.remove_callback(PrinterCallback)
     found: Any = trainer.predict(prepared.select(order)).predictions
     found = np.asarray(found[0] if isinstance(found, tuple) else found)
     out = np.empty_like(found)
     out[order] = found
-    return out
+    return pooling.mean(out, owners)
 
 
 def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) -> np.ndarray:

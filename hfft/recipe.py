@@ -15,10 +15,11 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import notation, references, remedies, rooms, rules, trainer_options
+from hfft import agreements, notation, references, remedies, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
-from hfft.schema import SECTIONS, Abstain, Augment, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
+from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
+from hfft.schema_augment import Augment
 from hfft.schema_imbalance import SHORT
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
@@ -111,7 +112,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         recipe = _of_several(recipe, tree)
     if recipe is not None:
         recipe, told = remedies.checked(recipe)
-        mistakes += told
+        mistakes += told + agreements.mistakes(recipe)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)

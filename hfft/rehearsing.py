@@ -34,6 +34,7 @@ from hfft import (
     gathering,
     gating,
     hub_access,
+    mixing,
     predicting,
     quoting,
     rates,
@@ -172,8 +173,17 @@ def _acts(
     size = trial.split.size("train") if trial.split else len(train)
     epoch = gathering.epoch_rows(trial.wanted, trial.labels, train, size)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
-    found = _measured(trial, args, watch, len(seen), reading, finished)
-    return quoting.quote(quoting.plan(args, epoch), found, len(validation), trial.wanted.train.get("minutes"))
+    minutes = trial.wanted.train.get("minutes")
+    found = _measured(trial, args, watch, _asked(trial, backbone, seen), reading, finished)
+    return quoting.quote(quoting.plan(args, epoch), found, _asked(trial, backbone, validation), minutes)
+
+
+def _asked(trial: Trial, backbone: Backbone, rows: datasets.Dataset) -> int:
+    """How many inputs the model gets for rows that are held back: more than one for a text that is cut into windows."""
+    if trial.wanted.model.truncation != "windows":
+        return len(rows)
+    inputs = rows.select_columns([name for name in trial.modality.ROLES if name in rows.column_names])
+    return len(trial.modality.prepare(inputs, backbone.processor, trial.wanted.model))
 
 
 def _model(trial: Trial) -> Backbone | None:
@@ -194,7 +204,7 @@ def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: St
     first = [prepared[i] for i in range(min(4, len(prepared)))]
     if stream is not None:
         first = list(itertools.islice(stream(backbone), 4))
-    trial.modality.collator(backbone.processor)(first)
+    mixing.collator(trial.modality.collator(backbone.processor), wanted.augment, len(trial.labels))(first)
     return seconds
 
 

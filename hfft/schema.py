@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
+from hfft.schema_augment import Augment
 from hfft.schema_imbalance import Loss, Sampler, named
 
 STRICT = {"extra": "forbid"}
@@ -167,21 +168,24 @@ class Model:
         Literal["own", "mean"],
         Field(description="mean: classify by the mean of a text's tokens, which sentence encoders were made for"),
     ] = "own"
+    truncation: Annotated[
+        Literal["head", "tail", "head_tail", "windows"],
+        Field(description="what is kept of a text that is too long; windows: all of it, piece by piece"),
+    ] = "head"
+    stride: Annotated[
+        int | None,
+        Field(strict=True, ge=0, description="windows: tokens that neighbouring ones share (default: a quarter)"),
+    ] = None
     image_size: Annotated[
         int | None,
         Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
     ] = None
 
-
-@dataclass(frozen=True)
-class Augment:
-    """Random changes of training pictures; nothing of it touches rows that are held back."""
-
-    __pydantic_config__ = STRICT
-    flip: Annotated[bool, Field(description="mirror left and right, half of the time; not for digits or signs")] = False
-    crop: Annotated[
-        float | None, Field(gt=0, le=1, description="train on random crops of at least this share of the area")
-    ] = None
+    def __post_init__(self) -> None:
+        if self.stride is not None and self.truncation != "windows":
+            raise ValueError("stride is for windows; type model.truncation=windows, or leave it out")
+        if self.stride is not None and self.max_length is not None and self.stride >= self.max_length:
+            raise ValueError(f"stride {self.stride} leaves nothing new to a window of {self.max_length} tokens")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hfft import cutting
 from hfft.measures import Measured, percent
 
 SETTINGS = (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
@@ -64,15 +65,54 @@ def padded(lengths: np.ndarray, limit: int, batch: int) -> float:
     return float(values @ np.diff(below, prepend=0.0))
 
 
-def described(lengths: np.ndarray, unknown: int, limit: int, most: int, batch: int) -> tuple[dict[str, Any], list[str]]:
-    """(facts, sentences) about tokens."""
+def ways(lengths: np.ndarray, limit: int, special: int, stride: int) -> dict[str, Any]:
+    """What model.truncation would keep of the texts, and what windows would cost.
+
+    special: the tokenizer's own tokens of a row. stride: tokens that windows share. tokens_kept: share, by head,
+    tail and head_tail alike; windows keep all. windows: per text, most: of one text; compute: tokens in prediction,
+    those of head being 1. In training a window of each text is drawn, which costs what head costs.
+
+    >>> ways(np.array([6, 12]), 7, 2, 1)
+    {'tokens_kept': 0.6428571428571429, 'windows': 2.0, 'most': 3, 'compute': 2.076923076923077}
+    """
+    bodies = np.maximum(lengths - special, 0)
+    room = limit - special
+    many = cutting.counts(bodies, room, stride)
+    tokens = np.where(many > 1, many * limit, lengths)
+    return {
+        "tokens_kept": float(np.minimum(bodies, room).sum() / max(1, bodies.sum())),
+        "windows": float(many.mean()),
+        "most": int(many.max()),
+        "compute": float(tokens.sum() / max(1, np.minimum(lengths, limit).sum())),
+    }
+
+
+def described(
+    lengths: np.ndarray,
+    unknown: int,
+    limit: int,
+    most: int,
+    batch: int,
+    way: str = "head",
+    frame: tuple[int, int] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """(facts, sentences) about tokens. way: model.truncation. frame: special tokens of a row and tokens that windows
+    share; None where windows are not possible.
+    """
     settings, share = cuts(lengths, limit, most, batch), unknown / max(1, int(lengths.sum()))
-    sentences = [_cut_sentence(settings, most, batch, int(lengths.max()))]
+    others = None if frame is None else ways(lengths, limit, *frame)
+    if way == "windows" and others is not None:
+        sentences = [_windows_sentence(others, limit)]
+    else:
+        sentences = [_cut_sentence(settings, most, batch, int(lengths.max()))]
+        if others is not None and settings[0]["texts_cut"] > NEARLY_NONE:
+            sentences.append(_ways_sentence(others, way))
     if share > MANY_UNKNOWN:
         sentences.append(
             f"{percent(share)} of the tokens are unknown to this model's tokenizer: was it made for this language?"
         )
-    return {"max_length": limit, "settings": settings, "batch": batch, "unknown_tokens": share}, sentences
+    facts = {"max_length": limit, "settings": settings, "batch": batch, "unknown_tokens": share}
+    return facts | {"truncation": {"way": way, "ways": others}}, sentences
 
 
 def _cut(lengths: np.ndarray, setting: int, batch: int) -> dict[str, Any]:
@@ -83,6 +123,23 @@ def _cut(lengths: np.ndarray, setting: int, batch: int) -> dict[str, Any]:
         "tokens_lost": float(over.sum() / lengths.sum()),
         "compute": padded(lengths, setting, batch),
     }
+
+
+def _ways_sentence(found: dict[str, Any], way: str) -> str:
+    kept = ", ".join(f"{name} (now)" if name == way else name for name in ("head", "tail", "head_tail"))
+    return (
+        f"model.truncation says which tokens stay: {kept} keep {percent(found['tokens_kept'])} for the same time; "
+        f"windows keep all, {found['windows']:.2f} per text, for the same time in training and "
+        f"{found['compute']:.2f} times the tokens in prediction."
+    )
+
+
+def _windows_sentence(found: dict[str, Any], limit: int) -> str:
+    return (
+        f"Windows of {limit} tokens: {found['windows']:.2f} per text, {found['most']:,} at most; no token is lost. "
+        f"Training draws one of each text in each epoch; prediction takes {found['compute']:.2f} times the tokens "
+        f"of head, which would keep {percent(found['tokens_kept'])}."
+    )
 
 
 def _cut_sentence(settings: list[dict[str, Any]], most: int, batch: int, longest: int) -> str:

@@ -22,7 +22,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, optimizing, scoring, stopping
+from hfft import callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
@@ -81,7 +81,8 @@ def fit(
     Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
-    if (recipe.augment != Augment() or recipe.sampler.name) and args.dataloader_persistent_workers:
+    anew = recipe.augment != Augment() or recipe.sampler.name or recipe.model.truncation == "windows"
+    if anew and args.dataloader_persistent_workers:
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
@@ -100,14 +101,15 @@ def fit(
         if recipe.sampler.name:
             prepared = Resampled(prepared, labels, recipe.sampler, recipe.seed)
     watchers = _watchers(recipe, args)
+    held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
-        eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
-        data_collator=modality.collator(backbone.processor),
+        eval_dataset=held_back,
+        data_collator=mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names)),
         compute_loss_func=loss_function(recipe.loss, smoothing, several, found),
-        compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
+        compute_metrics=pooling.by_text(evaluate_modules.together(recipe.metrics, names, several), owners),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model),
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *watchers, line],

@@ -104,8 +104,51 @@ def test_training_with_augmentation_sees_new_pictures_each_epoch_and_resumes_bit
     assert (tmp_path / "plain" / "model" / "model.safetensors").read_bytes() != whole
 
 
-def test_texts_are_refused():
+@pytest.mark.parametrize("asked", [{"randaugment": True}, {"color_jitter": 0.4}, {"erase": 1.0}, {"crop": 0.3}])
+def test_every_change_is_drawn_by_seed_epoch_and_picture_and_never_mirrors(asked, processor):
+    rows, spec = image_rows().select(range(8)), recipe.build(VIT).model
+    first, again = (IMAGES.prepare(rows, processor, spec, Augment(**asked), 1) for _ in range(2))
+    np.random.seed(1)
+    one = pixels(first)
+    np.random.seed(2)
+    assert torch.equal(one, pixels(again)), "global random numbers do not matter"
+    assert not torch.equal(one, pixels(IMAGES.prepare(rows, processor, spec, Augment(), 1))), "something changes"
+    first.format["format_kwargs"]["transform"].epoch = 1
+    assert not torch.equal(one, pixels(first)), "otherwise in each epoch"
+    change = augmenting.pixels_of(Augment(**asked), processor)
+    assert not any("Flip" in type(step).__name__ for step in change.transforms), "flips are asked for by their own key"
+
+
+def test_erasing_blanks_with_the_mean_colour_and_nothing_else(processor):
+    rows, spec = image_rows().select(range(8)), recipe.build(VIT).model
+    plain = pixels(IMAGES.prepare(rows, processor, spec, Augment(flip=False, crop=None), 1))
+    gone = pixels(IMAGES.prepare(rows, processor, spec, Augment(erase=1.0), 1)) != plain
+    erased = pixels(IMAGES.prepare(rows, processor, spec, Augment(erase=1.0), 1))[gone]
+    assert 0.01 < float(gone.float().mean()) < 0.5 and not erased.any(), "0 after normalisation is the mean"
+
+
+def test_validation_pixels_are_those_of_the_processor_whatever_is_asked_for(processor, tmp_path, monkeypatch):
+    seen, prepare = [], IMAGES.prepare
+
+    def spied(rows, *given):
+        out = prepare(rows, *given)
+        seen.append((given[2:], pixels(out)))
+        return out
+
+    monkeypatch.setattr(IMAGES, "prepare", spied)
+    augment = {"flip": True, "crop": 0.3, "randaugment": True, "erase": 0.5, "mixup": 0.2, "cutmix": 1.0}
+    for asked in ({}, augment):
+        fit("vit", tmp_path / str(len(asked)), {"max_steps": 1}, augment=asked)
+    (_, plain), (none, validation), (given, train), (nothing, held) = seen
+    assert none == nothing == () and given[0] == Augment(**augment)
+    assert torch.equal(validation, held) and torch.equal(validation, plain)
+    assert not torch.equal(train, plain)
+
+
+def test_keys_for_pictures_are_refused_for_texts():
     texts = rooms.find("modalities", "text_classification")
-    wanted = recipe.build({**BERT, "augment": {"flip": True}})
-    with pytest.raises(InputError, match=r"augment: .*pictures"):
-        texts.encoder(None, wanted.model, wanted.augment)
+    for key, value in {"flip": True, "crop": 0.5, "randaugment": True, "erase": 0.2, "mixup": 0.2}.items():
+        with pytest.raises(InputError, match=rf"augment: {key} is for pictures, and the rows are texts; leave it out"):
+            recipe.build({**BERT, "augment": {key: value}})
+        with pytest.raises(InputError, match=r"augment: .*pictures"):
+            texts.encoder(None, recipe.build(BERT).model, Augment(**{key: value}))

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +290,22 @@ def test_python_explains_too(texts):
 def test_neighbours_are_absent_where_there_is_no_pretrained_model(texts):
 
     assert not texts.neighbours("test").exists()
+
+
+@pytest.mark.parametrize(
+    ("way", "said"), [("tail", "the beginning"), ("head_tail", "the middle"), ("windows", "3 windows")]
+)
+def test_what_a_long_texts_truncation_leaves_is_what_is_explained(texts, tmp_path, way, said):
+    run = RunFolder(shutil.copytree(texts.root, tmp_path / "run"))
+    written = (run.root / "recipe.yaml").read_text()
+    changed = written.replace("truncation: head", f"truncation: {way}").replace("max_length: 16", "max_length: 10")
+    assert changed != written
+    (run.root / "recipe.yaml").write_text(changed)
+    text = f"{' '.join(FILLER)} money"
+    facts = explaining.explain(str(run.root), [text])["explained"][0]
+    assert facts["prediction"] == "spam" and "".join(piece["text"] for piece in facts["pieces"]) == text
+    weights = {piece["text"]: piece["weight"] for piece in facts["pieces"] if piece["weight"] is not None}
+    assert max(weights, key=weights.get) == "money" and 5 <= len(weights) <= 8
+    assert any(said in sentence for sentence in facts["sentences"])
+    chances = package.predict(str(run.root), [text], calibrated=False)[0]
+    assert facts["probability"] == pytest.approx(chances["spam"], abs=1e-4)

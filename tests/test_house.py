@@ -19,12 +19,14 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"},
-    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"} | {"changes"},
+    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"},
+    {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
+    | {"changes"}
+    | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"remedies"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"remedies"} | {"agreements"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -32,10 +34,10 @@ LAYERS = [
     | {"pages"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
-    {"gallery"},
-    {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
-    {"pooling"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"reliability", "withholding", "calibration_telling"},
+    {"gallery"} | {"contact_sheet"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"},
+    {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"backbones"},
     {"text_saliency", "picture_saliency"},
     ROOMS,
@@ -63,11 +65,12 @@ LAYERS = [
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
     {"stressing"},
-    {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
+    {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"} | {"showing"},
     {"repeating", "presenting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "display_rates", "cli", "cli_before"},
+    | {"display_explaining", "display_rates", "cli", "cli_before"}
+    | {"display_batch"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -127,6 +130,7 @@ HELPERS = {
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
     ("cli", "display_explaining"),
+    ("cli", "display_batch"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -137,6 +141,7 @@ NO_ML += ["cautioning", "judging", "labelsets", "thresholds"]
 NO_ML += ["neighbours", "overlaps", "sketches", "shingles", "hamming", "registration", "perceptual"]
 NO_ML += ["quoting", "problems", "hub_access", "means", "binning", "nulls", "tempering", "conformal", "abstaining"]
 NO_ML += ["reliability", "withholding", "calibrating", "calibration_telling", "calibration_figures"]
+NO_ML += ["schema_augment", "agreements", "cutting", "noising", "slips", "contact_sheet"]
 NO_ML += ["ledger", "luck", "openings", "run_folder", "perturbing"]
 NO_ML += ["budgets", "patterns", "answers", "robustness", "steadiness"]
 NO_ML += ["erring", "likening", "pieces", "explained_files"]
@@ -208,6 +213,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
+    bringing |= {"showing"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from hfft import rooms
 from hfft.perturbing import perturbed
-from hfft.probes import contractions, lookalikes, typos
+from hfft.probes import contractions, lookalikes
+from hfft.slips import ROWS as KEYS
+from hfft.slips import neighbours
 
 LONG = "We were waiting at the gate for two hours and nobody told us why"
 ROWS = [f"{LONG} on day {row}" for row in range(60)]
@@ -130,10 +132,10 @@ def slips(old: str, new: str) -> int:
 
 
 def test_keys_are_neighbours_of_their_neighbours():
-    letters = "".join(typos.ROWS)
+    letters = "".join(KEYS)
     assert len(set(letters)) == 26
-    assert all(letter in typos.neighbours(other) for letter in letters for other in typos.neighbours(letter))
-    assert all(2 <= len(typos.neighbours(letter)) <= 6 for letter in letters)
+    assert all(letter in neighbours(other) for letter in letters for other in neighbours(letter))
+    assert all(2 <= len(neighbours(letter)) <= 6 for letter in letters)
 
 
 BACK = {

@@ -453,6 +453,24 @@ def test_base_model_only_for_hub_ids(name: str, text: RunFolder) -> None:
     assert "base_model" not in reporting._front(facts)
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ({"truncation": "tail"}, 'classify.tokenizer.truncation_side = "left"'),
+        (
+            {"truncation": "head_tail", "max_length": 64},
+            "longer than `max_length` (64) tokens the first and the last half",
+        ),
+        ({"truncation": "windows", "stride": 8}, "return_overflowing_tokens=True, stride=8`, and average the logits"),
+    ],
+)
+def test_card_says_how_long_texts_were_read(model, told, text: RunFolder, monkeypatch) -> None:
+    plain, facts = reporting.card(text), summarising.summarise(text)
+    facts["recipe"] = facts["recipe"] | {"model": facts["recipe"]["model"] | model}
+    monkeypatch.setattr(reporting, "summarise", lambda run: facts)
+    assert told in reporting.card(text) and "longer than" not in plain
+
+
 def test_card_tables_hold_with_any_class_name(text: RunFolder) -> None:
     lines = reporting.card(text).splitlines()
     rows = [line for line in lines if re.match(r"\| .*n = \d+ \|$", line)]

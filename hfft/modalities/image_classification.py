@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.compute as pc
 from PIL import Image
 
-from hfft import augmenting, perceptual, picture_sizes, picture_traits, pictures, references
+from hfft import augmenting, mixing, perceptual, picture_sizes, picture_traits, pictures, references
 from hfft.errors import InputError
 from hfft.measures import Measured
 from hfft.neighbours import Matches
@@ -76,7 +76,8 @@ class Decoding:
     """A batch of pictures as pixels. A class, because workers that are spawned get it pickled.
 
     augment: pictures are changed at random, otherwise in each `epoch`, by a draw that depends on the picture and the
-    seed alone. A batch may say which `copy` of its row each one is: of those that are 0, nothing changes.
+    seed alone. A batch may say which `copy` of its row each one is: of those that are 0, nothing changes. Where batches
+    are mixed, the draw goes along: only rows that have one are mixed.
     """
 
     processor: Any
@@ -87,20 +88,20 @@ class Decoding:
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
         """Raises InputError that names the picture: its file may have gone since it was inspected, or never been."""
         images = [_decoded(source) for source in batch["image"]]
-        if self.augment:
-            out = {"pixel_values": self._augmented(self.augment, images, batch)}
-        else:
-            out = {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])}
-        return out | ({"labels": batch["labels"]} if "labels" in batch else {})
-
-    def _augmented(self, augment: Augment, images: list[Image.Image], batch: dict[str, list[Any]]) -> list[Any]:
-        change = augmenting.pixels_of(augment, self.processor)
-        out = []
-        for image, source, copy in zip(images, batch["image"], batch.get("copy", [0] * len(images)), strict=True):
-            own = zlib.crc32(source["bytes"] or str(source["path"]).encode())
-            with augmenting.seeded(hash((self.seed, self.epoch, own, copy) if copy else (self.seed, self.epoch, own))):
+        labels = {"labels": batch["labels"]} if "labels" in batch else {}
+        if not self.augment:
+            return {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])} | labels
+        copies = batch.get("copy", [0] * len(images))
+        draws = [self._draw(source, copy) for source, copy in zip(batch["image"], copies, strict=True)]
+        change, out = augmenting.pixels_of(self.augment, self.processor), []
+        for image, draw in zip(images, draws, strict=True):
+            with augmenting.seeded(draw):
                 out.append(change(image))
-        return out
+        return {"pixel_values": out} | ({mixing.DRAW: draws} if self.augment.mixes else {}) | labels
+
+    def _draw(self, source: dict[str, Any], copy: int) -> int:
+        own = zlib.crc32(source["bytes"] or str(source["path"]).encode())
+        return hash((self.seed, self.epoch, own, copy) if copy else (self.seed, self.epoch, own))
 
 
 def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Decoding:

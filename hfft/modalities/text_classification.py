@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,13 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from hfft import shingles, text_lengths, text_traits
-from hfft.errors import InputError, brief
+from hfft import shingles, text_lengths, text_traits, tokenising
+from hfft.errors import InputError, brief, listed
 from hfft.measures import Measured
 from hfft.neighbours import Matches
 from hfft.recipe import Augment, Model
+from hfft.schema_augment import OF_PICTURES
+from hfft.tokenising import Tokenising
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
 INPUT = "text"  # the probes that fit
@@ -75,35 +76,29 @@ def keys(batch: dict[str, list[Any]]) -> list[str | None]:
     return [_digest(parts) if any(map(_visible, parts[0])) else None for parts in plain]
 
 
-@dataclass
-class Tokenising:
-    """A batch of texts as token ids, cut to `longest`, not padded. A class, because spawned workers get it pickled."""
-
-    processor: Any
-    longest: int
-
-    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
-        # An empty cell of a CSV file arrives as None, which tokenizers refuse.
-        pairs = [[part or "" for part in batch["text_pair"]]] if "text_pair" in batch else []
-        return dict(self.processor(batch["text"], *pairs, truncation=True, max_length=self.longest))
-
-
 def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Tokenising:
-    """What turns a batch of inputs into what the model takes."""
-    if augment not in (None, Augment()):
-        raise InputError("augment: flip and crop are for pictures; leave the section out for texts")
-    longest = _longest(processor, model)
-    # The first call changes the tokenizer's state, and with it the key of the cache: make that call now.
-    processor("", truncation=True, max_length=longest)
-    return Tokenising(processor, longest)
+    """What turns a batch of inputs into what the model takes. augment: of training rows, None for held-back ones."""
+    if augment is not None and (wrong := augment.chosen(OF_PICTURES)):
+        raise InputError(f"augment: {listed(wrong)} is for pictures; leave it out for texts")
+    return tokenising.encoder(processor, model, augment, seed)
 
 
 def prepare(
     rows: datasets.Dataset, processor: Any, model: Model, augment: Augment | None = None, seed: int = 0
 ) -> datasets.Dataset:
-    """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only."""
+    """Tokenised rows, cut to `model.max_length`, not padded; columns the model takes and `labels` only.
+
+    augment: of training rows, which may be made anew whenever they are read; None for rows that are held back, which
+    become several where they are cut into windows, with the number of their row (see pooling.py).
+    """
+    encode = encoder(processor, model, augment, seed)
+    kept = [name for name in (*ROLES, "labels") if name in rows.column_names]
+    if encode.changes:
+        return rows.select_columns(kept).with_transform(encode)
+    if encode.spreads:
+        return rows.map(encode, batched=True, with_indices=True, remove_columns=rows.column_names, desc=None)
     kept = [name for name in rows.column_names if name != "labels"]
-    return rows.map(encoder(processor, model, augment, seed), batched=True, remove_columns=kept, desc=None)
+    return rows.map(encode, batched=True, remove_columns=kept, desc=None)
 
 
 def near(rows: datasets.Dataset, part: np.ndarray, seed: int, least: float) -> Matches:
@@ -168,8 +163,21 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
     if processor is None:
         return plain
     lengths, unknown = text_lengths.tokens(texts, pairs, processor)
-    limit, most = _longest(processor, model), processor.model_max_length
-    return Measured(plain.rows | {"tokens": lengths}, *text_lengths.described(lengths, unknown, limit, most, batch))
+    limit, most = tokenising.limit(processor, model), processor.model_max_length
+    told = text_lengths.described(
+        lengths, unknown, limit, most, batch, model.truncation, _frame(processor, model, pairs)
+    )
+    return Measured(plain.rows | {"tokens": lengths}, *told)
+
+
+def _frame(processor: Any, model: Model, pairs: list[str] | None) -> tuple[int, int] | None:
+    """Special tokens of a text and tokens that windows share; None where no windows are possible."""
+    if pairs is not None:
+        return None
+    try:
+        return processor.num_special_tokens_to_add(pair=False), tokenising.overlap(processor, model)
+    except InputError:  # the rehearsal tells it
+        return None
 
 
 def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
@@ -200,11 +208,6 @@ def changed(rows: datasets.Dataset, items: list[str]) -> datasets.Dataset:
     others = {name: rows[name][:] for name in rows.column_names if name != "text"}
     kept = datasets.Features({name: rows.features[name] for name in others} | {"text": datasets.Value("string")})
     return datasets.Dataset.from_dict({"text": items, **others}, features=kept)
-
-
-def _longest(processor: Any, model: Model) -> int:
-    """Tokens per text."""
-    return int(model.max_length or min(processor.model_max_length, 512))
 
 
 def _folded(parts: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import backbones, pooling, recipe, rooms
+from hfft import backbones, recipe, rooms, token_mean
 from hfft.errors import InputError
 from tests.command import hfft
 from tests.layouts import BERT, LABELS
@@ -31,8 +31,8 @@ def test_the_head_reads_the_mean_of_the_tokens_that_are_not_padding(kind):
     model, ids, mask = made(kind)
     hidden = model.base_model(ids, mask).last_hidden_state
     mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    expected = torch.tanh(pooling.SLOPE * torch.nn.functional.layer_norm(mean, mean.shape[-1:]))
-    assert pooling.average(model) and len(model.base_model.encoder.layer) == 3
+    expected = torch.tanh(token_mean.SLOPE * torch.nn.functional.layer_norm(mean, mean.shape[-1:]))
+    assert token_mean.average(model) and len(model.base_model.encoder.layer) == 3
     seen = []
     head = model.classifier if kind == "bert" else model.classifier.out_proj
     head.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
@@ -43,7 +43,7 @@ def test_the_head_reads_the_mean_of_the_tokens_that_are_not_padding(kind):
 
 def test_every_new_weight_can_be_trained():
     model, ids, mask = made("bert")
-    pooling.average(model)
+    token_mean.average(model)
     loss = model(ids, mask, labels=torch.tensor([0, 1, 2, 0])).loss
     loss.backward()
     below = model.bert.encoder.layer[0].attention.self.query.weight.grad
@@ -66,7 +66,7 @@ def test_it_is_said_saved_plainly_and_added_once(tmp_path):
 
 def test_other_families_are_refused():
     with pytest.raises(InputError, match=r"model.pooling: mean is for bert, .*and this is electra"):
-        pooling.check("electra")
+        token_mean.check("electra")
     spec = recipe.Model(name="timm/test_vit", pretrained=False, pooling="mean")
     with pytest.raises(InputError, match=r"this is timm_wrapper; leave the key out"):
         backbones.load(spec, rooms.find("modalities", "image_classification"), LABELS)

@@ -1,0 +1,129 @@
+"""The first training batch as the model gets it, so that one can look: `hfft show RECIPE --batch`.
+
+In: a recipe. Out: plain facts, and a PNG file of pictures. It begins a real training and ends it when the first batch
+is there: what a sampler, an augmentation or a mixing does is seen because it has happened. Like verbs.py, this is a
+place where stages meet.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+import transformers
+
+from hfft import augmenting, backbones, contact_sheet, gathering, predicting, recipe, trainer_arguments, training
+from hfft.errors import InputError
+from hfft.gathering import Say
+from hfft.run_folder import RunFolder
+
+ENOUGH = 0.005  # of a label: below this a share is not written out
+NEEDED = 8  # validation rows handed to a training that never validates
+
+
+class TakenError(Exception):
+    """The batch is there: training may end."""
+
+
+class First(transformers.TrainerCallback):
+    """Takes the first batch of epoch 0 from the trainer's own loader, and ends the training."""
+
+    speed = 0.0
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any) -> None:
+        self.batch: dict[str, torch.Tensor] = next(iter(train_dataloader))
+        order = getattr(train_dataloader, "batch_sampler", None)
+        self.places: list[int] = [] if order is None else list(next(iter(order)))
+        raise TakenError
+
+
+def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None, say: Say = print) -> dict[str, Any]:
+    """Read the data as training would, and show its first batch: {"recipe", "task", "labels", …}.
+
+    Pictures: {"file"}, written to `target` (default: NAME_batch.png here), which must not exist. Texts: {"texts":
+    [{"original", "read", "tokens", "of"}]}. Raises InputError under a launcher of several processes.
+    """
+    if (count := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise InputError(f"a batch is shown by one process, but {count} were launched; type it without the launcher")
+    stem, _ = recipe.locate(name)
+    wanted = recipe.load(name, overrides)
+    pictures = wanted.task.startswith("image_")
+    path = Path(target or f"{stem}_batch.png")
+    if target is not None and not pictures:
+        raise InputError(f"{target}: texts are printed, not drawn; leave the file out")
+    if pictures and path.exists():
+        raise InputError(f"{path} exists and is not overwritten; type another name behind --batch")
+    found = gathering.read(wanted, say)
+    labels, modality = found.splits.labels, found.modality
+    gathering.check_names(wanted, labels)
+    transformers.set_seed(wanted.seed)
+    backbone = backbones.load(wanted.model, modality, labels, wanted.data.multi_label)
+    train = gathering.training_rows(found, wanted, backbone)
+    taken = _taken(wanted, backbone, modality, train, found.splits.parts["validation"])
+    told = _labels(taken.batch["labels"], backbones.class_order(backbone.model), wanted.data.multi_label)
+    facts = {"recipe": name, "task": wanted.task, "labels": told}
+    if not pictures:
+        return facts | {"texts": _texts(taken, train, modality, backbone.processor)}
+    contact_sheet.draw(path, _colours(taken.batch["pixel_values"], backbone.processor), told)
+    return facts | {"file": str(path)}
+
+
+def _taken(wanted: Any, backbone: Any, modality: Any, train: Any, validation: datasets.Dataset) -> First:
+    """What training does until its first batch is there, in a folder that goes away."""
+    watch = First()
+    quiet = {"eval_on_start": False, "report_to": "none"}
+    with tempfile.TemporaryDirectory(prefix="hfft-batch-") as scratch:
+        run = RunFolder(Path(scratch) / "run")
+        args = trainer_arguments.arguments(replace(wanted, train=wanted.train | quiet), run)
+        few = predicting.labelled(validation.select(range(min(NEEDED, len(validation)))), backbone)
+        try:
+            training.fit(wanted, args, backbone, modality, train, few, run, watch=watch)
+        except TakenError:
+            return watch
+    raise InputError("training ended before its first batch")
+
+
+def _labels(labels: torch.Tensor, names: Sequence[str], several: bool) -> list[str]:
+    """Each row's label as a person reads it: a name, names, or names with their shares where rows were mixed."""
+    if labels.ndim == 1:
+        return [names[int(label)] for label in labels]
+    if several:
+        return [", ".join(name for name, own in zip(names, row, strict=True) if own > 0.5) or "none" for row in labels]
+    out = []
+    for row in labels.tolist():
+        parts = sorted(((share, k) for k, share in enumerate(row) if share >= ENOUGH), key=lambda part: -part[0])
+        whole = len(parts) == 1
+        out.append(" + ".join(names[k] if whole else f"{names[k]} ({100 * share:.0f} %)" for share, k in parts))
+    return out
+
+
+def _colours(pixels: torch.Tensor, processor: Any) -> np.ndarray:
+    """Pixels as a screen shows them, uint8 (n, height, width, 3)."""
+    known = augmenting.geometry(processor)
+    mean, std = (np.asarray(known[key], dtype=float) for key in ("mean", "std"))
+    shown: np.ndarray = pixels.permute(0, 2, 3, 1).double().numpy() * std + mean
+    return (255 * shown).round().clip(0, 255).astype(np.uint8)
+
+
+def _texts(taken: First, train: Any, modality: Any, processor: Any) -> list[dict[str, Any]]:
+    """Each text beside what the model reads of it. Of a stream there is no original: it has gone by."""
+    ids, mask = taken.batch["input_ids"].tolist(), taken.batch.get("attention_mask")
+    counts = [len(row) for row in ids] if mask is None else mask.sum(dim=1).tolist()
+    originals: list[list[str] | None] = [None] * len(ids)
+    if isinstance(train, datasets.Dataset) and len(taken.places) == len(ids):
+        roles = [role for role in modality.ROLES if role in train.column_names]
+        originals = [[train[place][role] or "" for role in roles] for place in taken.places]
+    out = []
+    for row, count, original in zip(ids, counts, originals, strict=True):
+        whole = None if original is None else len(processor(*original, truncation=False, verbose=False)["input_ids"])
+        read = processor.decode(row, skip_special_tokens=True)
+        shown = None if original is None else " | ".join(original)
+        out.append({"original": shown, "read": read, "tokens": int(count), "of": whole})
+    return out
