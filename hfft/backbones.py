@@ -27,6 +27,7 @@ from hfft.recipe import Model
 
 TIMM = "timm/"
 MULTI_LABEL = "multi_label_classification"  # what transformers calls it in config.json
+Names = tuple[str, ...]
 # What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
 DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
 DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
@@ -34,11 +35,12 @@ DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
 
 @dataclass(frozen=True)
 class Backbone:
-    """model: with `config.id2label` set. processor: tokenizer or image processor. notes: what was done to the head."""
+    """model: with `config.id2label` set. notes: what was done to the head. fresh: parameters the checkpoint had not."""
 
     model: Any
     processor: Any
     notes: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -122,11 +124,11 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
             dtype=torch.float32, **source, **SAFE,
         )  # fmt: skip
     _check_image_size(spec, model)
-    return Backbone(model, processor, _head(model, info, known, matched, modality))
+    return Backbone(model, processor, *_head(model, info, known, matched, modality))
 
 
-def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, modality: ModuleType) -> tuple[str, ...]:
-    """Start the head anew where its classes are not ours, and say so."""
+def _head(model: Any, info: Any, known: Names | None, matched: bool, modality: ModuleType) -> tuple[Names, Names]:
+    """Start the head anew where its classes are not ours: (what to say of it, names of its parameters)."""
     replaced = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
     fresh = sorted({*replaced, *info["missing_keys"]})
     if not fresh and not matched:
@@ -138,9 +140,9 @@ def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, m
         raise InputError(f"the checkpoint has no weights for {kind} ({len(fresh)} of {total} tensors missing)")
     if not fresh:
         spelt = "" if known == class_order(model) else f"; it spells them {listed(known or (), 5)}"
-        return (f"the head is the checkpoint's own: it knows exactly these classes{spelt}",)
+        return (f"the head is the checkpoint's own: it knows exactly these classes{spelt}",), ()
     had = f"; the checkpoint's had {listed(known, 5)}" if known and not info["missing_keys"] else ""
-    return (f"the head is new ({listed(fresh, 4)}{had})",)
+    return (f"the head is new ({listed(fresh, 4)}{had})",), tuple(fresh)
 
 
 def _restart_head(model: Any, modality: ModuleType) -> list[str]:

@@ -19,8 +19,10 @@ from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
+from hfft.schema_adapt import Adapt, Lora
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
+__all__ += ["Adapt", "Lora"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
@@ -162,7 +164,9 @@ def _override(tree: dict[str, Any], word: str) -> None:
     (*sections, last), text = parts, found[2]
     at = tree
     for section in sections:
-        at = at.setdefault(section, {})
+        if at.get(section) is None:  # not there, or null as a resolved recipe has it
+            at[section] = {}
+        at = at[section]
         if not isinstance(at, dict):
             raise InputError(f"{word!r}: {section} is a value, not a section")
     try:
@@ -180,6 +184,7 @@ def _sentence(item: Any) -> str:
         for part in path[:-1]:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
+            sections |= {"adapt": Adapt, "lora": Lora}
             section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"

@@ -26,6 +26,7 @@ import torch
 import transformers
 
 from hfft import (
+    adapting,
     backbones,
     claiming,
     ending,
@@ -42,7 +43,7 @@ from hfft import (
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.problems import Problem, Trial
-from hfft.recipe import Recipe
+from hfft.recipe import Adapt, Recipe
 from hfft.records import SplitReport
 from hfft.run_folder import RunFolder
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
@@ -145,6 +146,9 @@ def _acts(
     if backbone is None:
         trial.notes.append("not rehearsed, because there is no model: inputs, training, saving, prediction and report")
         return None
+    size = trial.split.size("train") if trial.split else len(train)
+    planned = None if args is None else quoting.plan(args, size)
+    trial = _adapted(trial, backbone, planned)
     rows, seen = _training_rows(trial, train), _validation_rows(trial, validation)
     preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows, stream))
     if preparing is None:
@@ -156,13 +160,14 @@ def _acts(
         trial = dataclasses.replace(
             trial, wanted=dataclasses.replace(trial.wanted, train={})
         )  # the end needs none of it
-    trained = args is not None and _train(trial, backbone, rows, seen, watch)
+    trained = None if args is None else _train(trial, backbone, rows, seen, watch)
     left = backbone if trained else _model(trial)  # after a failure its weights may be worthless
     finished = None if left is None else ending.rehearse(trial, left, seen)
     if args is None or finished is None or len(watch.steps) < LEAST_STEPS or not watch.batches:
         return None
-    size = trial.split.size("train") if trial.split else len(train)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
+    if trained is not None:  # and once more at the end, when the whole model predicts validation rows
+        reading += trained.features * (size + 2 * len(validation)) / (len(rows) + len(seen))
     found = _measured(trial, args, watch, len(seen), reading, finished)
     return quoting.quote(quoting.plan(args, size), found, len(validation))
 
@@ -189,16 +194,32 @@ def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: St
     return seconds
 
 
-def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datasets.Dataset, watch: Stopwatch) -> bool:
+def _adapted(trial: Trial, backbone: Backbone, planned: quoting.Plan | None) -> Trial:
+    """The trial with what `adapt:` costs at most; without it, and one more problem, where it does not fit the model."""
+    adapt = trial.wanted.adapt
+    if planned is not None:
+        trial.attempt("adapt", KEYS, lambda: adapting.check_average(adapt, planned.checkpoints))
+    fits = trial.attempt("adapt", KEYS, lambda: adapting.trained(adapt, backbone)) is not None
+    if fits and adapt.unfreeze:
+        trial.notes.append("adapt.unfreeze: rehearsed with all blocks trained, which is what its last epochs cost")
+    small = adapting.costliest(adapt) if fits else Adapt()
+    return dataclasses.replace(trial, wanted=dataclasses.replace(trial.wanted, adapt=small))
+
+
+def _train(
+    trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datasets.Dataset, watch: Stopwatch
+) -> training.Fit | None:
     """A few real steps, validation, checkpoint and the choice of the best one, as `training.fit` does it."""
     small = _small(trial)
     known = len(trial.problems)
 
-    def fit() -> bool:
+    def fit() -> training.Fit:
         args = trainer_arguments.arguments(small, trial.folder)
         first, second = (predicting.labelled(part, backbone) for part in (rows, seen))
-        training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch)
-        return True
+        return training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch, say=say)
+
+    def say(told: str) -> None:
+        trial.notes.extend([told] if told.startswith(adapting.FALL_BACK) else [])
 
     done = trial.attempt("", TRAIN, fit)
     trial.problems[known:] = [dataclasses.replace(p, step=watch.place) for p in trial.problems[known:]]
@@ -209,7 +230,7 @@ def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datas
             f"the first loss is {watch.losses[0]:.2f}, and that of guessing is {guess:.2f} (ln {answers}): "
             "the inputs may not be what this model expects, such as pixels scaled another way"
         )
-    return bool(done)
+    return done
 
 
 def _small(trial: Trial) -> Recipe:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
+from hfft.schema_adapt import Adapt, Lora
 
 STRICT = {"extra": "forbid"}
 
@@ -231,6 +232,7 @@ class Recipe:
         default_factory=dict
     )
     augment: Augment = field(default_factory=Augment)
+    adapt: Adapt = field(default_factory=Adapt)
     loss: Annotated[str, Field(description="a name from hfft/losses/ (with multi_label: binary_cross_entropy)")] = (
         "cross_entropy"
     )
@@ -257,3 +259,4 @@ class Recipe:
 
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
 SECTIONS |= {"probes.": Probes}
+SECTIONS |= {"adapt.": Adapt, "adapt.lora.": Lora}

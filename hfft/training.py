@@ -11,6 +11,7 @@ import ctypes
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, optimizing, scoring
+from hfft import adapting, callbacks, evaluate_modules, optimizing, scoring
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -33,12 +34,16 @@ from hfft.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Fit:
-    """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by."""
+    """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by.
+
+    features: of the seconds, what computing features once took.
+    """
 
     seconds: float
     speed: float
     history: list[dict[str, Any]]
     best: dict[str, Any]
+    features: float = 0.0
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -64,12 +69,14 @@ def fit(
     run: RunFolder,
     resume: Path | None = None,
     watch: Any = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
-    Raises InputError when the loss diverges.
+    say: is told what is decided on the way. Raises InputError when the loss diverges, and for an `adapt:` that does not
+    fit the model.
     """
     names = class_order(backbone.model)
     if recipe.augment != Augment() and args.dataloader_persistent_workers:
@@ -82,21 +89,25 @@ def fit(
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:
         args.label_smoothing_factor = 0.0  # the loss smooths; Trainer only warns that its own smoother could not
-    model = arranged(backbone.model, modality, args)
-    prepared = train
-    if isinstance(train, datasets.Dataset):
+    arranged(backbone.model, modality, args)
+    adapted = adapting.Adaptation(recipe, args, backbone, say)
+    cached = adapted.features(modality, train, validation, run)
+    model, prepared, seen, collate = adapted.model, train, validation, modality.collator(backbone.processor)
+    if cached is not None:
+        prepared, seen, collate = cached.train, cached.validation, cached.collate
+    elif isinstance(train, datasets.Dataset):
         prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
-        eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
-        data_collator=modality.collator(backbone.processor),
+        eval_dataset=seen if cached else modality.prepare(seen, backbone.processor, recipe.model),
+        data_collator=collate,
         compute_loss_func=loss_function(recipe.loss, smoothing, several),
         compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,
-        optimizer_cls_and_kwargs=optimizing.optimizer(args, model),
-        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), line],
+        optimizer_cls_and_kwargs=optimizing.optimizer(args, model, adapted.rates),
+        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     start = time.perf_counter()
@@ -107,15 +118,16 @@ def fit(
             f"training stopped: {error}; the weights are worthless from there. Type a lower train.learning_rate "
             f"(now {args.learning_rate:g}), or a lower train.max_grad_norm (now {args.max_grad_norm:g})"
         ) from error
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + adapted.seconds
     if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise InputError("training ended with weights that are not numbers; type a lower train.learning_rate")
+    adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
     value = state.best_metric if args.load_best_model_at_end else None
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    return Fit(seconds, line.speed, history, best)
+    return Fit(seconds, line.speed, history, best, adapted.seconds)
 
 
 def first_output(logits: Any, labels: Any) -> torch.Tensor:

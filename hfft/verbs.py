@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from hfft import (
+    adapting,
     backbones,
     calibrating,
     claiming,
@@ -66,14 +67,16 @@ def run(
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
-    say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
+    say(f"model: {wanted.model.name}, {adapting.told(wanted.adapt, backbone)}; {'; '.join(backbone.notes)}")
     planned = quoting.plan(args, found.report.size("train"))
-    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
+    adapting.check_average(wanted.adapt, planned.checkpoints)
+    kept, trained = adapting.saved(wanted.adapt, backbone)
+    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
-    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
+    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, say=say)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)

@@ -19,7 +19,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"},
+    {"budgets", "patterns"} | {"schema_adapt"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"} | {"changes"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"},
@@ -35,8 +35,8 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
-    {"backbones"},
-    {"text_saliency", "picture_saliency"},
+    {"backbones"} | {"anatomy"},
+    {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
@@ -54,7 +54,8 @@ LAYERS = [
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
-    | {"behaviour_figures", "contrasting", "indexing"},
+    | {"behaviour_figures", "contrasting", "indexing"}
+    | {"adapting", "precomputing", "mean_weights"},
     {"gathering", "ending", "deciding"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
@@ -87,6 +88,11 @@ HELPERS = {
     ("streaming", "splitting"),
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
+    ("training", "adapting"),
+    ("adapting", "precomputing"),
+    ("adapting", "mean_weights"),
+    ("precomputing", "predicting"),
+    ("mean_weights", "checkpoints"),
     ("trainer_arguments", "objectives"),
     ("training", "callbacks"),
     ("training", "optimizing"),
