@@ -137,10 +137,15 @@ class Adaptation:
         self.model = self.cached.model
         return self.cached
 
-    def finish(self, trainer: Trainer, run: RunFolder) -> None:
-        """Average checkpoints, merge adapters, thaw, and leave the plain model in the Trainer."""
+    def finish(self, trainer: Trainer, run: RunFolder) -> dict[str, Any]:
+        """Average checkpoints, merge adapters, thaw, and leave the plain model in the Trainer.
+
+        Returns value, step and averaged steps where the mean of several checkpoints is kept.
+        """
+        mean: dict[str, Any] = {}
         if self.wanted.adapt.average is not None:
-            self.say(mean_weights.settle(trainer, self.wanted.adapt.average))
+            sentence, mean = mean_weights.settle(trainer, self.wanted.adapt.average)
+            self.say(sentence)
         if self.adapters is not None:
             self.adapters.merge()
         if self.freezing is not None:
@@ -148,6 +153,7 @@ class Adaptation:
         if self.cached is not None and self.args.local_process_index == 0:
             shutil.rmtree(run.root / ".features", ignore_errors=True)
         trainer.model = self.backbone.model
+        return mean
 
 
 def _touches(adapt: Adapt) -> bool:

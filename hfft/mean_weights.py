@@ -19,19 +19,23 @@ from hfft.errors import listed
 WEIGHTS = "model.safetensors"
 
 
-def settle(trainer: Trainer, many: int) -> str:
-    """Put the mean of the last `many` whole checkpoints into the model, unless the best one alone is better."""
+def settle(trainer: Trainer, many: int) -> tuple[str, dict[str, Any]]:
+    """Put the mean of the last `many` whole checkpoints into the model, unless the best one alone is better.
+
+    Returns a sentence and, where the mean is kept, its validation value and its steps.
+    """
     model: Any = trainer.model
     args: Any = trainer.args
     state = trainer.state
     folders = _last(Path(args.output_dir), many)
     if not folders or state.best_metric is None:
-        return "checkpoints are not averaged: there is no whole one"
-    steps = listed([int(folder.name.rpartition("-")[2]) for folder in folders], 12)
+        return "checkpoints are not averaged: there is no whole one", {}
+    steps = [int(folder.name.rpartition("-")[2]) for folder in folders]
     mean = average(folders)
     own = model.state_dict()
     if foreign := sorted(set(mean) - set(own)):
-        return f"checkpoints are not averaged: they call weights by other names than the model ({listed(foreign, 3)})"
+        named = listed(foreign, 3)
+        return f"checkpoints are not averaged: they call weights by other names than the model ({named})", {}
     best = {name: own[name].detach().clone() for name in mean}
     model.load_state_dict(mean, strict=False)
     name = str(args.metric_for_best_model).removeprefix("eval_")
@@ -44,9 +48,10 @@ def settle(trainer: Trainer, many: int) -> str:
     kept = value >= single if args.greater_is_better else value <= single
     if not kept:
         model.load_state_dict(best, strict=False)
-    told = f"the mean of the weights at steps {steps} has validation {name} {value:.4f}"
+    told = f"the mean of the weights at steps {listed(steps, 12)} has validation {name} {value:.4f}"
     other = f"the best checkpoint, at step {state.best_global_step:,}, {single:.4f}"
-    return f"{told}, {other}: {'the mean is kept' if kept else 'the single checkpoint is kept'}"
+    sentence = f"{told}, {other}: {'the mean is kept' if kept else 'the single checkpoint is kept'}"
+    return sentence, {"value": value, "step": steps[-1], "averaged": steps} if kept else {}
 
 
 def average(folders: list[Path]) -> dict[str, torch.Tensor]:

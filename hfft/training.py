@@ -121,11 +121,11 @@ def fit(
     seconds = time.perf_counter() - start + adapted.seconds
     if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise InputError("training ended with weights that are not numbers; type a lower train.learning_rate")
-    adapted.finish(trainer, run)
+    mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
     value = state.best_metric if args.load_best_model_at_end else None
-    best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
+    best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
     return Fit(seconds, line.speed, history, best, adapted.seconds)
 

@@ -203,7 +203,9 @@ def _environment(
 def _best_sentence(fit: training.Fit, n: int) -> str:
     if fit.best["value"] is None:
         return "; the last weights are kept, because nothing was compared on validation"
-    return f"; kept step {fit.best['step']:,}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
+    steps = fit.best.get("averaged")
+    kept = f"the mean of {len(steps)} checkpoints" if steps else f"step {fit.best['step']:,}"
+    return f"; kept {kept}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
 
 
 def _hardware_sentence(args: Any) -> str:
