@@ -27,6 +27,7 @@ from hfft.recipe import Model
 
 TIMM = "timm/"
 MULTI_LABEL = "multi_label_classification"  # what transformers calls it in config.json
+Names = tuple[str, ...]
 # What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
 DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
 DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
@@ -34,11 +35,12 @@ DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
 
 @dataclass(frozen=True)
 class Backbone:
-    """model: with `config.id2label` set. processor: tokenizer or image processor. notes: what was done to the head."""
+    """model: with `config.id2label` set. notes: what was done to the head. fresh: parameters the checkpoint had not."""
 
     model: Any
     processor: Any
     notes: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -81,7 +83,7 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
         model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
     except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
-        raise InputError(f"{folder}: the model cannot be loaded: {_short(error)}") from error
+        raise InputError(f"{folder}: the model cannot be loaded: {references.short(error)}") from error
     return Backbone(model.eval(), processor, ())
 
 
@@ -124,11 +126,11 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
             dtype=torch.float32, **source, **SAFE,
         )  # fmt: skip
     _check_image_size(spec, model)
-    return Backbone(model, processor, _head(model, info, known, matched, modality))
+    return Backbone(model, processor, *_head(model, info, known, matched, modality))
 
 
-def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, modality: ModuleType) -> tuple[str, ...]:
-    """Start the head anew where its classes are not ours, and say so."""
+def _head(model: Any, info: Any, known: Names | None, matched: bool, modality: ModuleType) -> tuple[Names, Names]:
+    """Start the head anew where its classes are not ours: (what to say of it, names of its parameters)."""
     replaced = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
     fresh = sorted({*replaced, *info["missing_keys"]})
     if not fresh and not matched:
@@ -140,9 +142,9 @@ def _head(model: Any, info: Any, known: tuple[str, ...] | None, matched: bool, m
         raise InputError(f"the checkpoint has no weights for {kind} ({len(fresh)} of {total} tensors missing)")
     if not fresh:
         spelt = "" if known == class_order(model) else f"; it spells them {listed(known or (), 5)}"
-        return (f"the head is the checkpoint's own: it knows exactly these classes{spelt}",)
+        return (f"the head is the checkpoint's own: it knows exactly these classes{spelt}",), ()
     had = f"; the checkpoint's had {listed(known, 5)}" if known and not info["missing_keys"] else ""
-    return (f"the head is new ({listed(fresh, 4)}{had})",)
+    return (f"the head is new ({listed(fresh, 4)}{had})",), tuple(fresh)
 
 
 def _restart_head(model: Any, modality: ModuleType) -> list[str]:
@@ -268,10 +270,10 @@ def _explained(spec: Model, path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise InputError(_unreachable(spec, path, error)) from error
+        raise InputError(references.unreachable(spec.name, path, error)) from error
     except DAMAGED as error:
         raise InputError(
-            f"model.name {spec.name!r}: the weights are damaged or of another kind: {_short(error)}"
+            f"model.name {spec.name!r}: the weights are damaged or of another kind: {references.short(error)}"
         ) from error
 
 
@@ -281,20 +283,4 @@ def _fitting(spec: Model) -> Iterator[None]:
     try:
         yield
     except DOES_NOT_FIT as error:
-        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {_short(error)}") from error
-
-
-def _unreachable(spec: Model, path: str, error: Exception) -> str:
-    if Path(path).is_dir():
-        return f"model.name {spec.name!r}: the folder holds no loadable model ({_short(error)})"
-    if spec.name.startswith((".", "/", "~")):
-        return f"model.name {spec.name!r}: no such folder (current folder: {Path.cwd()})"
-    return (
-        f"model.name {spec.name!r}: not a local folder, and not to be had from the Hugging Face Hub ({_short(error)}). "
-        "Check the name and the network, or name a folder or pkg:// reference"
-    )
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 240 else text[:237] + "…"
+        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {references.short(error)}") from error

@@ -124,10 +124,14 @@ def disk(planned: Plan, model_bytes: int, checkpoint_bytes: int) -> tuple[int, i
     return model_bytes + planned.kept * checkpoint_bytes, model_bytes + planned.most * checkpoint_bytes
 
 
-def sizes(parameters: int, args: Any) -> tuple[int, int]:
-    """(bytes of the saved model, bytes of one checkpoint) from the number of parameters: the least they can be."""
+def sizes(parameters: int, args: Any, kept: int | None = None, trained: int | None = None) -> tuple[int, int]:
+    """(bytes of the saved model, bytes of one checkpoint) from the number of parameters: the least they can be.
+
+    kept, trained: of the parameters, those that a checkpoint holds and those that are trained (default: all).
+    """
+    kept, trained = parameters if kept is None else kept, parameters if trained is None else trained
     moments = 0 if args.save_only_model else MOMENTS.get(str(getattr(args.optim, "value", args.optim)), 0)
-    return parameters * FLOAT, parameters * FLOAT * (1 + moments)
+    return parameters * FLOAT, (kept + trained * moments) * FLOAT
 
 
 def _times(strategy: str, every: float | None, steps: int, epoch: int) -> int:

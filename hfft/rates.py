@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from hfft import trainer_arguments
 from hfft.recipe import Recipe
-from hfft.trainer_options import DEFAULTS
 
 SMALL, LARGE = 40e6, 200e6  # parameters
 # Transformers: the range that the authors of BERT searched is 2e-5 to 5e-5 (Devlin et al. 2019, appendix A.3); smaller
@@ -54,7 +54,7 @@ def rate(model: Any, pretrained: bool, optimizer: str) -> tuple[float, str] | No
 
 def settled(recipe: Recipe, args: Any, model: Any, say: Callable[[str], None]) -> Recipe:
     """The recipe with every value of `train:` that hfft chooses; `args` get the rate, and the sentence is said."""
-    train = DEFAULTS | recipe.train
+    train = trainer_arguments.resolved(recipe)
     optimizer = str(getattr(args.optim, "value", args.optim))
     if "learning_rate" not in train and (found := rate(model, recipe.model.pretrained, optimizer)):
         args.learning_rate = train["learning_rate"] = found[0]

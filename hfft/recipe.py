@@ -19,11 +19,12 @@ from hfft import agreements, notation, references, remedies, rooms, rules, train
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
+from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
 from hfft.schema_imbalance import SHORT
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
-__all__ += ["Loss", "Sampler"]
+__all__ += ["Adapt", "Lora", "Loss", "Sampler"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
@@ -181,7 +182,9 @@ def _override(tree: dict[str, Any], word: str) -> None:
     if sections and sections[0] in SHORT and isinstance(tree.get(sections[0]), str):
         tree[sections[0]] = {"name": tree[sections[0]]}
     for section in sections:
-        at = at.setdefault(section, {})
+        if at.get(section) is None:  # not there, or null as a resolved recipe has it
+            at[section] = {}
+        at = at[section]
         if not isinstance(at, dict):
             raise InputError(f"{word!r}: {section} is a value, not a section")
     try:
@@ -200,6 +203,7 @@ def _sentence(item: Any) -> str:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
             sections |= {"loss": Loss, "sampler": Sampler}
+            sections |= {"adapt": Adapt, "lora": Lora}
             section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"

@@ -58,3 +58,21 @@ def _blocks(file) -> str:  # type: ignore[no-untyped-def]  # Python 3.10 has no 
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def unreachable(name: str, path: str, error: Exception) -> str:
+    """Why the model `name`, looked for at `path`, cannot be had, and what to check."""
+    if Path(path).is_dir():
+        return f"model.name {name!r}: the folder holds no loadable model ({short(error)})"
+    if name.startswith((".", "/", "~")):
+        return f"model.name {name!r}: no such folder (current folder: {Path.cwd()})"
+    return (
+        f"model.name {name!r}: not a local folder, and not to be had from the Hugging Face Hub ({short(error)}). "
+        "Check the name and the network, or name a folder or pkg:// reference"
+    )
+
+
+def short(error: BaseException) -> str:
+    """What an error of a library says, on one line and not too long."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 240 else text[:237] + "…"

@@ -11,26 +11,25 @@ import dataclasses
 import itertools
 import math
 import os
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 import transformers
 
 from hfft import (
+    adapting,
     backbones,
     claiming,
     ending,
     environment,
+    excerpts,
     gathering,
     gating,
     hub_access,
@@ -46,16 +45,13 @@ from hfft import (
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.problems import Problem, Trial
-from hfft.recipe import Recipe
+from hfft.recipe import Adapt, Recipe
 from hfft.records import SplitReport
 from hfft.run_folder import RunFolder
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
 from hfft.trainer_options import DEFAULTS
 
-STEPS = 16  # at most: one of warm-up, and enough to tell the spread
 SECONDS = 15.0  # after which no further step is taken
-ROWS = 4096  # training rows, at most, read into memory for it
-PASS = 256  # validation rows of one batch, at most
 MAKES_NO_SENSE = 1.5  # times the loss of guessing
 
 Stream = Callable[[Backbone], Iterable[dict[str, Any]]]
@@ -152,9 +148,13 @@ def _acts(
     if backbone is None:
         trial.notes.append("not rehearsed, because there is no model: inputs, training, saving, prediction and report")
         return None
+    size = trial.split.size("train") if trial.split else len(train)
+    epoch = gathering.epoch_rows(trial.wanted, trial.labels, train, size)
+    planned = None if args is None else quoting.plan(args, epoch)
+    trial = _adapted(trial, backbone, planned)
     if args is not None:
         trial = dataclasses.replace(trial, wanted=rates.settled(trial.wanted, args, backbone.model, trial.notes.append))
-    rows, seen = _training_rows(trial, train), _validation_rows(trial, validation)
+    rows, seen = excerpts.training_rows(trial, train), excerpts.validation_rows(trial, validation)
     preparing = trial.attempt("inputs", INPUTS, lambda: _inputs(trial, backbone, rows, stream))
     if preparing is None:
         trial.notes.append("not rehearsed, because there are no inputs: training, saving, prediction and report")
@@ -165,14 +165,14 @@ def _acts(
         trial = dataclasses.replace(
             trial, wanted=dataclasses.replace(trial.wanted, train={})
         )  # the end needs none of it
-    trained = args is not None and _train(trial, backbone, rows, seen, watch)
+    trained = None if args is None else _train(trial, backbone, rows, seen, watch)
     left = backbone if trained else _model(trial)  # after a failure its weights may be worthless
     finished = None if left is None else ending.rehearse(trial, left, seen)
     if args is None or finished is None or len(watch.steps) < LEAST_STEPS or not watch.batches:
         return None
-    size = trial.split.size("train") if trial.split else len(train)
-    epoch = gathering.epoch_rows(trial.wanted, trial.labels, train, size)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
+    if trained is not None:  # and once more at the end, when the whole model predicts validation rows
+        reading += trained.features * (size + 2 * len(validation)) / (len(rows) + len(seen))
     minutes = trial.wanted.train.get("minutes")
     found = _measured(trial, args, watch, _asked(trial, backbone, seen), reading, finished)
     return quoting.quote(quoting.plan(args, epoch), found, _asked(trial, backbone, validation), minutes)
@@ -208,16 +208,32 @@ def _inputs(trial: Trial, backbone: Backbone, rows: datasets.Dataset, stream: St
     return seconds
 
 
-def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datasets.Dataset, watch: Stopwatch) -> bool:
+def _adapted(trial: Trial, backbone: Backbone, planned: quoting.Plan | None) -> Trial:
+    """The trial with what `adapt:` costs at most; without it, and one more problem, where it does not fit the model."""
+    adapt = trial.wanted.adapt
+    if planned is not None:
+        trial.attempt("adapt", KEYS, lambda: adapting.check_average(adapt, planned.checkpoints))
+    fits = trial.attempt("adapt", KEYS, lambda: adapting.trained(adapt, backbone)) is not None
+    if fits and adapt.unfreeze:
+        trial.notes.append("adapt.unfreeze: rehearsed with all blocks trained, which is what its last epochs cost")
+    small = adapting.costliest(adapt) if fits else Adapt()
+    return dataclasses.replace(trial, wanted=dataclasses.replace(trial.wanted, adapt=small))
+
+
+def _train(
+    trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datasets.Dataset, watch: Stopwatch
+) -> training.Fit | None:
     """A few real steps, validation, checkpoint and the choice of the best one, as `training.fit` does it."""
     small = _small(trial)
     known = len(trial.problems)
 
-    def fit() -> bool:
+    def fit() -> training.Fit:
         args = trainer_arguments.arguments(small, trial.folder)
         first, second = (predicting.labelled(part, backbone) for part in (rows, seen))
-        training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch)
-        return True
+        return training.fit(small, args, backbone, trial.modality, first, second, trial.folder, watch=watch, say=say)
+
+    def say(told: str) -> None:
+        trial.notes.extend([told] if told.startswith(adapting.FALL_BACK) else [])
 
     done = trial.attempt("", TRAIN, fit)
     trial.problems[known:] = [dataclasses.replace(p, step=watch.place) for p in trial.problems[known:]]
@@ -229,17 +245,18 @@ def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datas
             f"the first loss is {watch.losses[0]:.2f}, and that of guessing is {guess:.2f} (ln {answers}): "
             "the inputs may not be what this model expects, such as pixels scaled another way"
         )
-    return bool(done)
+    return done
 
 
 def _small(trial: Trial) -> Recipe:
     """The same recipe for a few steps, one evaluation and one checkpoint; whatever it leaves out stays left out."""
-    small: dict[str, Any] = {"max_steps": STEPS, "logging_strategy": "steps", "logging_steps": 1, "report_to": "none"}
+    small: dict[str, Any] = {"max_steps": excerpts.STEPS}
+    small |= {"logging_strategy": "steps", "logging_steps": 1, "report_to": "none"}
     # In the order of the rows, because the largest come first.
     small |= {"train_sampling_strategy": "sequential", "eval_delay": 0, "eval_on_start": False}
     for name in ("eval", "save"):
         if trial.chosen[f"{name}_strategy"] in ("epoch", "steps"):
-            small |= {f"{name}_strategy": "steps", f"{name}_steps": STEPS}
+            small |= {f"{name}_strategy": "steps", f"{name}_steps": excerpts.STEPS}
     if any(problem.step == "best metric" for problem in trial.problems):
         small["metric_for_best_model"] = None  # told already; training goes on with the usual one
     return dataclasses.replace(trial.wanted, train=trial.wanted.train | small)
@@ -271,27 +288,6 @@ def _scratch(run: RunFolder) -> Path | None:
     except InputError:
         return None  # the step "run folder" tells it
     return claiming.place(beside)
-
-
-def _training_rows(trial: Trial, train: datasets.Dataset) -> datasets.Dataset:
-    """Rows for STEPS steps: those of the first, which is not timed, are the largest, so that memory is honest."""
-    step = max(1, trial.chosen["per_device_train_batch_size"] * trial.chosen.get("gradient_accumulation_steps", 1))
-    return _sample(trial.modality, train, step, max(min(step * STEPS, ROWS), step * LEAST_STEPS), trial.wanted.seed)
-
-
-def _validation_rows(trial: Trial, validation: datasets.Dataset) -> datasets.Dataset:
-    """Rows of two batches, the largest first."""
-    size = max(1, min(trial.chosen["per_device_eval_batch_size"], PASS))
-    return _sample(trial.modality, validation, size, 2 * size, trial.wanted.seed)
-
-
-def _sample(modality: ModuleType, rows: datasets.Dataset, largest: int, count: int, seed: int) -> datasets.Dataset:
-    """`count` rows in memory, where work on them leaves no cache on disk: the `largest` first, the others at random."""
-    order = np.argsort(-modality.extents(rows), kind="stable").tolist()
-    first, others = order[:largest], order[largest:]
-    chosen = first + random.Random(seed).sample(others, min(len(others), max(count - len(first), 0)))
-    picked = rows.select(chosen)
-    return datasets.Dataset.from_dict({name: picked[name][:] for name in rows.column_names}, features=rows.features)
 
 
 def _bytes(folder: Path) -> int:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
+from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
 from hfft.schema_imbalance import Loss, Sampler, named
 
@@ -249,6 +250,7 @@ class Recipe:
         default_factory=dict
     )
     augment: Augment = field(default_factory=Augment)
+    adapt: Adapt = field(default_factory=Adapt)
     loss: Annotated[Loss, BeforeValidator(named)] = field(default_factory=Loss)
     sampler: Annotated[Sampler, BeforeValidator(named)] = field(default_factory=Sampler)
     metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
@@ -274,4 +276,5 @@ class Recipe:
 
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
 SECTIONS |= {"probes.": Probes}
+SECTIONS |= {"adapt.": Adapt, "adapt.lora.": Lora}
 SECTIONS |= {"loss.": Loss, "sampler.": Sampler}

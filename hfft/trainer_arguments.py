@@ -14,6 +14,7 @@ import transformers
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
+from hfft import low_rank
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
@@ -39,7 +40,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     """
     check_loss(recipe.loss.name, recipe.data.multi_label)
     check_sampler(recipe.sampler, recipe.data.multi_label)
-    chosen = {key: value for key, value in (DEFAULTS | recipe.train).items() if key not in OWN} | FIXED
+    given = resolved(recipe) if fitting else DEFAULTS | recipe.train
+    chosen = {key: value for key, value in given.items() if key not in OWN} | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:
         # Else the first process collates for all, and joins their batches, which are padded to different lengths.
@@ -64,6 +66,34 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
     return args
+
+
+def resolved(recipe: Recipe) -> dict[str, Any]:
+    """Every value of `train:` that the recipe or hfft gives. Raises InputError for what `adapt:` cannot have."""
+    return DEFAULTS | adapted(recipe) | recipe.train
+
+
+def adapted(recipe: Recipe) -> dict[str, Any]:
+    """Defaults that `adapt:` asks for. Raises InputError for what it needs and cannot have."""
+    adapt = recipe.adapt
+    if adapt.lora is not None:
+        low_rank.installed()
+    if adapt.average is None:
+        return {}
+    # The newest are kept beside the best, which is no longer one of them when training went on for nothing.
+    needed = adapt.average + 1
+    chosen = DEFAULTS | {"save_total_limit": needed} | recipe.train
+    for key in ("eval_strategy", "save_strategy"):
+        if chosen[key] not in ("epoch", "steps"):
+            raise InputError(f"adapt.average: there have to be checkpoints; type train.{key}=epoch")
+    if not chosen["load_best_model_at_end"]:
+        raise InputError("adapt.average is judged beside the best checkpoint; leave train.load_best_model_at_end out")
+    if (limit := chosen["save_total_limit"]) is not None and limit < needed:
+        raise InputError(
+            f"adapt.average: {adapt.average} checkpoints and the best one make {needed}, but "
+            f"train.save_total_limit is {limit}; type train.save_total_limit={needed}, or leave it out"
+        )
+    return {"save_total_limit": needed}
 
 
 def _check_sense(args: TrainingArguments) -> None:

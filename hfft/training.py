@@ -11,6 +11,7 @@ import ctypes
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,11 +23,12 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping
+from hfft import adapting, callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
+from hfft.precomputing import Precomputed
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
 from hfft.records import less_is_better
@@ -38,7 +40,8 @@ from hfft.run_folder import RunFolder
 class Fit:
     """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by.
 
-    notes: sentences on why it ended early, or went another way than the recipe said.
+    notes: sentences on why it ended early, or went another way than the recipe said. features: of the seconds, what
+    computing features once took.
     """
 
     seconds: float
@@ -46,6 +49,7 @@ class Fit:
     history: list[dict[str, Any]]
     best: dict[str, Any]
     notes: tuple[str, ...] = ()
+    features: float = 0.0
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -72,13 +76,14 @@ def fit(
     resume: Path | None = None,
     watch: Any = None,
     found: Frequencies | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
-    found: classes of the training rows, counted here unless train is an iterable.
-    Raises InputError when the loss diverges.
+    found: classes of the training rows, counted here unless train is an iterable. say: is told what is decided on the
+    way. Raises InputError when the loss diverges, and for an `adapt:` that does not fit the model.
     """
     names = class_order(backbone.model)
     anew = recipe.augment != Augment() or recipe.sampler.name or recipe.model.truncation == "windows"
@@ -92,30 +97,57 @@ def fit(
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:
         args.label_smoothing_factor = 0.0  # the loss smooths; Trainer only warns that its own smoother could not
-    model = arranged(backbone.model, modality, args)
-    prepared = train
+    arranged(backbone.model, modality, args)
+    adapted = adapting.Adaptation(recipe, args, backbone, say)
+    cached = adapted.features(modality, train, validation, run)
+    model, watchers = adapted.model, _watchers(recipe, args)
     if isinstance(train, datasets.Dataset):
-        labels = np.asarray(train["labels"][:])
-        found = Frequencies.of(labels, names)
-        prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
-        if recipe.sampler.name:
-            prepared = Resampled(prepared, labels, recipe.sampler, recipe.seed)
-    watchers = _watchers(recipe, args)
-    held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
+        found = Frequencies.of(np.asarray(train["labels"][:]), names)
+    prepared = _prepared(recipe, backbone, modality, train, cached)
+    if cached is not None:
+        held_back, owners, collate = cached.validation, None, cached.collate
+    else:
+        held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
+        collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names))
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
         eval_dataset=held_back,
-        data_collator=mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names)),
+        data_collator=collate,
         compute_loss_func=loss_function(recipe.loss, smoothing, several, found),
         compute_metrics=pooling.by_text(evaluate_modules.together(recipe.metrics, names, several), owners),
         preprocess_logits_for_metrics=first_output,
-        optimizer_cls_and_kwargs=optimizing.optimizer(args, model),
-        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *watchers, line],
+        optimizer_cls_and_kwargs=optimizing.optimizer(args, model, adapted.rates),
+        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    start = time.perf_counter()
+    seconds = _trained(trainer, resume) + adapted.seconds
+    mean = adapted.finish(trainer, run)
+    save(trainer, backbone, run)
+    state = trainer.state
+    value = state.best_metric if args.load_best_model_at_end else None
+    best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
+    history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
+    return Fit(seconds, line.speed, history, best, tuple(w.said for w in watchers if w.said), adapted.seconds)
+
+
+def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: Any, cached: Precomputed | None) -> Any:
+    """Training rows as the model, or its head alone, takes them, drawn by the sampler where there is one."""
+    if not isinstance(train, datasets.Dataset):
+        return train
+    if cached is not None:
+        rows: Any = cached.train
+    else:
+        rows = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+    if not recipe.sampler.name:
+        return rows
+    return Resampled(rows, np.asarray(train["labels"][:]), recipe.sampler, recipe.seed)
+
+
+def _trained(trainer: Trainer, resume: Path | None) -> float:
+    """Seconds of training. Raises InputError when it diverges."""
+    start, args = time.perf_counter(), trainer.args
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     except FloatingPointError as error:
@@ -123,15 +155,10 @@ def fit(
             f"training stopped: {error}; the weights are worthless from there. Type a lower train.learning_rate "
             f"(now {args.learning_rate:g}), or a lower train.max_grad_norm (now {args.max_grad_norm:g})"
         ) from error
-    seconds = time.perf_counter() - start
-    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+    seconds, model = time.perf_counter() - start, trainer.model
+    if model is None or not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
         raise InputError("training ended with weights that are not numbers; type a lower train.learning_rate")
-    save(trainer, backbone, run)
-    state = trainer.state
-    value = state.best_metric if args.load_best_model_at_end else None
-    best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step}
-    history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    return Fit(seconds, line.speed, history, best, tuple(watcher.said for watcher in watchers if watcher.said))
+    return seconds
 
 
 def _watchers(recipe: Recipe, args: TrainingArguments) -> list[Any]:

@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from hfft import (
+    adapting,
     backbones,
     calibrating,
     claiming,
@@ -69,16 +70,14 @@ def run(
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     wanted = rates.settled(wanted, args, backbone.model, say)
-    say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
-    planned = quoting.plan(args, size)
-    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
+    say(f"model: {wanted.model.name}, {adapting.told(wanted.adapt, backbone)}; {'; '.join(backbone.notes)}")
+    _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
-    fit = training.fit(
-        wanted, args, backbone, modality, train, validation, folder, point, found=gathering.frequencies(found, backbone)
-    )
+    classes = gathering.frequencies(found, backbone)
+    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
@@ -149,6 +148,14 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
 
 
+def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbones.Backbone, rows: int) -> None:
+    """Raise InputError where checkpoints would be too few to average, or do not fit on the disk."""
+    planned = quoting.plan(args, rows)
+    adapting.check_average(wanted.adapt, planned.checkpoints)
+    kept, trained = adapting.saved(wanted.adapt, backbone)
+    claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
+
+
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
     """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
@@ -207,7 +214,9 @@ def _environment(
 def _best_sentence(fit: training.Fit, n: int) -> str:
     if fit.best["value"] is None:
         return "; the last weights are kept, because nothing was compared on validation"
-    return f"; kept step {fit.best['step']:,}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
+    steps = fit.best.get("averaged")
+    kept = f"the mean of {len(steps)} checkpoints" if steps else f"step {fit.best['step']:,}"
+    return f"; kept {kept}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
 
 
 def _hardware_sentence(args: Any) -> str:

@@ -19,7 +19,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"},
+    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes"}
     | {"pooling"},
@@ -38,8 +38,8 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"backbones"},
-    {"text_saliency", "picture_saliency"},
+    {"backbones"} | {"anatomy"},
+    {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
@@ -60,8 +60,9 @@ LAYERS = [
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
-    | {"behaviour_figures", "contrasting", "indexing"},
-    {"gathering", "ending", "deciding", "rates"},
+    | {"behaviour_figures", "contrasting", "indexing"}
+    | {"adapting", "precomputing", "mean_weights"},
+    {"gathering", "ending", "deciding", "rates", "excerpts"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
     {"stressing"},
@@ -97,10 +98,18 @@ HELPERS = {
     ("streaming", "splitting"),
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
+    ("training", "adapting"),
+    ("adapting", "precomputing"),
+    ("adapting", "mean_weights"),
+    ("precomputing", "predicting"),
+    ("mean_weights", "checkpoints"),
     ("trainer_arguments", "objectives"),
     ("training", "callbacks"),
     ("training", "optimizing"),
     ("training", "stopping"),
+    ("training", "precomputing"),
+    ("excerpts", "stopwatch"),
+    ("rates", "trainer_arguments"),
     ("training", "progress"),
     ("training", "objectives"),
     ("training", "evaluate_modules"),

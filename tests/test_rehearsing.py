@@ -18,6 +18,7 @@ from hfft import (
     checkpoints,
     display_rehearsal,
     evaluate_modules,
+    excerpts,
     recipe,
     rehearsing,
     reporting,
@@ -228,10 +229,10 @@ def test_inputs_that_make_no_sense_to_the_model_are_noted(tmp_path, monkeypatch)
 def test_the_largest_rows_come_first_and_are_in_memory(kind, tmp_path):
     rows = parts(text_rows(tmp_path) if kind == "bert" else image_rows())[0]
     sizes = MODALITY[kind].extents(rows)
-    found = rehearsing._sample(MODALITY[kind], rows, 3, 10, 0)
+    found = excerpts._sample(MODALITY[kind], rows, 3, 10, 0)
     assert len(found) == 10 and not found.cache_files and len(set(found["id"][:])) == 10
     assert MODALITY[kind].extents(found)[:3].tolist() == sorted(sizes, reverse=True)[:3]
-    assert len(rehearsing._sample(MODALITY[kind], rows, 3, 1000, 0)) == len(rows)
+    assert len(excerpts._sample(MODALITY[kind], rows, 3, 1000, 0)) == len(rows)
 
 
 def test_an_attempt_tells_everything_and_stops_for_a_person(tmp_path):
