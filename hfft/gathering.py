@@ -13,7 +13,19 @@ from typing import Any
 
 import datasets
 
-from hfft import gating, loading, perturbing, predicting, robustness, rooms, scoring, splitting, streaming, training
+from hfft import (
+    answering,
+    gating,
+    loading,
+    perturbing,
+    predicting,
+    robustness,
+    rooms,
+    scoring,
+    splitting,
+    streaming,
+    training,
+)
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Recipe
@@ -66,6 +78,7 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     known = scoring.keys(wanted.metrics, labels, several)
     gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
     training.best_metric(wanted, known)
+    answering.check(wanted, labels)
     _check_probes(wanted, labels)
 
 

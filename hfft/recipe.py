@@ -19,6 +19,7 @@ from hfft import notation, references, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
+from hfft.schema_decide import ARGMAX, Decide
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
@@ -26,6 +27,9 @@ __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
 SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
 SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
+SEVERAL_DECIDED = (
+    "decide: with data.multi_label each class has a threshold, tuned without being asked; leave decide out"
+)
 # key=value; a class name in brackets, such as gates.recall[v1.2], may hold the signs that part keys and values.
 WORD = re.compile(r"((?:[^=\[]|\[[^\]]*\])*)=(.*)", re.DOTALL)
 OUTSIDE_DOT = re.compile(r"\.(?![^\[]*\])")
@@ -106,6 +110,8 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
     if recipe is not None and recipe.data.multi_label:
         recipe = _of_several(recipe, tree)
+        if recipe.decide.by != ARGMAX:
+            mistakes.append(SEVERAL_DECIDED)
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
@@ -180,6 +186,7 @@ def _sentence(item: Any) -> str:
         for part in path[:-1]:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
+            sections |= {"decide": Decide}
             section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"

@@ -26,6 +26,7 @@ import torch
 import transformers
 
 from hfft import (
+    answering,
     backbones,
     claiming,
     ending,
@@ -127,6 +128,7 @@ def _names(trial: Trial, run: RunFolder) -> Any:
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
+    trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
     return trial.attempt("training arguments", KEYS, lambda: trainer_arguments.arguments(trial.wanted, run))
 
 

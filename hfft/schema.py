@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
+from hfft.schema_decide import Decide
 
 STRICT = {"extra": "forbid"}
 
@@ -243,6 +244,7 @@ class Recipe:
             description="metric: '>= 0.70', judged on the interval; leaks: 0; looks: 3; no_worse_than: {run, margin}"
         ),
     ] = field(default_factory=dict)
+    decide: Decide = field(default_factory=Decide)
     abstain: Abstain = field(default_factory=Abstain)
     probes: Probes = field(default_factory=Probes)
     seed: Annotated[
@@ -256,4 +258,5 @@ class Recipe:
 
 
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
+SECTIONS |= {"decide.": Decide}
 SECTIONS |= {"probes.": Probes}
