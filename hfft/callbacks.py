@@ -23,11 +23,14 @@ class Seal(TrainerCallback):
 
 
 class Epochs(TrainerCallback):
-    """Tells rows that are changed at random which epoch it is, also after a resume. An iterable is told by Trainer."""
+    """Tells rows that are drawn or changed at random which epoch it is, also after a resume.
+
+    An iterable is told by Trainer. Trainer's own iterator, and with it the workers, begins after this.
+    """
 
     def __init__(self, rows: Any) -> None:
         kwargs = rows.format["format_kwargs"] if isinstance(rows, datasets.Dataset) else None
-        self.change: Any = (kwargs or {}).get("transform")
+        self.change: Any = (kwargs or {}).get("transform", rows)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if hasattr(self.change, "epoch"):

@@ -40,6 +40,7 @@ def check(
     found = gathering.read(wanted, say, gathering.SHOWN)
     if fast:
         gathering.check_names(wanted, found.splits.labels)
+        gathering.balance(wanted, found, say)
     parts = gathering.shown_parts(found)
     facts = {"recipe": name, "task": wanted.task, **found.report.facts()}
     facts |= {

@@ -12,13 +12,18 @@ from types import ModuleType
 from typing import Any
 
 import datasets
+import numpy as np
 
 from hfft import (
     answering,
+    class_weights,
     gating,
+    labelsets,
     loading,
     perturbing,
     predicting,
+    remedies,
+    resampling,
     robustness,
     rooms,
     scoring,
@@ -27,6 +32,7 @@ from hfft import (
     training,
 )
 from hfft.backbones import Backbone, class_order
+from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Recipe
 from hfft.records import SplitReport, read_json
@@ -80,6 +86,44 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     training.best_metric(wanted, known)
     answering.check(wanted, labels)
     _check_probes(wanted, labels)
+
+
+def check_balance(wanted: Recipe, labels: tuple[str, ...], train: datasets.Dataset | None) -> list[str]:
+    """What the loss and the sampler make of the classes, as sentences. train: rows with `label`; None of a stream.
+
+    Raises InputError where they make no sense of them.
+    """
+    class_weights.check(wanted.loss.weights or {}, labels)
+    notes = remedies.notes(wanted)
+    if train is None or wanted.sampler.name is None:
+        return notes
+    return notes + resampling.check(wanted.sampler, _targets(wanted, labels, train), labels)
+
+
+def epoch_rows(wanted: Recipe, labels: tuple[str, ...], train: datasets.Dataset | None, size: int) -> int:
+    """Rows that an epoch shows: `size`, those of train, unless a sampler draws another number."""
+    if train is None or wanted.sampler.name is None:
+        return size
+    return len(resampling.rows_of(wanted.sampler, _targets(wanted, labels, train), wanted.seed, 0))
+
+
+def balance(wanted: Recipe, found: Inputs, say: Say) -> int:
+    """Say what the loss and the sampler make of the classes; rows that an epoch shows."""
+    labels, train = found.splits.labels, found.splits.parts.get("train")
+    for note in check_balance(wanted, labels, train):
+        say(f"  note: {note}")
+    return epoch_rows(wanted, labels, train, found.report.size("train"))
+
+
+def frequencies(found: Inputs, backbone: Backbone) -> Frequencies:
+    """Training rows of each class, in the order of the model's outputs."""
+    names = class_order(backbone.model)
+    counts = [found.report.counts["train"].get(name, 0) for name in names]
+    return Frequencies(names, np.array(counts), found.report.size("train"))
+
+
+def _targets(wanted: Recipe, labels: tuple[str, ...], train: datasets.Dataset) -> np.ndarray:
+    return np.array(labelsets.targets(train["label"][:], labels, wanted.data.multi_label))
 
 
 def _check_probes(wanted: Recipe, labels: tuple[str, ...]) -> None:

@@ -1,18 +1,26 @@
 """What training minimises: a room's loss in the form the Trainer takes.
 
-In: a name from a recipe. Out: a callable over outputs and labels. It must not know rows or models.
+In: the recipe's `loss:` section and the classes' frequencies in train. Out: a callable over outputs and labels. It must
+not know rows or models.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import torch
 
-from hfft import rooms
+from hfft import class_weights, rooms
+from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed
+from hfft.recipe import Loss
+
+PLAIN = {False: "cross_entropy", True: "binary_cross_entropy"}  # what every loss is compared by
+OPTIONS = ("gamma", "tau")
 
 
 def check_loss(name: str, multi_label: bool) -> ModuleType:
@@ -29,21 +37,74 @@ def check_loss(name: str, multi_label: bool) -> ModuleType:
     raise InputError(f"loss: {name} does not fit classes {kind}; leave the key out, or choose {listed(fitting)}")
 
 
-def loss_function(name: str, smoothing: float, multi_label: bool = False) -> Callable[..., torch.Tensor]:
+def loss_function(
+    loss: Loss, smoothing: float = 0.0, multi_label: bool = False, found: Frequencies | None = None
+) -> Callable[..., torch.Tensor]:
     """The room's per-row loss, summed and divided by the rows of the whole optimizer step.
 
     `Trainer` neither divides by accumulation steps nor by processes when a loss function is given, but hands over the
     number of labels in all of them: dividing by that number is what makes every layout equal. A row with one label per
-    class counts once.
+    class, or a share of each, counts once. Weights are in the sum alone: their mean over train is 1 already, and a
+    batch's own mean would make its loss depend on the rows beside it.
+
+    Where no gradient is asked for, the loss is plain (binary) cross-entropy: validation losses of all runs can be
+    compared. found: needed by weights and by losses that go by frequencies.
     """
-    rows = check_loss(name, multi_label).rows
+    rows = check_loss(loss.name, multi_label).rows
+    plain = rooms.find("losses", PLAIN[multi_label]).rows
+    options = {name: getattr(loss, name) for name in OPTIONS if getattr(loss, name) is not None}
+    by_prior = "prior" in inspect.signature(rows).parameters
+    weigh = _weights(loss, found, multi_label)
+
+    @functools.cache
+    def prior(device: torch.device) -> dict[str, torch.Tensor]:
+        return {"prior": torch.tensor(_known(found).prior, dtype=torch.float32, device=device)} if by_prior else {}
+
+    def train_rows(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        given: dict[str, Any] = options | prior(logits.device) | {"smoothing": smoothing}
+        weights = None if weigh is None else weigh(labels, logits.device)
+        if multi_label:
+            given["weights"] = weights
+        each: torch.Tensor = rows(logits, labels, **given)
+        return each if weights is None or multi_label else each * weights
 
     def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        if multi_label:
+        if labels.ndim > 1:
             count = count / labels.shape[-1]
-        total: torch.Tensor = rows(logits, labels, smoothing=smoothing).sum() / count
-        return total
+        each: torch.Tensor = train_rows(logits, labels) if torch.is_grad_enabled() else plain(logits, labels)
+        return each.sum() / count
 
     return compute
+
+
+def _weights(
+    loss: Loss, found: Frequencies | None, multi_label: bool
+) -> Callable[[torch.Tensor, torch.device], torch.Tensor] | None:
+    """(labels, device) → weight of each row, (n,), or of each answer, (n, classes); None without `loss.weights`.
+
+    Of a soft label it is the weight that is to be expected of it.
+    """
+    if loss.weights is None:
+        return None
+    make = class_weights.of_answers if multi_label else class_weights.of_rows
+    values = make(loss.weights, _known(found), loss.beta or 0.0)
+
+    @functools.cache
+    def on(device: torch.device) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=device)
+
+    def weigh(labels: torch.Tensor, device: torch.device) -> torch.Tensor:
+        table = on(device)
+        if multi_label:
+            return torch.lerp(table[0].expand_as(labels), table[1].expand_as(labels), labels.float())
+        return labels.float() @ table if labels.ndim == 2 else table[labels.clamp_min(0)]
+
+    return weigh
+
+
+def _known(found: Frequencies | None) -> Frequencies:
+    if found is None:
+        raise ValueError("this loss goes by the classes' frequencies in train")
+    return found

@@ -15,18 +15,24 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import notation, references, rooms, rules, trainer_options
+from hfft import notation, references, remedies, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
-from hfft.schema import SECTIONS, Abstain, Augment, Data, Model, Probes, Recipe, Split, Template
-from hfft.schema_decide import ARGMAX, Decide
+from hfft.schema import SECTIONS, Abstain, Augment, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
+from hfft.schema_decide import ADJUSTED, ARGMAX, Decide
+from hfft.schema_imbalance import SHORT
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
+__all__ += ["Loss", "Sampler"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
-SEVERAL: dict[str, Any] = {"loss": "binary_cross_entropy"}
-SEVERAL["metrics"] = ["accuracy", "precision", "recall", "f1", "average_precision"]
+SEVERAL_LOSS = "binary_cross_entropy"
+SEVERAL_METRICS = ["accuracy", "precision", "recall", "f1", "average_precision"]
+TWICE = (
+    "decide.by: logit_adjustment corrects for the classes' shares in train, as loss and sampler do already; leave one "
+    "out, or type decide.by=logit_bias"
+)
 SEVERAL_DECIDED = (
     "decide: with data.multi_label each class has a threshold, tuned without being asked; leave decide out"
 )
@@ -68,8 +74,8 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
     """
     _, path = locate(name)
     tree = read_yaml(path)
-    for word in overrides:
-        _override(tree, word)
+    for word in sorted(overrides, key=lambda word: word.partition("=")[0] not in SHORT):
+        _override(tree, word)  # a section's name first: it takes the place of what the file says, options go with it
     return build(tree, str(path))
 
 
@@ -100,7 +106,8 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     probes = tree["probes"].get("names") if isinstance(tree.get("probes"), dict) else None
     rooms_of = {
         "task": ("modalities", [tree.get("task")]),
-        "loss": ("losses", [tree.get("loss")]),
+        "loss": ("losses", [_name(tree.get("loss"))]),
+        "sampler": ("samplers", [_name(tree.get("sampler"))]),
         "metrics": ("metrics", metrics if isinstance(metrics, list) else []),
         "probes.names": ("probes", probes if isinstance(probes, list) else []),
     }
@@ -112,6 +119,10 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         recipe = _of_several(recipe, tree)
         if recipe.decide.by != ARGMAX:
             mistakes.append(SEVERAL_DECIDED)
+    if recipe is not None:
+        recipe, told = remedies.checked(recipe)
+        mistakes += told
+        mistakes += [TWICE] * (recipe.decide.by == ADJUSTED and remedies.balanced(recipe))
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
@@ -128,7 +139,14 @@ def _flat(gates: dict[str, Any]) -> dict[str, Any]:
 
 def _of_several(recipe: Recipe, tree: dict[str, Any]) -> Recipe:
     """With the keys that a multi-label recipe leaves out."""
-    return dataclasses.replace(recipe, **{key: value for key, value in SEVERAL.items() if key not in tree})
+    if _name(tree.get("loss")) is None:
+        recipe = dataclasses.replace(recipe, loss=dataclasses.replace(recipe.loss, name=SEVERAL_LOSS))
+    return recipe if "metrics" in tree else dataclasses.replace(recipe, metrics=SEVERAL_METRICS)
+
+
+def _name(section: Any) -> Any:
+    """The name in a section that may be a name alone."""
+    return section.get("name") if isinstance(section, dict) else section
 
 
 @functools.cache
@@ -138,7 +156,8 @@ def _door() -> TypeAdapter[Recipe]:
 
 def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML that `load` reads back to an equal `Recipe`."""
-    return notation.write(dataclasses.asdict(recipe))
+    tree = dataclasses.asdict(recipe)
+    return notation.write(tree | {key: remedies.dumped(tree[key]) for key in SHORT})
 
 
 def describe() -> list[tuple[str, str, str]]:
@@ -147,11 +166,13 @@ def describe() -> list[tuple[str, str, str]]:
     for prefix, section in SECTIONS.items():
         hints = get_type_hints(section, include_extras=True)
         for entry in dataclasses.fields(section):
-            sentences = [
-                note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description
-            ]
             if prefix + entry.name + "." in SECTIONS:
                 continue
+            sentences = [
+                note.description
+                for note in getattr(hints[entry.name], "__metadata__", ())
+                if getattr(note, "description", None)
+            ]
             default = "required"
             if entry.default is not dataclasses.MISSING or entry.default_factory is not dataclasses.MISSING:
                 value = entry.default_factory() if callable(entry.default_factory) else entry.default
@@ -167,6 +188,8 @@ def _override(tree: dict[str, Any], word: str) -> None:
         raise InputError(f"{word!r}: expected section.key=value, such as train.learning_rate=3e-5")
     (*sections, last), text = parts, found[2]
     at = tree
+    if sections and sections[0] in SHORT and isinstance(tree.get(sections[0]), str):
+        tree[sections[0]] = {"name": tree[sections[0]]}
     for section in sections:
         at = at.setdefault(section, {})
         if not isinstance(at, dict):
@@ -187,6 +210,7 @@ def _sentence(item: Any) -> str:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
             sections |= {"decide": Decide}
+            sections |= {"loss": Loss, "sampler": Sampler}
             section = sections.get(part, section)
         known = [entry.name for entry in dataclasses.fields(section)]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"

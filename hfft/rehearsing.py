@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,7 @@ from hfft import (
     claiming,
     ending,
     environment,
+    gathering,
     gating,
     hub_access,
     predicting,
@@ -107,7 +109,7 @@ def rehearse(
         folder.root.mkdir()
         chosen = trainer_arguments.DEFAULTS | wanted.train
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
-        args = _names(trial, run)
+        args = _names(trial, run, train)
         try:
             claiming.fresh(run)
         except InputError as error:  # nothing is wrong with the recipe: the next run only needs another folder
@@ -123,12 +125,14 @@ def rehearse(
     return Rehearsal(tuple(trial.problems), tuple(trial.notes), quote, time.perf_counter() - clock)
 
 
-def _names(trial: Trial, run: RunFolder) -> Any:
+def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
+    balance = partial(gathering.check_balance, trial.wanted, trial.labels, train)
+    trial.notes.extend(trial.attempt("unequal classes", KEYS, balance) or [])
     return trial.attempt("training arguments", KEYS, lambda: trainer_arguments.arguments(trial.wanted, run))
 
 
@@ -164,9 +168,10 @@ def _acts(
     if args is None or finished is None or len(watch.steps) < LEAST_STEPS or not watch.batches:
         return None
     size = trial.split.size("train") if trial.split else len(train)
+    epoch = gathering.epoch_rows(trial.wanted, trial.labels, train, size)
     reading = before + loading + preparing * (size + len(validation)) / len(rows)
     found = _measured(trial, args, watch, len(seen), reading, finished)
-    return quoting.quote(quoting.plan(args, size), found, len(validation))
+    return quoting.quote(quoting.plan(args, epoch), found, len(validation))
 
 
 def _model(trial: Trial) -> Backbone | None:
@@ -204,7 +209,8 @@ def _train(trial: Trial, backbone: Backbone, rows: datasets.Dataset, seen: datas
 
     done = trial.attempt("", TRAIN, fit)
     trial.problems[known:] = [dataclasses.replace(p, step=watch.place) for p in trial.problems[known:]]
-    answers = {"cross_entropy": len(trial.labels), "binary_cross_entropy": 2}.get(small.loss)
+    plain = small.loss.name if small.loss.weights is None else ""
+    answers = {"cross_entropy": len(trial.labels), "binary_cross_entropy": 2}.get(plain)
     guess = math.log(answers) if answers else math.inf
     if watch.losses and watch.losses[0] > MAKES_NO_SENSE * guess:
         trial.notes.append(

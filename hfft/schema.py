@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from hfft import budgets, patterns
 from hfft.schema_decide import Decide
+from hfft.schema_imbalance import Loss, Sampler, named
 
 STRICT = {"extra": "forbid"}
 
@@ -232,9 +233,8 @@ class Recipe:
         default_factory=dict
     )
     augment: Augment = field(default_factory=Augment)
-    loss: Annotated[str, Field(description="a name from hfft/losses/ (with multi_label: binary_cross_entropy)")] = (
-        "cross_entropy"
-    )
+    loss: Annotated[Loss, BeforeValidator(named)] = field(default_factory=Loss)
+    sampler: Annotated[Sampler, BeforeValidator(named)] = field(default_factory=Sampler)
     metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
         default_factory=lambda: ["accuracy", "precision", "recall", "f1"]
     )
@@ -260,3 +260,4 @@ class Recipe:
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
 SECTIONS |= {"decide.": Decide}
 SECTIONS |= {"probes.": Probes}
+SECTIONS |= {"loss.": Loss, "sampler.": Sampler}

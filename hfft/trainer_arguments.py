@@ -17,6 +17,7 @@ from transformers.integrations import get_available_reporting_integrations, get_
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
+from hfft.resampling import check_sampler
 from hfft.run_folder import RunFolder
 
 DEFAULTS: dict[str, Any] = {
@@ -48,7 +49,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     fitting: False for prediction alone. Raises InputError for values the class refuses, and when the launcher's
     processes did not find each other.
     """
-    check_loss(recipe.loss, recipe.data.multi_label)
+    check_loss(recipe.loss.name, recipe.data.multi_label)
+    check_sampler(recipe.sampler, recipe.data.multi_label)
     chosen = DEFAULTS | recipe.train | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:

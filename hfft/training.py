@@ -17,17 +17,20 @@ from types import ModuleType
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
 from hfft import callbacks, evaluate_modules, optimizing, scoring
 from hfft.backbones import Backbone, class_order
+from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
 from hfft.records import less_is_better
+from hfft.resampling import Resampled
 from hfft.run_folder import RunFolder
 
 
@@ -64,15 +67,17 @@ def fit(
     run: RunFolder,
     resume: Path | None = None,
     watch: Any = None,
+    found: Frequencies | None = None,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
+    found: classes of the training rows, counted here unless train is an iterable.
     Raises InputError when the loss diverges.
     """
     names = class_order(backbone.model)
-    if recipe.augment != Augment() and args.dataloader_persistent_workers:
+    if (recipe.augment != Augment() or recipe.sampler.name) and args.dataloader_persistent_workers:
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
@@ -85,14 +90,18 @@ def fit(
     model = arranged(backbone.model, modality, args)
     prepared = train
     if isinstance(train, datasets.Dataset):
+        labels = np.asarray(train["labels"][:])
+        found = Frequencies.of(labels, names)
         prepared = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+        if recipe.sampler.name:
+            prepared = Resampled(prepared, labels, recipe.sampler, recipe.seed)
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
         eval_dataset=modality.prepare(validation, backbone.processor, recipe.model),
         data_collator=modality.collator(backbone.processor),
-        compute_loss_func=loss_function(recipe.loss, smoothing, several),
+        compute_loss_func=loss_function(recipe.loss, smoothing, several, found),
         compute_metrics=evaluate_modules.together(recipe.metrics, names, several),
         preprocess_logits_for_metrics=first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model),

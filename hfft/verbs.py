@@ -64,19 +64,22 @@ def run(
     point = claiming.resumed(folder, wanted, say) if resume else None
     found = gathering.read(wanted, say)
     gathering.check_names(wanted, found.splits.labels)
+    size = gathering.balance(wanted, found, say)
     if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     say(f"model: {wanted.model.name}, {backbone.parameters / 1e6:.1f} M parameters; {'; '.join(backbone.notes)}")
-    planned = quoting.plan(args, found.report.size("train"))
+    planned = quoting.plan(args, size)
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args))[1])
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
-    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point)
+    fit = training.fit(
+        wanted, args, backbone, modality, train, validation, folder, point, found=gathering.frequencies(found, backbone)
+    )
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)

@@ -68,15 +68,18 @@ def fit(
     dropout: float = 0.0,
     resume: Path | None = None,
     augment: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    rows: datasets.Dataset | None = None,
 ) -> list[dict[str, float]]:
-    """Train on 64 rows; loss and gradient norm of each step."""
+    """Train on 64 rows, or `rows`; loss and gradient norm of each step. changes: further sections of the recipe."""
     base = {"bert": BERT, "tags": TAGS, "vit": VIT}[kind]
-    tree = {**base, "train": {**TRAIN, **train}, "augment": augment or {}}
+    tree = {**base, "train": {**TRAIN, **train}, "augment": augment or {}, **(changes or {})}
     if dropout:
         tree["model"] = {**base["model"], "config": SMALL | dict.fromkeys(STILL, dropout)}
     wanted, run = recipe.build(tree), RunFolder(root)
     args = trainer_arguments.arguments(wanted, run)
-    rows = image_rows() if kind == "vit" else text_rows(root.parent, kind == "tags")
+    if rows is None:
+        rows = image_rows() if kind == "vit" else text_rows(root.parent, kind == "tags")
     modality = rooms.find("modalities", wanted.task)
     transformers.set_seed(0)
     backbone = backbones.load(wanted.model, modality, LABELS, kind == "tags")

@@ -15,15 +15,16 @@ from conftest import NetworkUsedError
 
 HOUSE = Path(__file__).resolve().parent.parent / "hfft"
 FILES = sorted(path for path in HOUSE.rglob("*.py") if "__pycache__" not in path.parts)
-ROOMS = {"modalities", "metrics", "losses", "probes"}
+ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"budgets", "patterns"} | {"schema_decide"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"} | {"changes"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
-    | {"measures", "overlaps", "notation", "faults"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"},
+    | {"measures", "overlaps", "notation", "faults"}
+    | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
+    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"remedies"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -33,9 +34,11 @@ LAYERS = [
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
     {"gallery"},
-    {"pairing", "spooling", "shingles", "openings", "seeding", "means"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"crossed"},
     {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"},
+    {"arms"},
+    {"recommending"},
     {"backbones"},
     {"text_saliency", "picture_saliency"},
     ROOMS,
@@ -52,6 +55,7 @@ LAYERS = [
         "environment",
         "stopwatch",
     }
+    | {"resampling"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
@@ -63,13 +67,18 @@ LAYERS = [
     {"stressing"},
     {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"},
     {"repeating", "presenting"},
+    {"bakeoff"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "cli"},
+    | {"display_explaining", "cli"}
+    | {"display_imbalance"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("schema", "schema_imbalance"),
+    ("trainer_arguments", "resampling"),
+    ("training", "resampling"),
     ("claiming", "checkpoints"),
     ("loading", "labelling"),
     ("batching", "labelling"),
@@ -120,6 +129,7 @@ HELPERS = {
     ("display", "display_probes"),
     ("cli", "display_explaining"),
     ("answering", "scoring"),
+    ("cli", "display_imbalance"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -137,7 +147,9 @@ NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
 NO_ML += ["schema_decide", "biasing", "answering"]
-LIGHT_ROOMS = ("metrics", "probes")
+NO_ML += ["crossed", "arms", "recommending"]
+LIGHT_ROOMS = ("metrics", "probes", "samplers")
+NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -202,6 +214,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting"}
     bringing |= {"explaining"}
+    bringing |= {"bakeoff"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

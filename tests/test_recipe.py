@@ -31,7 +31,12 @@ def at(section: str, **changes) -> str:
 def test_defaults_are_filled_in():
     made = build(GOOD)
     assert made == Recipe("text_classification", Data("csv", "tweets.csv"), Model("somebody/something"))
-    assert (made.data.split.train, made.data.split.by, made.loss, made.seed) == (0.7, "random", "cross_entropy", 42)
+    assert (made.data.split.train, made.data.split.by, made.loss.name, made.seed) == (
+        0.7,
+        "random",
+        "cross_entropy",
+        42,
+    )
     assert made.metrics == ["accuracy", "precision", "recall", "f1"]
 
 

@@ -11,11 +11,13 @@ import torch
 MULTI_LABEL = True  # labels are one number per class
 
 
-def rows(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Loss of each row in nats, float32 (n,). logits: (n, classes); labels: 0.0 or 1.0, (n, classes).
+def rows(
+    logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Loss of each row in nats, float32 (n,). logits: (n, classes); labels: 0.0 to 1.0, (n, classes).
 
-    smoothing: share of the target moved to one half.
+    smoothing: share of the target moved to one half. weights: of each answer, (n, classes).
     """
     target = labels.float() * (1 - smoothing) + smoothing / 2
-    each = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), target, weights, reduction="none")
     return each.mean(dim=-1)

@@ -10,8 +10,10 @@ import torch
 
 
 def rows(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Loss of each row in nats, float32 (n,). logits: (n, classes); labels: int (n,), -100 costs nothing.
+    """Loss of each row in nats, float32 (n,). logits: (n, classes).
 
-    smoothing: share of the target spread evenly over all classes (Szegedy et al. 2016, section 7).
+    labels: int (n,), of which -100 costs nothing, or the share of each class, float (n, classes). smoothing: share of
+    the target spread evenly over all classes (Szegedy et al. 2016, section 7).
     """
-    return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
+    target = labels.float() if labels.ndim == 2 else labels
+    return torch.nn.functional.cross_entropy(logits.float(), target, reduction="none", label_smoothing=smoothing)

@@ -76,7 +76,7 @@ class Decoding:
     """A batch of pictures as pixels. A class, because workers that are spawned get it pickled.
 
     augment: pictures are changed at random, otherwise in each `epoch`, by a draw that depends on the picture and the
-    seed alone.
+    seed alone. A batch may say which `copy` of its row each one is: of those that are 0, nothing changes.
     """
 
     processor: Any
@@ -88,17 +88,17 @@ class Decoding:
         """Raises InputError that names the picture: its file may have gone since it was inspected, or never been."""
         images = [_decoded(source) for source in batch["image"]]
         if self.augment:
-            out = {"pixel_values": self._augmented(self.augment, images, batch["image"])}
+            out = {"pixel_values": self._augmented(self.augment, images, batch)}
         else:
             out = {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])}
         return out | ({"labels": batch["labels"]} if "labels" in batch else {})
 
-    def _augmented(self, augment: Augment, images: list[Image.Image], sources: list[dict[str, Any]]) -> list[Any]:
+    def _augmented(self, augment: Augment, images: list[Image.Image], batch: dict[str, list[Any]]) -> list[Any]:
         change = augmenting.pixels_of(augment, self.processor)
         out = []
-        for image, source in zip(images, sources, strict=True):
+        for image, source, copy in zip(images, batch["image"], batch.get("copy", [0] * len(images)), strict=True):
             own = zlib.crc32(source["bytes"] or str(source["path"]).encode())
-            with augmenting.seeded(hash((self.seed, self.epoch, own))):
+            with augmenting.seeded(hash((self.seed, self.epoch, own, copy) if copy else (self.seed, self.epoch, own))):
                 out.append(change(image))
         return out
 

@@ -1,0 +1,29 @@
+"""Rows of rare classes are repeated by the square root of how rare they are; no row is left out.
+
+Gupta et al. 2019, "LVIS", section 3.1: a class that a share f of the rows has gets the factor max(1, sqrt(t / f)), a
+row the largest factor of its classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hfft import draws
+
+MULTI_LABEL = True  # labels may be a number per class
+
+
+def draw(labels: np.ndarray, rng: np.random.Generator, threshold: float | None = None) -> np.ndarray:
+    """Rows of one epoch, int: as many each time, the whole part of the sum of the rows' factors.
+
+    labels: class ids, int (n,), or a 0 or 1 per class, (n, classes). threshold: share t below which a class is
+    repeated; default: the mean share of the classes that have rows.
+    """
+    member = labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.unique(labels)
+    share = member.mean(axis=0)
+    target = share[share > 0].mean() if threshold is None else threshold
+    factor = np.maximum(1, np.sqrt(target / np.maximum(share, 1 / len(labels))))
+    of_row = np.where(member, factor, 1).max(axis=1)
+    whole = np.floor(of_row)
+    every = np.repeat(np.arange(len(labels)), whole.astype(int))
+    return np.concatenate([every, draws.extras(of_row - whole, rng)])
