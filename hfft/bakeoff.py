@@ -1,4 +1,4 @@
-"""The verb `imbalance`: the same recipe plain and with each remedy, under the same seeds and one split, and what is best.
+"""The verb `imbalance`: one recipe plain and with each remedy, under the same seeds and one split, and which is best.
 
 In: a recipe, a number of seeds, arms. Out: plain facts; imbalance.json beside a folder of runs for each arm. The test
 split stays sealed: everything is judged on validation rows. Like repeating.py, this is a place where stages meet.
@@ -101,8 +101,8 @@ def _held(root: Path, resume: bool, name: str) -> set[str]:
         raise InputError(f"{root} holds something else than a bake-off ({listed(others, 4)}); type --output-dir FOLDER")
     if held and not resume:
         raise InputError(
-            f"{root} already holds {listed(sorted(held), 6)}; type `hfft imbalance {name} --resume` with the same words "
-            "to train what is missing and judge again, or --output-dir FOLDER"
+            f"{root} already holds {listed(sorted(held), 6)}; type `hfft imbalance {name} --resume` with the same "
+            "words to train what is missing and judge again, or --output-dir FOLDER"
         )
     if resume and not held:
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")

@@ -10,10 +10,9 @@ from hfft import terminal
 def judged(facts: dict[str, Any]) -> None:
     """One row per arm, the recommendation, and what was left out."""
     screen = terminal.console()
-    grid = terminal.table(
-        f"validation, {facts['n']:,} rows, {facts['seeds']} seeds",
-        "macro-F1", "minus plain", "p, adjusted", "worst recall", "minus plain", "log loss", "s a seed",
-    )  # fmt: skip
+    screen.print(f"\nOn {facts['n']:,} validation rows, means over {facts['seeds']} seeds:")
+    columns = ("macro-F1", "minus plain", "p", "worst recall", "minus plain", "log loss, minus plain", "seconds")
+    grid = terminal.table("arm", *columns)
     for row in facts["arms"]:
         f1, worst, loss = row["f1_macro"], row["worst"], row["log_loss"]
         own = f1["difference"]
@@ -31,7 +30,8 @@ def judged(facts: dict[str, Any]) -> None:
     share = f"{100 * facts['level']:.4g}"
     screen.print(
         f"Differences in points of 100 with intervals of {share} %, which hold together for all arms; they allow for "
-        f"other seeds and other rows. {facts['about']}\n"
+        "other seeds and other rows. p: of macro-F1, adjusted for all arms. Seconds: of training with one seed. "
+        f"{facts['about']}\n"
     )
     for sentence in facts["sentences"]:
         screen.print(sentence)

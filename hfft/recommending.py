@@ -152,7 +152,7 @@ def _none(rows: list[dict[str, Any]], facts: dict[str, Any]) -> list[str]:
     if facts["smallest_shown"] is not None:
         said.append(
             f"{facts['n']:,} validation rows and {facts['seeds']} seeds would show a gain of "
-            f"{100 * facts['smallest_shown']:.1f} points of f1_macro four times out of five; a smaller one may be there."
+            f"{100 * facts['smallest_shown']:.1f} points of f1_macro in four of five cases; a smaller one may be there."
         )
     if len(rows) > 1:
         best = max(rows[1:], key=lambda row: row["f1_macro"]["difference"]["value"])
