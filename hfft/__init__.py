@@ -56,7 +56,9 @@ class Run:
         return stressing.probe(str(self.path), tuple(words), test)["probes"]  # type: ignore[no-any-return]
 
     def predict(self, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
-        """{class: probability} for each input, likeliest class first; they sum to 1 unless several classes may apply.
+        """{class: probability} for each input, the answer first; they sum to 1 unless several classes may apply.
+
+        The answer is the likeliest class, unless the recipe's `decide` says otherwise; the others follow by likelihood.
 
         inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
         calibrated: at the temperature that was fitted on validation (model/calibration.json), where the run has one;
@@ -67,7 +69,7 @@ class Run:
         return verbs.predict(str(self.path), _listed(inputs), calibrated)
 
     def classes(self, inputs: list[Any]) -> list[list[str]]:
-        """The classes of each input: the likeliest one, or with `data.multi_label` all that apply, likeliest first.
+        """The classes of each input: the answer, or with `data.multi_label` all that apply, likeliest first.
 
         A class applies from its threshold on, tuned on validation and kept in model/thresholds.json: a threshold of the
         model's own probabilities. inputs: as above.

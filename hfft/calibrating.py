@@ -58,7 +58,7 @@ def fitted(predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
     if several:
         return facts
     scores = tempering.apply(other.scores, temperature.value)
-    return facts | withholding.chosen(scores, other.labels, predictions.names, wanted)
+    return facts | withholding.chosen(scores, other.labels, other.predicted, predictions.names, wanted)
 
 
 def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def check(
 
 
 app.command("lr")(cli_before.lr)
+app.command("imbalance")(cli_before.imbalance)
 
 
 @app.command("run")

@@ -22,3 +22,23 @@ def lr(
 
     facts = rate_finding.find(chosen, overrides, steps, sayer(as_json))
     print_json(facts) if as_json else display_rates.swept(facts)
+
+
+def imbalance(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds for each arm.")] = 3,
+    arms: Annotated[str | None, typer.Option(metavar="A,B", help="Remedies to train (default: all of them).")] = None,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_imbalance.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Train what is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the recipe plain and with each remedy against imbalance, and say which is worth it, or that none is."""
+    from hfft import bakeoff, display_imbalance
+
+    chosen, overrides = recipe_words(name, recipe_, words)
+    wanted = None if arms is None else [arm.strip() for arm in arms.split(",") if arm.strip()]
+    facts = bakeoff.run(chosen, overrides, output_dir, seeds, wanted, resume, sayer(as_json))
+    if "arms" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_imbalance.judged(facts)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hfft import calibrating, comparing, gating, ledger, robustness, rules, scoring, thresholds
+from hfft import answering, calibrating, comparing, gating, ledger, robustness, rules, scoring, thresholds
 from hfft.errors import InputError
 from hfft.gating import Evidence, Verdict
 from hfft.pairing import Difference
@@ -35,6 +35,7 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
         )
     if several:
         thresholds.read(run.thresholds, names)
+    answering.biases(run, wanted.decide, names)
     calibrating.fits(run, names)
     probes = robustness.known(wanted.gates, len(wanted.probes.templates))
     gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several), *probes], several)

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from hfft import (
+    answering,
     backbones,
     baselines,
     cautioning,
@@ -113,6 +114,9 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     if found.multi_label:
         thresholds.write(folder.thresholds, thresholds.tune(found), found)
         thresholds.read(folder.thresholds, found.names)
+    if not any(problem.step == "decide" for problem in trial.problems):  # told already
+        rows = labelsets.count(seen["label"][:], found.multi_label)
+        found = answering.settled(folder, wanted, found, dict.fromkeys(found.names, 1) | rows)
     found.write(folder.predictions("test"))
     Predictions.read(folder.predictions("test"))
     predicting.write_mistakes(found, seen, trial.modality, folder.mistakes("test"))

@@ -5,6 +5,7 @@ In: a model's outputs. Out: one number per row, differentiable.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -18,9 +19,12 @@ def of_class(logits: torch.Tensor, target: int, several: bool) -> torch.Tensor:
     return own if several else own - logits.double().mean(dim=1)
 
 
-def surest(logits: torch.Tensor) -> int:
-    """The likeliest class of one row; of several, the one that most likely applies. logits: (1, classes)."""
-    return int(logits[0].argmax())
+def surest(logits: torch.Tensor, bias: np.ndarray | None = None) -> int:
+    """The likeliest class of one row, or its answer by a bias per class; of several, the one that most likely applies.
+
+    logits: (1, classes). bias: float (classes,), of the log-probabilities, from which logits differ by a constant.
+    """
+    return int((logits[0] if bias is None else logits[0].double().cpu() + torch.from_numpy(bias)).argmax())
 
 
 def probability(logits: torch.Tensor, target: int, several: bool) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hfft import (
+    answering,
     backbones,
     evidence,
     explained_files,
@@ -39,7 +40,7 @@ def explain(
 ) -> dict[str, Any]:
     """Explain the answers to inputs, to rows by their ids, and to the surest mistakes on validation.
 
-    chosen: the class to explain, by default each row's likeliest. Returns {"run", "task", "rho", "explained": [{"id",
+    chosen: the class to explain, by default each row's answer. Returns {"run", "task", "rho", "explained": [{"id",
     "label", "prediction", "probability", "class", "sanity", "sentences", "file", …}]}. Raises InputError where there
     is nothing to explain, or a row or a class is not known.
     """
@@ -57,7 +58,9 @@ def explain(
     rows = [way.prepared(subject.row, backbone, modality, wanted.model) for subject in subjects]
     with torch.no_grad():
         logits = [way.logits(model, row) for row in rows]
-    targets = [evidence.surest(found) if chosen is None else names.index(chosen) for found in logits]
+    bias = None if several else answering.biases(folder, wanted.decide, names)
+    said = [evidence.surest(found, bias) for found in logits]
+    targets = said if chosen is None else [names.index(chosen)] * len(said)
     many = counted(len(rows), "input")
     say(f"{folder.root.name}: {many}, by this model and by {randomising.ROUNDS} of random weights")
 
@@ -69,9 +72,9 @@ def explain(
 
     checks = randomising.check([one.parts for one in found], again, model)
     facts = []
-    for subject, row, one, check, said, target in zip(subjects, rows, found, checks, logits, targets, strict=True):
-        answer = evidence.surest(said)
-        chance = evidence.probability(said, target, several)
+    asked = zip(subjects, rows, found, checks, logits, said, targets, strict=True)
+    for subject, row, one, check, given, answer, target in asked:
+        chance = evidence.probability(given, target, several)
         own = {"id": subject.id, "label": subject.label, "prediction": names[answer], "class": names[target]}
         told = [*([subject.note] if subject.note else []), *way.sentences(row, one), check.sentence]
         written = way.content(_title(subject, names[target], chance), told, row, one)

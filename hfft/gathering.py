@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 
 from hfft import (
+    answering,
     class_weights,
     gating,
     labelsets,
@@ -83,6 +84,7 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     known = scoring.keys(wanted.metrics, labels, several)
     gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
     training.best_metric(wanted, known)
+    answering.check(wanted, labels)
     _check_probes(wanted, labels)
 
 

@@ -21,6 +21,7 @@ from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
 from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
+from hfft.schema_decide import ADJUSTED, ARGMAX, Decide
 from hfft.schema_imbalance import SHORT
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
@@ -30,6 +31,13 @@ __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
 SEVERAL_LOSS = "binary_cross_entropy"
 SEVERAL_METRICS = ["accuracy", "precision", "recall", "f1", "average_precision"]
+TWICE = (
+    "decide.by: logit_adjustment corrects for the classes' shares in train, as loss and sampler do already; leave one "
+    "out, or type decide.by=logit_bias"
+)
+SEVERAL_DECIDED = (
+    "decide: with data.multi_label each class has a threshold, tuned without being asked; leave decide out"
+)
 # key=value; a class name in brackets, such as gates.recall[v1.2], may hold the signs that part keys and values.
 WORD = re.compile(r"((?:[^=\[]|\[[^\]]*\])*)=(.*)", re.DOTALL)
 OUTSIDE_DOT = re.compile(r"\.(?![^\[]*\])")
@@ -111,9 +119,12 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
                 mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
     if recipe is not None and recipe.data.multi_label:
         recipe = _of_several(recipe, tree)
+        if recipe.decide.by != ARGMAX:
+            mistakes.append(SEVERAL_DECIDED)
     if recipe is not None:
         recipe, told = remedies.checked(recipe)
         mistakes += told + agreements.mistakes(recipe)
+        mistakes += [TWICE] * (recipe.decide.by == ADJUSTED and remedies.balanced(recipe))
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
@@ -202,6 +213,7 @@ def _sentence(item: Any) -> str:
         for part in path[:-1]:
             sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
             sections |= {"probes": Probes, "templates": Template}
+            sections |= {"decide": Decide}
             sections |= {"loss": Loss, "sampler": Sampler}
             sections |= {"adapt": Adapt, "lora": Lora}
             section = sections.get(part, section)

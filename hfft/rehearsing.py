@@ -25,6 +25,7 @@ import transformers
 
 from hfft import (
     adapting,
+    answering,
     backbones,
     claiming,
     ending,
@@ -128,6 +129,7 @@ def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
+    trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
     balance = partial(gathering.check_balance, trial.wanted, trial.labels, train)
     trial.notes.extend(trial.attempt("unequal classes", KEYS, balance) or [])
     return trial.attempt("training arguments", KEYS, lambda: trainer_arguments.arguments(trial.wanted, run))

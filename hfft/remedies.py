@@ -39,6 +39,11 @@ def notes(recipe: Recipe) -> list[str]:
     return [f"{', '.join(first)} and {last} each correct for unequal classes: together they correct twice"]
 
 
+def balanced(recipe: Recipe) -> bool:
+    """Whether training corrects for unequal classes, so that probabilities are no longer about the rows as they are."""
+    return bool(recipe.loss.weights or recipe.loss.name.endswith("logit_adjusted") or recipe.sampler.name)
+
+
 def dumped(section: dict[str, Any]) -> Any:
     """A section of which only the name is set, as that name."""
     return section["name"] if all(value is None for key, value in section.items() if key != "name") else section

@@ -72,7 +72,7 @@ def run(
             _only(say, f"seed {seed} ({place} of {seeds}): there already, passed over")
             continue
         _only(say, f"seed {seed} ({place} of {seeds})")
-        verbs.run(_source(name), member.words, str(member.run.root), member.begun, _brief(say) if place > 1 else say)
+        verbs.run(_source(name), member.words, str(member.run.root), member.begun, brief(say) if place > 1 else say)
         gc.collect()  # a trainer and its model hold on to one another
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -191,7 +191,7 @@ def _first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _brief(say: Say) -> Say:
+def brief(say: Say) -> Say:
     """What all seeds have in common, the data and what was found in it, is said once."""
     return lambda sentence: None if sentence.startswith(("data: ", "  note: ", "model: ")) else say(sentence)
 

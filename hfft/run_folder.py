@@ -27,6 +27,10 @@ class RunFolder:
         return self.model / "thresholds.json"
 
     @property
+    def decision(self) -> Path:  # how probabilities become an answer, where it is not the likeliest class
+        return self.model / "decision.json"
+
+    @property
     def finished(self) -> bool:  # saved, and validation predicted, which comes last
         return self.model.is_dir() and self.predictions("validation").is_file()
 

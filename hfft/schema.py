@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from hfft import budgets, patterns
 from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
+from hfft.schema_decide import Decide
 from hfft.schema_imbalance import Loss, Sampler, named
 
 STRICT = {"extra": "forbid"}
@@ -262,6 +263,7 @@ class Recipe:
             description="metric: '>= 0.70', judged on the interval; leaks: 0; looks: 3; no_worse_than: {run, margin}"
         ),
     ] = field(default_factory=dict)
+    decide: Decide = field(default_factory=Decide)
     abstain: Abstain = field(default_factory=Abstain)
     probes: Probes = field(default_factory=Probes)
     seed: Annotated[
@@ -275,6 +277,7 @@ class Recipe:
 
 
 SECTIONS = {"": Recipe, "data.": Data, "data.split.": Split, "model.": Model, "augment.": Augment, "abstain.": Abstain}
+SECTIONS |= {"decide.": Decide}
 SECTIONS |= {"probes.": Probes}
 SECTIONS |= {"adapt.": Adapt, "adapt.lora.": Lora}
 SECTIONS |= {"loss.": Loss, "sampler.": Sampler}

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from hfft import (
+    answering,
     answers,
     backbones,
     budgets,
@@ -94,12 +95,12 @@ def words(names: Sequence[str] | None, budget: str | None = None, rows: int | No
 
 
 def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: ModuleType, args: Any) -> probing.Ask:
-    """The model as a function from rows to predictions, by its thresholds where several classes may apply."""
+    """The model as a function from rows to predictions, by its thresholds or biases where it has any."""
 
     def ask(rows: datasets.Dataset) -> Predictions:
         found = predicting.predict(backbone, modality, rows, wanted.model, args)
         if not found.multi_label:
-            return found
+            return answering.applied(folder, wanted.decide, found)
         return thresholds.applied(found, thresholds.read(folder.thresholds, found.names))
 
     return ask

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import calibration_telling, figures, gallery, openings
+from hfft import biasing, calibration_telling, figures, gallery, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
 from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
@@ -60,6 +60,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "confusion": figures.confusions(predictions) if predictions and not several else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
         "multi_label": _several(run, predictions) if predictions and several else None,
+        "decision": _decision(run),
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
         "calibration": _calibration(run) if split == "test" else None,
@@ -194,6 +195,12 @@ def _several(run: RunFolder, predictions: Predictions) -> dict[str, Any]:
     wrong = int((predictions.labels != predictions.predicted).any(axis=1).sum())
     cuts = _json(run.thresholds, {}).get("classes", {})
     return {"n": predictions.n, "wrong": wrong, "thresholds": {name: cuts[name] for name in predictions.names if cuts}}
+
+
+def _decision(run: RunFolder) -> dict[str, Any] | None:
+    """How answers are decided, with the words for it; None where the likeliest class is answered."""
+    facts = _json(run.decision, None)
+    return facts and facts | {"told": biasing.how(facts)}
 
 
 def _leaks(found: dict[str, Any]) -> dict[str, Any]:

@@ -10,12 +10,15 @@ import time
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 import transformers
 
 from hfft import (
     adapting,
+    answering,
     backbones,
+    biasing,
     calibrating,
     claiming,
     deciding,
@@ -83,7 +86,7 @@ def run(
     predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
     if args.process_index:
         return {"run": str(folder.root)}
-    predictions = _thresholded(folder, predictions, say)
+    predictions = _answered(folder, wanted, predictions, found.report.counts["train"], say)
     scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
@@ -130,7 +133,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
 def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
     """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
 
-    They sum to 1, unless several classes may apply (`data.multi_label`): then each is a probability of its own.
+    Where the run decides otherwise (`decide`), its answer comes first, and then the others. They sum to 1, unless
+    several classes may apply (`data.multi_label`): then each is a probability of its own.
     calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
     """
     folder = RunFolder.existing(name)
@@ -144,7 +148,10 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
     scores = calibrating.applied(folder, raw) if calibrated else raw
     names = backbones.class_order(backbone.model)
-    orders = (-raw).argsort(axis=1, kind="stable")
+    first = -raw
+    if (bias := answering.biases(folder, wanted.decide, names)) is not None:
+        first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
+    orders = first.argsort(axis=1, kind="stable")
     return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
 
 
@@ -166,10 +173,15 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         splitting.write(splits, folder)
 
 
-def _thresholded(folder: RunFolder, predictions: Predictions, say: Say) -> Predictions:
-    """Validation predictions by thresholds that are tuned on them and kept beside the model; multi-label only."""
+def _answered(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: dict[str, int], say: Say
+) -> Predictions:
+    """Validation predictions by what is tuned on them and kept beside the model: thresholds, or what `decide` says."""
     if not predictions.multi_label:
-        return predictions
+        decided = answering.settled(folder, wanted, predictions, rows)
+        if told := answering.sentence(folder):
+            say(told)
+        return decided
     tuned = thresholds.tune(predictions)
     thresholds.write(folder.thresholds, tuned, predictions)
     say(thresholds.sentence(tuned, predictions))

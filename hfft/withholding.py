@@ -21,13 +21,15 @@ POINTS = 100  # of the curve on the page
 KINDS = {"lac": conformal.lac, "aps": conformal.aps, "lac_per_class": conformal.lac}
 
 
-def chosen(scores: np.ndarray, labels: np.ndarray, names: tuple[str, ...], wanted: Abstain) -> dict[str, Any]:
+def chosen(
+    scores: np.ndarray, labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...], wanted: Abstain
+) -> dict[str, Any]:
     """{"abstain": the promised threshold, "sets": quantiles} from rows that no probability was fitted to.
 
-    scores: (n, classes), calibrated. A quantile that is None is infinite: too few rows, every class is in the set.
+    scores: (n, classes), calibrated. predicted: the answers, whose own probability is their confidence, whether or not
+    they are the likeliest class. A quantile that is None is infinite: too few rows, every class is in the set.
     """
     n, each = len(labels), np.arange(len(labels))
-    predicted = scores.argmax(axis=1) if n else labels
     answer = scores[each, predicted]
     promise = abstaining.promised(answer, predicted != labels, wanted.max_error, wanted.confidence)
     own = {kind: score(scores)[each, labels] for kind, score in KINDS.items()}

@@ -19,7 +19,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"},
+    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"} | {"schema_decide"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes"}
     | {"pooling"},
@@ -32,12 +32,15 @@ LAYERS = [
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"pages"}
+    | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
     {"gallery"} | {"contact_sheet"},
-    {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"},
+    {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"arms"},
+    {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
     ROOMS,
@@ -61,17 +64,20 @@ LAYERS = [
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
     | {"behaviour_figures", "contrasting", "indexing"}
-    | {"adapting", "precomputing", "mean_weights"},
+    | {"adapting", "precomputing", "mean_weights"}
+    | {"answering"},
     {"gathering", "ending", "deciding", "rates", "excerpts"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"},
     {"stressing"},
     {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"} | {"showing"},
     {"repeating", "presenting"},
+    {"bakeoff"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before"}
-    | {"display_batch"},
+    | {"display_batch"}
+    | {"display_imbalance"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -140,6 +146,8 @@ HELPERS = {
     ("display", "display_probes"),
     ("cli", "display_explaining"),
     ("cli", "display_batch"),
+    ("answering", "scoring"),
+    ("cli_before", "display_imbalance"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -157,6 +165,8 @@ NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
+NO_ML += ["schema_decide", "biasing", "answering"]
+NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
@@ -223,6 +233,8 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
+    bringing |= {"explaining"}
+    bringing |= {"bakeoff"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
