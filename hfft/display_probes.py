@@ -39,11 +39,15 @@ def apart(found: dict[str, Any]) -> None:
     """Which of two runs is steadier, probe by probe, on rows that both saw changed alike."""
     if not found.get("probes"):
         return
-    table = terminal.table("rows changed by", found["first"], found["second"], "difference, paired", "p (Holm)", "n")
+    split = found["probes"][0]["split"]
+    heads = (found["first"], found["second"], "difference, paired", "p (Holm)", "n")
+    table = terminal.table(f"failures on {split} rows changed by", *heads)
     for row in found["probes"]:
         rates = (f"{100 * row[who]:.1f} %" for who in ("first", "second"))
         gap = row["difference"]
-        table.add_row(row["title"], *rates, _points(gap), f"{gap['p']:.3g}", f"{row['n']:,}")
+        some = sorted(set(row["tried"][0]) ^ set(row["tried"][1]))
+        aside = f" (strength {', '.join(map(str, row['severities']))})" if some else ""
+        table.add_row(row["title"] + aside, *rates, _points(gap), f"{gap['p']:.3g}", f"{row['n']:,}")
     terminal.console().print(table)
 
 

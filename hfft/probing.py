@@ -102,12 +102,17 @@ def from_templates(
     for number, template in enumerate(templates, 1):
         texts = patterns.filled(template.text, template.fill)
         rows = modality.as_rows(texts)
-        ids = [f"template-{number}.{place}" for place in range(len(texts))]
+        ids = [f"template-{number}.{place}.{_sentence_key(text, template.label)}" for place, text in enumerate(texts)]
         label = labelsets.text([template.label]) if several else template.label
         for column, values in (("id", ids), ("label", [label] * len(texts))):
             rows = rows.add_column(column, values, feature=datasets.Value("string"))
         cells[TEMPLATES, number] = ask(rows)
     return cells
+
+
+def _sentence_key(text: str, label: str) -> str:
+    """What a sentence is known by, in whatever recipe and wherever in it it stands."""
+    return hashlib.blake2b(f"{text}\x1f{label}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def examples(

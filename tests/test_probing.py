@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -300,6 +301,39 @@ def test_two_models_are_compared_on_the_rows_both_saw_changed_alike():
     assert found[0]["first"] == 1.0 and found[0]["second"] == pytest.approx(25 / 75)
     gap = found[0]["difference"]
     assert gap["value"] == pytest.approx(-50 / 75) and gap["low"] < gap["value"] < gap["high"] < 0 and gap["p"] < 1e-6
+
+
+def test_the_rates_shown_are_those_of_what_both_runs_changed():
+    """The first was asked at both strengths, the second at the stronger one alone."""
+    part, probe = subject(texts()), made("shout", shout_some, SEVERITIES=2)
+    both = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1, 2))
+    quiet = subject(texts(), lambda rows: answered(rows, np.zeros(len(rows))))
+    one = {AS_IT_IS: probing.reference(quiet)} | probing.probed(quiet, probe, (2,))
+    row = steadiness.apart(both, one, {"shout": "invariance"})[0]
+    assert (row["n"], row["severities"], row["first"], row["second"]) == (100, [2], 1.0, 0.0)
+    assert row["difference"]["value"] == row["second"] - row["first"]
+    low, high = wilson(100, 100)
+    assert row["sides"]["first"] == {"value": 1.0, "low": low, "high": high, "n": 100, "method": "Wilson"}
+
+
+def test_templates_are_compared_sentence_by_sentence_wherever_they_stand():
+    said = Template("{who} SHOUTS", "loud", {"who": ["ANN", "BO"]}), Template("SHE SAID", "loud")
+    first = probing.from_templates(TEXT, shouting, said)
+    deaf = probing.from_templates(
+        TEXT, lambda rows: answered(rows, np.zeros(len(rows))), [Template("spoken", "loud"), said[1], said[0]]
+    )
+    row = steadiness.apart(first, deaf, {TEMPLATES: answers.MINIMUM})[0]
+    assert (row["n"], row["first"], row["second"]) == (3, 0.0, 1.0), "the sentence of one recipe alone does not count"
+    assert steadiness.apart(first, first, {TEMPLATES: answers.MINIMUM})[0]["difference"]["value"] == 0
+    other = probing.from_templates(TEXT, shouting, [Template("SHE SAID", "calm")])
+    assert not steadiness.apart(first, other, {TEMPLATES: answers.MINIMUM}), "the same words with another class"
+
+
+def test_templates_of_older_runs_are_not_compared():
+    """Their rows were numbered, which does not tell what was asked."""
+    found = probing.from_templates(TEXT, shouting, [Template("SHE SAID", "loud")])
+    old = {cell: replace(part, ids=np.array(["template-1.0"], dtype=object)) for cell, part in found.items()}
+    assert not steadiness.apart(old, old, {TEMPLATES: answers.MINIMUM})
 
 
 def test_a_model_against_itself_is_as_steady_and_that_is_not_certain():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 import hfft as package
 from hfft import answers
-from hfft.records import read_json
+from hfft.records import read_json, write_json
 from hfft.run_folder import RunFolder
 from tests.command import hfft
 
@@ -107,6 +108,25 @@ def test_validation_rows_are_probed_without_a_look_and_test_rows_with_one(run, c
     names = {probe["name"] for probe in after["test"]["probes"]}
     assert names >= {"typos", "casing", "negation", "punctuation"}, "what was known of other probes stays"
     assert after["validation"] == tree["validation"]
+
+
+def test_runs_with_templates_are_compared_in_the_terminal_and_on_a_page(run, capsys):
+    shutil.copytree(run.root, "runs/twin", dirs_exist_ok=True)
+    assert hfft("compare", "runs/texts", "runs/twin", "--json") == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["comparisons"][0]["probes"]}
+    assert rows["templates"]["n"] == 3 and rows["templates"]["difference"]["value"] == 0
+    how = RunFolder(Path("runs/twin")).how_probed("test")
+    tree = read_json(how)
+    tree["probes"]["typos"]["severities"] = [2]
+    write_json(how, tree)
+    path = RunFolder(Path("runs/twin")).probed("test")
+    answers.write(path, {c: part for c, part in answers.read(path).items() if c[0] != "typos" or c[1] == 2})
+    assert hfft("compare", "runs/texts", "runs/twin") == 0
+    assert "Typos (strength 2)" in capsys.readouterr().out
+    assert hfft("report", "runs/texts", "runs/twin") == 0
+    page = Path("runs/comparison_texts_twin.html").read_text(encoding="utf-8")
+    assert "only strength 2, which both runs tried" in page and "Templates <small>" in page
+    shutil.rmtree("runs/twin")
 
 
 def test_python_asks_as_the_command_line_does(run):
