@@ -58,7 +58,8 @@ def _probes(first: RunFolder, second: RunFolder) -> list[dict[str, Any]]:
             continue
         mine, theirs = (read_json(run.how_probed(split))["probes"] for run in runs)
         kinds = {name: about["kind"] for name, about in mine.items() if name in theirs}
-        found = steadiness.apart(*(answers.read(run.probed(split)) for run in runs), kinds)
+        one, other = (answers.read(run.probed(split)) for run in runs)
+        found = steadiness.apart(one, other, kinds)
         return [
             row
             | {"split": split, "says": mine[row["name"]]["says"]}
