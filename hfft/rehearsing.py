@@ -34,6 +34,7 @@ from hfft import (
     hub_access,
     predicting,
     quoting,
+    robustness,
     rooms,
     scoring,
     trainer_arguments,
@@ -125,7 +126,9 @@ def rehearse(
 def _names(trial: Trial, run: RunFolder) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
-    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
+    of_probes = robustness.known(trial.wanted.gates, len(trial.wanted.probes.templates))
+    several = trial.wanted.data.multi_label
+    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     return trial.attempt("training arguments", KEYS, lambda: trainer_arguments.arguments(trial.wanted, run))
 

@@ -88,6 +88,24 @@ def known(gates: Mapping[str, Any], templates: int) -> list[str]:
     return keys(kinds | ({TEMPLATES: (MINIMUM, templates)} if templates else {}))
 
 
+def unmeasured(gates: Mapping[str, Any], scores: Mapping[str, Score], run: str) -> dict[str, Score]:
+    """What gates ask about and no probe has measured, as scores without a value that say why.
+
+    scores: all that is known. run: how commands name it.
+    """
+    out = {}
+    for key in gates:
+        found = KEY.fullmatch(str(key))
+        if not found or key in scores:
+            continue
+        name = found[1]
+        why = f"{name} was not run on the test rows; type hfft probe {run} {name} --test"
+        if any(other.startswith(f"{PROBE}{name}.") for other in scores):
+            why = f"{name} changed no row so" if found[2] else f"the metric that leads has no {found[3]} here"
+        out[str(key)] = Score(None, None, None, 0, why)
+    return out
+
+
 def _leading(reference: Predictions, metrics: Sequence[str]) -> tuple[list[str], str] | None:
     """([the recipe's metric that leads], its key)."""
     key = leading(scoring.keys(metrics, reference.names, reference.multi_label))

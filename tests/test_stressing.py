@@ -134,6 +134,13 @@ def test_python_asks_as_the_command_line_does(run):
     assert {probe["name"] for probe in found["probes"]} >= {"casing"}
 
 
+def test_a_gate_on_a_probe_that_was_not_run_says_what_to_type(run, capsys):
+    assert hfft("judge", str(run.root), "gates={}", "gates.probe.url.flip_rate=<= 0.05") == 3
+    assert "url was not run on the test rows; type hfft probe runs/texts url --test" in " ".join(capsys.readouterr().out.split())
+    assert hfft("judge", str(run.root), "gates.probe.negation.flip_rate=<= 0.05") == 2
+    assert "did you mean 'probe.negation.failure_rate'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
