@@ -45,15 +45,12 @@ class Run:
     def probe(self, *names: str, budget: str | None = None, test: bool = False) -> dict[str, Any]:
         """Change validation rows a little and count how often the answer moves; facts as in probes.json.
 
-        names: of probes (default: the recipe's, or the safe ones). test: change test rows, which is one more look and
-        is written into the ledger.
+        names: of probes, or "templates" (default: as the recipe says). test: change test rows, which is one more look
+        and is written into the ledger.
         """
         from hfft import stressing
 
-        words = [f"probes.budget={budget}"] * (budget is not None) + [f"probes.names=[{', '.join(names)}]"] * bool(
-            names
-        )
-        return stressing.probe(str(self.path), tuple(words), test)["probes"]  # type: ignore[no-any-return]
+        return stressing.probe(str(self.path), names, budget, test=test)["probes"]  # type: ignore[no-any-return]
 
     def predict(self, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
         """{class: probability} for each input, the answer first; they sum to 1 unless several classes may apply.

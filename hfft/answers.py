@@ -81,8 +81,11 @@ def beside(reference: Predictions, answers: Predictions) -> Predictions:
 def failed(kind: str, before: Predictions, after: Predictions) -> np.ndarray:
     """Rows on which the model fails a probe, bool (n,): another answer; of a direction, confidence that did not fall.
 
-    before, after: answers to the same rows, as they are and changed.
+    before, after: answers to the same rows, as they are and changed. Of minimum functionality: another class than the
+    row has; `before` is not asked.
     """
+    if kind == MINIMUM:
+        return np.asarray((after.predicted != after.labels).reshape(after.n, -1).any(axis=1))
     if kind == DIRECTION:
         return np.asarray(confidence(before, after) >= confidence(before, before))
     return np.asarray((before.predicted != after.predicted).reshape(before.n, -1).any(axis=1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 DURATION = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
@@ -39,11 +39,19 @@ def seconds(text: str | float) -> float:
     return float(found[1]) * factor
 
 
-def plan(levels: Mapping[str, int], costs: Mapping[str, float], n: int, budget: float, rows: int | None = None) -> Plan:
+def plan(
+    levels: Mapping[str, int],
+    costs: Mapping[str, float],
+    n: int,
+    budget: float,
+    rows: int | None = None,
+    whole: Collection[str] = (),
+) -> Plan:
     """What to try on `n` rows within `budget` seconds.
 
     levels: probe → severities it has, the first to be kept first. costs: probe → seconds for one changed row. rows:
-    where the recipe sets them, every probe is tried at every severity whatever it costs.
+    where the recipe sets them, every probe is tried at every severity whatever it costs. whole: probes that are tried
+    at every severity on 100 rows (or all `n`) at least, whatever it costs.
 
     All severities where each gets 100 rows (or all `n`), else the mildest, middle and strongest, else the middle one,
     else fewer probes.
@@ -53,16 +61,18 @@ def plan(levels: Mapping[str, int], costs: Mapping[str, float], n: int, budget: 
         return Plan(min(rows or 0, n), every)
     wanted = min(LEAST, n)
     for thinned in (_all, _ends, _middle):
-        found = {name: thinned(part) for name, part in every.items()}
+        found = {name: part if name in whole else thinned(part) for name, part in every.items()}
         if (fits := _rows(found, costs, budget)) >= wanted:
             return Plan(_rounded(min(fits, n), n), found)
-    kept: dict[str, tuple[int, ...]] = {}
+    kept = {name: part for name, part in every.items() if name in whole}
     for name, part in every.items():
-        tried = kept | {name: _middle(part)}
+        tried = {name: _middle(part)} | kept  # those of `whole` as they are
         if _rows(tried, costs, budget) >= wanted:
             kept = tried
     left_out = tuple(name for name in levels if name not in kept)
-    return Plan(_rounded(min(_rows(kept, costs, budget), n), n) if kept else 0, kept, left_out)
+    kept = {name: kept[name] for name in levels if name in kept}
+    fits = max(_rows(kept, costs, budget), wanted if any(name in whole for name in kept) else 0)
+    return Plan(_rounded(min(fits, n), n) if kept else 0, kept, left_out)
 
 
 def _rows(severities: Mapping[str, tuple[int, ...]], costs: Mapping[str, float], budget: float) -> int:

@@ -187,7 +187,7 @@ def probe(
     folder: Folder,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PROBE]...", help="Which ones (default: the recipe's, or the safe ones)."),
+        typer.Argument(metavar="[PROBE]...", help="Which ones, or templates (default: as the recipe says)."),
     ] = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="60s, 5min: as much as fits.")] = None,
     rows: Annotated[int | None, typer.Option(metavar="N", help="Rows to change, whatever the time.")] = None,
@@ -197,7 +197,7 @@ def probe(
     """Change held-back rows a little and count how often the answer moves: typos, blur … (hfft ls --probes)."""
     from hfft import display_probes, stressing
 
-    facts = stressing.probe(folder, stressing.words(names, budget, rows), test, sayer(as_json))
+    facts = stressing.probe(folder, names or (), budget, rows, test, sayer(as_json))
     if "probes" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_probes.probed(facts)
 

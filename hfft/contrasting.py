@@ -7,6 +7,7 @@ their intervals and the verdict come from the comparison; nothing is computed he
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from hfft import behaviour_figures, calibration_telling, figures, gallery
@@ -23,7 +24,7 @@ def beside(first: RunFolder, second: RunFolder, found: dict[str, Any]) -> dict[s
     runs = (first, second)
     scores = [run.read_scores().get("test", {}) for run in runs]
     classes = _classes(found["classes"], scores)
-    split, probes = _probes(_tree(first.probes), _tree(second.probes), {row["name"]: row for row in found["probes"]})
+    split, probes = _paired(found["probes"]) or _told(_tree(first.probes), _tree(second.probes))
     rates = [row[side] for row in probes for side in ("first", "second")]
     recalls = [row[side] for row in classes for side in ("first", "second")]
     return found | {
@@ -65,20 +66,44 @@ def _sides(key: str, scores: list[dict[str, Score]]) -> dict[str, Any]:
     }
 
 
-def _probes(ours: dict[str, Any], theirs: dict[str, Any], apart: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    """(split, probes that both have): {title, says, first, second: rates, apart: paired difference or None}.
+def _paired(found: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]] | None:
+    """(split, probes): {title, says, first, second: rates on what both runs changed alike, apart: difference, only}.
 
-    Of the test rows where both were probed on them, else of validation rows; those have no paired difference.
+    only: a sentence that names the strengths counted, where one run tried more of them; else "".
+    """
+    rows = [
+        {"title": row["title"], "says": row["says"], "apart": row["difference"], "only": _only(row)} | row["sides"]
+        for row in found
+    ]
+    return (found[0]["split"], rows) if rows else None
+
+
+def _told(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    """The same from what both runs told of themselves, where the answers are gone: no difference row by row.
+
+    Probes that one of them tried at other strengths are left out: their rates are of other changes.
     """
     split = next((name for name in ("test", "validation") if ours.get(name) and theirs.get(name)), "test")
     mine, other = ({probe["name"]: probe for probe in tree.get(split, {}).get("probes", [])} for tree in (ours, theirs))
     rows = [
         {"title": probe["title"], "says": probe["says"], "first": mine[name]["rate"], "second": probe["rate"]}
-        | {"apart": apart[name]["difference"] if split == "test" and name in apart else None}
+        | {"apart": None, "only": ""}
         for name, probe in other.items()
-        if name in mine and name != TEMPLATES  # two recipes may have other sentences
+        if name in mine and name != TEMPLATES and _strengths(mine[name]) == _strengths(probe)
     ]
     return split, rows
+
+
+def _strengths(probe: dict[str, Any]) -> list[int]:
+    return [part["severity"] for part in probe["severities"]]
+
+
+def _only(row: dict[str, Any]) -> str:
+    shared = row["severities"]
+    if not shared or all(sorted(tried) == shared for tried in row["tried"]):
+        return ""
+    named = " and ".join(filter(None, [", ".join(map(str, shared[:-1])), str(shared[-1])]))
+    return f"only strength{'s' if len(shared) > 1 else ''} {named}, which both runs tried"
 
 
 def _confidence(runs: tuple[RunFolder, RunFolder]) -> list[dict[str, Any]]:
@@ -100,5 +125,5 @@ def _rows(run: RunFolder, ids: list[str]) -> list[dict[str, Any]]:
     return [row for row in gallery.mistakes(run.mistakes("test"))["rows"] if row["id"] in wanted][:EXAMPLES]
 
 
-def _tree(path: Any) -> dict[str, Any]:
+def _tree(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}

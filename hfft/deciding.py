@@ -64,6 +64,7 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     unsure = f"The ledger is {book.state}: {book.why}" if book.why else ""
     against = partial(_against, predictions, wanted.metrics)
     split = _split(run)
+    scores = robustness.unmeasured(wanted.gates, scores, str(run.root)) | dict(scores)
     evidence = Evidence(scores, leaks(split), unsearched(split), book.count, unsure, against)
     return gating.judge(wanted.gates, evidence)
 

@@ -25,6 +25,7 @@ from hfft import (
     predicting,
     recipe,
     reporting,
+    robustness,
     scoring,
     thresholds,
     trainer_arguments,
@@ -126,6 +127,7 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     write_json(folder.baselines, {"majority": majority})
     write_json(folder.root / "notes.json", cautioning.notes(found))
     if not any(problem.step == "gates" for problem in trial.problems):
-        verdicts.write(folder, gating.judge(wanted.gates, gating.Evidence(scores)))
+        known = robustness.unmeasured(wanted.gates, scores, str(folder.root)) | scores
+        verdicts.write(folder, gating.judge(wanted.gates, gating.Evidence(known)))
     reporting.render(folder)
     (folder.root / "card.md").write_text(reporting.card(folder), encoding="utf-8")

@@ -129,7 +129,7 @@ def _targets(wanted: Recipe, labels: tuple[str, ...], train: datasets.Dataset) -
 def _check_probes(wanted: Recipe, labels: tuple[str, ...]) -> None:
     modality = rooms.find("modalities", wanted.task)
     perturbing.chosen(wanted.probes.names, modality.INPUT)
-    perturbing.chosen(robustness.asked(wanted.gates), modality.INPUT)
+    perturbing.chosen(robustness.asked(wanted.gates), modality.INPUT, "gates: ")
     for number, template in enumerate(wanted.probes.templates, 1):
         if modality.INPUT != "text":
             raise InputError("probes.templates makes sentences, and the rows are images; leave it out")

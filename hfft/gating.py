@@ -14,7 +14,7 @@ from typing import Any
 
 from hfft.errors import InputError, counted, listed, meant
 from hfft.pairing import Difference, rounded, rows_for
-from hfft.records import Score, less_is_better
+from hfft.records import PROBE, Score, less_is_better
 from hfft.rules import COUNTS, EACH, RIVAL, SIGNS, Rival, at_most, mistakes, parse, rivals
 
 PASS, FAIL, UNCLEAR = "pass", "fail", "cannot tell"
@@ -69,7 +69,7 @@ def check(gates: Mapping[str, Any], known: Iterable[str], several: bool = False)
     whole = [key for key in keys if "[" not in key]
     shown = [*whole, *each, *(key for key in keys if "[" in key)]
     unknown = [metric for metric in gates if metric not in names]
-    found = [f"gates: no metric {key!r}{meant(key, names)}; known: {listed(shown)}" for key in unknown]
+    found = [f"gates: no metric {key!r}{_hint(str(key), names)}; known: {listed(shown)}" for key in unknown]
     if not any(sentence.startswith(f"gates.{RIVAL}:") for sentence in misshapen):
         for rival in rivals(gates):
             if rival.metric is not None and rival.metric not in whole:
@@ -77,6 +77,12 @@ def check(gates: Mapping[str, Any], known: Iterable[str], several: bool = False)
                 found.append(f"gates.{RIVAL}: {hint}")
     if found or misshapen:
         raise InputError("\n".join(found + misshapen))
+
+
+def _hint(key: str, names: list[str]) -> str:
+    """Of a probe that there is, what it measures; else the name that is spelt most alike."""
+    own = [name for name in names if key.startswith(PROBE) and name.split(".")[:2] == key.split(".")[:2]]
+    return f" (did you mean {own[0]!r}?)" if own and not meant(key, own) else meant(key, own or names)
 
 
 def judge(gates: Mapping[str, Any], evidence: Evidence) -> list[Verdict]:

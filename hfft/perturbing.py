@@ -44,20 +44,25 @@ def same(one: Any, other: Any) -> bool:
     return bool(one.size == other.size and one.tobytes() == other.tobytes())
 
 
-def chosen(names: Sequence[str] | None, kind: str) -> list[ModuleType]:
+def fitting(kind: str) -> list[str]:
+    """Names of the probes for this kind of input, "text" or "image"."""
+    return [name for name in rooms.names(ROOM) if kind == rooms.find(ROOM, name).INPUT]
+
+
+def chosen(names: Sequence[str] | None, kind: str, where: str = "probes.names: ") -> list[ModuleType]:
     """The probes of these names in their order, or the safe ones; kind: "text" or "image".
 
-    Raises InputError for an unknown name and for a probe of another kind of input.
+    where: what a sentence about a wrong name begins with. Raises InputError for an unknown name and for a probe of
+    another kind of input.
     """
     if names is None:
         every = (rooms.find(ROOM, name) for name in rooms.names(ROOM))
         return [probe for probe in every if kind == probe.INPUT and probe.SAFE]
     probes = [rooms.find(ROOM, name) for name in dict.fromkeys(names)]
     if wrong := [probe for probe in probes if kind != probe.INPUT]:
-        fitting = [name for name in rooms.names(ROOM) if kind == rooms.find(ROOM, name).INPUT]
         raise InputError(
-            f"probes.names: {title(wrong[0])!r} is for {wrong[0].INPUT}s and the rows are {kind}s; "
-            f"known for them: {listed(fitting, limit=40)}"
+            f"{where}{title(wrong[0])!r} is for {wrong[0].INPUT}s and the rows are {kind}s; "
+            f"known for them: {listed(fitting(kind), limit=40)}"
         )
     return probes
 

@@ -102,12 +102,31 @@ def from_templates(
     for number, template in enumerate(templates, 1):
         texts = patterns.filled(template.text, template.fill)
         rows = modality.as_rows(texts)
-        ids = [f"template-{number}.{place}" for place in range(len(texts))]
+        ids = [f"template-{number}.{place}.{_sentence_key(text, template.label)}" for place, text in enumerate(texts)]
         label = labelsets.text([template.label]) if several else template.label
         for column, values in (("id", ids), ("label", [label] * len(texts))):
             rows = rows.add_column(column, values, feature=datasets.Value("string"))
         cells[TEMPLATES, number] = ask(rows)
     return cells
+
+
+def wrong_sentences(cells: dict[Cell, Predictions], templates: Sequence[Template]) -> list[dict[str, Any]]:
+    """The surest five of each template that got another class: {template: number, text, label, prediction,
+    confidence}."""
+    found: list[dict[str, Any]] = []
+    for number, template in enumerate(templates, 1):
+        after, texts = cells[TEMPLATES, number], patterns.filled(template.text, template.fill)
+        wrong, sure = answers.failed(answers.MINIMUM, after, after), answers.confidence(after, after)
+        for place in sorted(np.flatnonzero(wrong), key=lambda place: -sure[place])[:KEPT]:
+            row = {"template": number, "text": texts[place], "label": template.label}
+            row |= {"prediction": _named(after, after.predicted[place]), "confidence": float(sure[place])}
+            found.append(row)
+    return found
+
+
+def _sentence_key(text: str, label: str) -> str:
+    """What a sentence is known by, in whatever recipe and wherever in it it stands."""
+    return hashlib.blake2b(f"{text}\x1f{label}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def examples(

@@ -53,7 +53,7 @@ class Trial:
             return action()
         except InputError as error:
             lines = [line.strip() for line in str(error).splitlines()]
-            self.problems.extend(Problem(step, line, fix) for line in lines if line)
+            self.problems.extend(Problem(step, line.removeprefix(f"{step}: "), fix) for line in lines if line)
         except Exception as error:  # whatever a library raises here would end the real run: it is told, not swallowed
             self.problems.append(Problem(step, told(error), _remedy(error, self.chosen) or fix))
         return None

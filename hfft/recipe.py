@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import agreements, notation, references, remedies, rooms, rules, trainer_options
+from hfft import agreements, notation, perturbing, references, remedies, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
@@ -41,6 +41,7 @@ SEVERAL_DECIDED = (
 # key=value; a class name in brackets, such as gates.recall[v1.2], may hold the signs that part keys and values.
 WORD = re.compile(r"((?:[^=\[]|\[[^\]]*\])*)=(.*)", re.DOTALL)
 OUTSIDE_DOT = re.compile(r"\.(?![^\[]*\])")
+TEMPLATE_AT = re.compile(r"probes\.templates\.(\d+)(\.?)")  # people count from 1
 HOME = Path(__file__).parent
 # A checkout keeps recipes/ beside hfft/; a wheel carries them inside the package.
 SHIPPED = HOME / "recipes" if (HOME / "recipes").is_dir() else HOME.parent / "recipes"
@@ -116,7 +117,9 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     for key, (room, wanted) in rooms_of.items():
         for name in wanted:
             if isinstance(name, str) and name not in (known := rooms.names(room)):
-                mistakes.append(f"{key}: no {brief(name)}{meant(name, known)}; known: {listed(known, limit=40)}")
+                fit = _probes_of(tree.get("task")) if room == "probes" else []
+                hint = f"{meant(name, fit or known)}; known: {listed(fit or known, limit=40)}"
+                mistakes.append(f"{key}: no {brief(name)}{hint}")
     if recipe is not None and recipe.data.multi_label:
         recipe = _of_several(recipe, tree)
         if recipe.decide.by != ARGMAX:
@@ -128,6 +131,11 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
+
+
+def _probes_of(task: Any) -> list[str]:
+    """Names of the probes for what the task is about; none for a task that is not known."""
+    return perturbing.fitting(str(task).partition("_")[0]) if task in rooms.names("modalities") else []
 
 
 def _flat(gates: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +215,7 @@ def _override(tree: dict[str, Any], word: str) -> None:
 def _sentence(item: Any) -> str:
     """One pydantic error as a sentence with the key's path, what came and what was expected."""
     path = [str(part) for part in item["loc"] if not str(part).startswith(("dict[", "list["))]
-    key = ".".join(path)
+    key = TEMPLATE_AT.sub(lambda at: f"probes.templates, number {int(at[1]) + 1}{', ' * bool(at[2])}", ".".join(path))
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         section: type[Any] = Recipe
         for part in path[:-1]:
@@ -222,7 +230,8 @@ def _sentence(item: Any) -> str:
     if item["type"] in ("missing", "missing_argument"):
         return f"{key}: is missing"
     came = item.get("input")
-    shown = "" if "ArgsKwargs" in type(came).__name__ else f", got {brief(came)}"
+    told = "ArgsKwargs" in type(came).__name__ or (isinstance(came, str) and brief(came) in item["msg"])
+    shown = "" if told or (isinstance(came, dict) and item["type"] == "value_error") else f", got {brief(came)}"
     if key.startswith("data.data_files"):  # a union: pydantic reports every form it could have had
         return "data.data_files: expected a file, a list of files, or {train: FILE, validation: FILE, test: FILE}"
     text = item["msg"].removeprefix("Value error, ").replace("a dictionary or an instance of", "a section of keys:")

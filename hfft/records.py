@@ -83,6 +83,13 @@ class Predictions:
         """The classes of one row of `labels` or `predicted` as a person reads them; row: bool (classes,)."""
         return ", ".join(name for name, applies in zip(self.names, row, strict=True) if applies) or NONE
 
+    @property
+    def only_answer(self) -> str | None:
+        """What every row is answered, of two rows or more; None where answers differ."""
+        if self.n < 2 or (self.predicted != self.predicted[0]).any():
+            return None
+        return self.shown(self.predicted[0]) if self.multi_label else self.names[int(self.predicted[0])]
+
     def where(self, rows: np.ndarray) -> Predictions:
         """The rows that `rows`, a mask bool (n,) or places int (m,), picks."""
         arrays = (self.ids[rows], self.labels[rows], self.predicted[rows], self.scores[rows])

@@ -38,6 +38,7 @@ from hfft import (
     predicting,
     quoting,
     rates,
+    robustness,
     rooms,
     scoring,
     trainer_arguments,
@@ -127,7 +128,9 @@ def rehearse(
 def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
-    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, known, trial.wanted.data.multi_label))
+    of_probes = robustness.known(trial.wanted.gates, len(trial.wanted.probes.templates))
+    several = trial.wanted.data.multi_label
+    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several))
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
     balance = partial(gathering.check_balance, trial.wanted, trial.labels, train)

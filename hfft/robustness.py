@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answers, comparing, estimates, rooms, scoring
+from hfft import answers, comparing, estimates, probe_telling, rooms, scoring
 from hfft.answers import AS_IT_IS, MINIMUM, TEMPLATES, Cell
-from hfft.errors import counted
 from hfft.intervals import wilson
-from hfft.pairing import told
 from hfft.perturbing import DIRECTION, INVARIANCE, ROOM
 from hfft.records import PROBE, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
@@ -36,15 +34,20 @@ def facts(cells: Mapping[Cell, Predictions], how: Mapping[str, Any], metrics: Se
     metric = _leading(reference, metrics) if reference is not None else None
     made = [_probe(name, about, cells, reference, metric) for name, about in how["probes"].items()]
     made.sort(key=lambda probe: -(probe["rate"]["low"] if probe["rate"]["low"] is not None else -1))
-    kept = {key: how[key] for key in ("n", "sampled", "seconds", "budget", "left_out")}
-    return kept | {"metric": metric and metric[1], "probes": made, "sentences": _sentences(made, how)}
+    kept = {key: how[key] for key in ("n", "sampled", "seconds", "budget")} | {"capped": how.get("capped", False)}
+    missing, only = probe_telling.left_out(how, made), reference.only_answer if reference is not None else None
+    kept |= {"left_out": missing, "metric": metric and metric[1], "probes": made}
+    return kept | {"sentences": probe_telling.sentences(made, how, missing, only)}
 
 
 def of(folder: RunFolder, split: str, metrics: Sequence[str]) -> dict[str, Any] | None:
     """`facts` of the answers that a run keeps for a split; None where it was not probed."""
-    if not folder.probed(split).is_file() or not folder.how_probed(split).is_file():
+    if not folder.how_probed(split).is_file():
         return None
-    return facts(answers.read(folder.probed(split)), read_json(folder.how_probed(split)), metrics)
+    how = read_json(folder.how_probed(split))
+    if not folder.probed(split).is_file() and how["probes"]:
+        return None
+    return facts(answers.read(folder.probed(split)) if how["probes"] else {}, how, metrics)
 
 
 def scores(found: Mapping[str, Any]) -> dict[str, Score]:
@@ -88,6 +91,24 @@ def known(gates: Mapping[str, Any], templates: int) -> list[str]:
     return keys(kinds | ({TEMPLATES: (MINIMUM, templates)} if templates else {}))
 
 
+def unmeasured(gates: Mapping[str, Any], scores: Mapping[str, Score], run: str) -> dict[str, Score]:
+    """What gates ask about and no probe has measured, as scores without a value that say why.
+
+    scores: all that is known. run: how commands name it.
+    """
+    out = {}
+    for key in gates:
+        found = KEY.fullmatch(str(key))
+        if not found or key in scores:
+            continue
+        name = found[1]
+        why = f"{name} was not run on the test rows; type hfft probe {run} {name} --test"
+        if any(other.startswith(f"{PROBE}{name}.") for other in scores):
+            why = f"{name} changed no row so" if found[2] else f"the metric that leads has no {found[3]} here"
+        out[str(key)] = Score(None, None, None, 0, why)
+    return out
+
+
 def _leading(reference: Predictions, metrics: Sequence[str]) -> tuple[list[str], str] | None:
     """([the recipe's metric that leads], its key)."""
     key = leading(scoring.keys(metrics, reference.names, reference.multi_label))
@@ -106,16 +127,22 @@ def _probe(
     fixed = {key: about[key] for key in ("kind", "safe", "says", "of")}
     fixed |= {"name": name, "title": name.replace("_", " ").capitalize()}
     fixed["measure"] = FLIPS if about["kind"] == INVARIANCE else FAILURES
+    fixed["a_failure"] = probe_telling.FAILS.get(about["kind"], probe_telling.FLIPS)
+    tried = about.get("severities", [])  # a probe's file may have got more of them since
+    fixed["left_out"] = [level for level in range(1, about.get("strengths", 0) + 1) if level not in tried]
+    titles = [f"{pattern['text']} → {pattern['label']}" for pattern in about.get("patterns", [])]
+    fixed |= {"failures": about["failures"]} if "failures" in about else {}
     parts, pairs = [], []
     for severity, after in sorted(mine.items()):
         before = None if reference is None or name == TEMPLATES else answers.beside(reference, after)
         pairs.append((before, after))
-        parts.append({"severity": severity} | _told(about["kind"], [(before, after)], metric))
+        title = {"title": titles[severity - 1]} if severity <= len(titles) else {}
+        parts.append({"severity": severity} | title | _told(about["kind"], [(before, after)], metric))
     whole = _told(about["kind"], pairs, metric) if pairs else {"rate": _nothing(), "drop": None}
     fixed["unseen"] = bool(pairs) and all(before is not None and _same(before, after) for before, after in pairs)
     rows = len({row for _, after in pairs for row in after.ids.tolist()})
     found = fixed | {"n": rows, "severities": parts} | whole
-    return found | {"sentence": _sentence(found, metric and metric[1])}
+    return found | {"sentence": probe_telling.told(found, metric and metric[1])}
 
 
 def _told(
@@ -126,11 +153,11 @@ def _told(
     after = every[0].joined(*every[1:])
     known = [before for before, _ in pairs if before is not None]
     if not known:  # templates: right or wrong
-        wrong = (after.predicted != after.labels).reshape(after.n, -1).any(axis=1)
-        return {"rate": dataclasses.asdict(_rate(wrong, None)), "drop": None}
+        return {"rate": dataclasses.asdict(_rate(answers.failed(kind, after, after), None, after.n)), "drop": None}
     before = known[0].joined(*known[1:])
     units = after.groups if after.groups is not None else after.ids if len(pairs) > 1 else None
-    rate = dataclasses.asdict(_rate(answers.failed(kind, before, after), units))
+    rows = len(set(after.ids.tolist()))
+    rate = dataclasses.asdict(_rate(answers.failed(kind, before, after), units, rows))
     if kind == DIRECTION or metric is None:
         return {"rate": rate, "drop": None}
     before, after = (dataclasses.replace(part, groups=units) for part in (before, after))
@@ -140,7 +167,7 @@ def _told(
     found = comparing.cautious(_each_its_own(before, pairs), _each_its_own(after, pairs), *apart)
     sign = 1 if less_is_better(metric[1]) else -1
     low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
-    drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": found.n}
+    drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": rows}
     return {"rate": rate, "drop": drop | {"method": found.method}}
 
 
@@ -158,55 +185,17 @@ def _each_its_own(part: Predictions, pairs: Sequence[Any]) -> Predictions:
     return dataclasses.replace(part, ids=ids)
 
 
-def _rate(failed: np.ndarray, units: np.ndarray | None) -> Score:
-    """Share of failures. units: (n,), rows that are one witness, such as one input at several severities."""
+def _rate(failed: np.ndarray, units: np.ndarray | None, rows: int) -> Score:
+    """Share of failures. units: (n,), rows that are one witness, such as one input at several severities; rows: how
+    many there are of these inputs, which is the n that is told."""
     n = len(failed)
     if units is None or len(set(units)) == n:
         low, high = wilson(float(failed.sum()), n)
         return Score(float(failed.mean()), low, high, n, "Wilson")
     mean = estimates.mean(failed.astype(float), estimates.SHARE)
     spread = estimates.interval(mean, estimates.numbered(units))
-    return Score(mean.value, spread.low, spread.high, n, spread.method)
+    return Score(mean.value, spread.low, spread.high, rows, spread.method)
 
 
 def _nothing() -> dict[str, Any]:
     return dataclasses.asdict(Score(None, None, None, 0, "undefined: the probe applies to none of the rows"))
-
-
-def _sentence(found: Mapping[str, Any], metric: str | None) -> str:
-    rate, name = found["rate"], found["title"]
-    if rate["value"] is None:
-        return f"{name}: does not apply to any of the {counted(found['of'], 'row')} tried."
-    share = f"{100 * rate['value']:.1f} % [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]"
-    if found["name"] == TEMPLATES:
-        return f"{name}: {share} of {counted(rate['n'], 'sentence')} got another class than they have."
-    if found["kind"] == DIRECTION:
-        return f"{name}: for {share} of {counted(found['n'], 'changed row')} confidence did not fall, as it should."
-    if found["unseen"]:
-        return (
-            f"{name}: no probability moved on {counted(found['n'], 'changed row')}: the model does not see the change."
-        )
-    cost = ""
-    if found["drop"] and metric:
-        sign = 1 if less_is_better(metric) else -1
-        ends = sorted((sign * found["drop"]["low"] + 0.0, sign * found["drop"]["high"] + 0.0))
-        turned = {"value": sign * found["drop"]["value"] + 0.0, "low": ends[0], "high": ends[1]}
-        cost = f"; {told(metric, turned)}"
-    times = f" at {counted(len(found['severities']), 'strength')}" if len(found["severities"]) > 1 else ""
-    return f"{name}: the answer flips for {share} of {counted(found['n'], 'changed row')}{times}{cost}."
-
-
-def _sentences(probes: Sequence[Mapping[str, Any]], how: Mapping[str, Any]) -> list[str]:
-    """What to know about all of them: the sample, and what was not tried."""
-    out = []
-    sizes = sorted({about["of"] for name, about in how["probes"].items() if name != TEMPLATES})
-    if sizes and sizes[0] < how["n"]:
-        some = f"{sizes[0]:,} to {sizes[-1]:,}" if len(sizes) > 1 else f"{sizes[0]:,}"
-        out.append(
-            f"{some} of {counted(how['n'], 'row')} were changed, chosen by what they hold: the same for "
-            f"every model. More take more time (probes.budget, here {how['budget']:.0f} s)."
-        )
-    if how["left_out"]:
-        names = ", ".join(how["left_out"])
-        out.append(f"Not tried for lack of time (probes.budget, here {how['budget']:.0f} s): {names}.")
-    return out

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from hfft import budgets, patterns
 from hfft.schema_adapt import Adapt, Lora
@@ -22,6 +22,12 @@ STRICT = {"extra": "forbid"}
 def _as_text(value: Any) -> Any:
     """Columns without a header are called 0, 1, 2 …, and YAML reads those as numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _duration(value: Any) -> Any:
+    """The same; raises ValueError for what is no duration."""
+    budgets.seconds(value)
+    return value
 
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -222,7 +228,9 @@ class Probes:
 
     __pydantic_config__ = STRICT
     budget: Annotated[
-        str | float, Field(description="time they may take at most: 60s, 5 min; and 30 % of training's, unless named")
+        str | float,
+        AfterValidator(_duration),
+        Field(description="time they may take: 60s, 5 min; capped at 30 % of training's time unless names is set"),
     ] = "60s"
     names: Annotated[
         list[str] | None, Field(description="names from hfft/probes/ (default: the safe ones; []: none)")
@@ -234,9 +242,6 @@ class Probes:
     templates: Annotated[
         list[Template], Field(description="sentences the model must get right: {text, label, fill}")
     ] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        budgets.seconds(self.budget)
 
 
 @dataclass(frozen=True)

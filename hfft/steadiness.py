@@ -7,16 +7,16 @@ row by row. It must not know how rows were changed. No torch, no transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from hfft import answers, estimates, pairing
-from hfft.answers import AS_IT_IS, TEMPLATES, Cell
+from hfft.answers import AS_IT_IS, MINIMUM, Cell
 from hfft.intervals import FEW_ERRORS
 from hfft.pairing import Difference
-from hfft.records import Predictions
+from hfft.records import Predictions, Score
 
 Answers = Mapping[Cell, Predictions]
 Failures = dict[tuple[int, str], tuple[bool, str]]  # (severity, row) → (failed, what the row belongs to)
@@ -25,15 +25,16 @@ Failures = dict[tuple[int, str], tuple[bool, str]]  # (severity, row) → (faile
 def apart(first: Answers, second: Answers, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
     """Second minus first for each probe that both were asked, p-values adjusted by Holm's method; the largest first.
 
-    kinds: probe → invariance or direction. Only rows count that both runs changed at the same severity; rows of a
-    group, and a row's severities, are one witness. Of each: {"name", "title", "n": rows, "first", "second": rates,
-    "difference": {value, low, high, p}}.
+    kinds: probe → invariance, direction or minimum functionality. Only rows count that both runs changed at the same
+    severity; rows of a group, and a row's severities, are one witness. Sentences of templates are paired by what they
+    say and the class they have. Of each: {"name", "title", "n": rows, "severities": those that both have, "first",
+    "second": rates, "sides": the same as scores, "difference": {value, low, high, p}}.
     """
     found = []
     for name, kind in kinds.items():
         one, other = (_failures(name, kind, cells) for cells in (first, second))
         shared = sorted(one.keys() & other.keys())
-        if name != TEMPLATES and shared:
+        if shared:
             found.append(_difference(name, shared, one, other))
     adjusted = pairing.holm([row["difference"]["p"] for row in found])
     for row, p in zip(found, adjusted, strict=True):
@@ -44,11 +45,19 @@ def apart(first: Answers, second: Answers, kinds: Mapping[str, str]) -> list[dic
 def _failures(name: str, kind: str, cells: Answers) -> Failures:
     out: Failures = {}
     for (probe, severity), after in cells.items():
-        if probe != name or AS_IT_IS not in cells:
+        if probe != name or (kind != MINIMUM and AS_IT_IS not in cells):
             continue
-        failed = answers.failed(kind, answers.beside(cells[AS_IT_IS], after), after)
+        rows, level, before = after.ids.tolist(), severity, after
         units = after.ids if after.groups is None else after.groups
-        out |= {(severity, row): (bool(x), u) for row, x, u in zip(after.ids.tolist(), failed, units, strict=True)}
+        if kind == MINIMUM:
+            # template-NUMBER.PLACE.KEY: another recipe may have the sentence elsewhere. Older runs have no key, and
+            # what their sentences were is not known.
+            rows, level = [row.rpartition(".")[2] if row.count(".") == 2 else "" for row in rows], 0
+            units = np.array(rows, dtype=object)
+        else:
+            before = answers.beside(cells[AS_IT_IS], after)
+        failed = answers.failed(kind, before, after)
+        out |= {(level, row): (bool(x), u) for row, x, u in zip(rows, failed, units, strict=True) if row}
     return out
 
 
@@ -64,6 +73,14 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
         made = pairing.careful(made, won, lost, len(sums))
         made = replace(made, p=max(made.p, pairing.mcnemar(won, lost)[1]))
     rows = len({row for _, row in shared})
-    rates = {"first": means[0].value, "second": means[1].value}
+    sides = {side: asdict(_score(found, draws, rows)) for side, found in zip(("first", "second"), means, strict=True)}
+    told = {"name": name, "title": name.replace("_", " ").capitalize(), "n": rows}
+    told |= {"severities": sorted({severity for severity, _ in shared} - {0})}
+    told |= {side: score["value"] for side, score in sides.items()}
     apart = {"value": made.value, "low": made.low, "high": made.high, "p": made.p}
-    return {"name": name, "title": name.replace("_", " ").capitalize(), "n": rows} | rates | {"difference": apart}
+    return told | {"sides": sides, "difference": apart}
+
+
+def _score(found: estimates.Estimate, draws: np.ndarray | None, rows: int) -> Score:
+    ends = estimates.interval(found, draws)
+    return Score(found.value, ends.low, ends.high, rows, ends.method)

@@ -6,9 +6,10 @@ the facts of probes.json. Like verbs.py, this is a place where stages meet.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 from hfft import (
     answering,
     answers,
+    asking,
     backbones,
     budgets,
     gathering,
@@ -35,6 +37,7 @@ from hfft import (
 )
 from hfft.answers import AS_IT_IS, TEMPLATES, Cell
 from hfft.backbones import Backbone
+from hfft.budgets import LEAST
 from hfft.errors import InputError, counted
 from hfft.gathering import Say
 from hfft.perturbing import title
@@ -48,50 +51,61 @@ OF_TRAINING = 0.3  # of the time training took, at most, unless probes are named
 OVERRUN = 1.5  # a budget is met by an estimate; beyond this it is cut short
 
 
-def probe(name: str, overrides: tuple[str, ...] = (), test: bool = False, say: Say = print) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Done:
+    """tried: what was asked now. least: where time was too short for anything, seconds that one probe would take."""
+
+    tried: tuple[str, ...] = ()
+    least: float = 0.0
+
+
+def probe(
+    name: str,
+    names: Sequence[str] = (),
+    budget: str | float | None = None,
+    rows: int | None = None,
+    test: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
     """Probe a finished run on its validation rows, or with a look in the ledger on its test rows.
 
-    overrides: probes.names=… and the like, for this time. Results of other probes on the same rows are kept. Returns
-    {"run", "split", "look", "probes": facts}. Raises InputError for a run that streamed its data and for bad names.
+    names, budget, rows: see `asking.applied`. Results of other probes on the same rows are kept. Returns {"run",
+    "split", "look", "asked": names of what was tried now, "probes": facts}. Raises InputError for bad words, and where
+    the time is too short for any probe.
     """
-    if wrong := [word for word in overrides if not word.startswith("probes.")]:
-        raise InputError(f"{wrong[0]!r}: only probes.… can be said anew; anything else is another run")
     folder, split = RunFolder.existing(name), "test" if test else "validation"
-    wanted = recipe.load(str(folder.root), overrides)
+    wanted = recipe.load(str(folder.root))
+    modality = rooms.find("modalities", wanted.task)
+    wanted = asking.applied(wanted, modality.INPUT, names or (), budget, rows)
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = say if args.process_index == 0 else _silent
-    modality = rooms.find("modalities", wanted.task)
-    perturbing.chosen(wanted.probes.names, modality.INPUT)
-    rows = gathering.held_back(wanted, folder, split)
+    held = gathering.held_back(wanted, folder, split)
     backbone = backbones.reload(folder.model, modality)
     look = None
     if test and args.process_index == 0:
-        prints = fingerprint(rows["id"][:]), sha256(folder.model / "model.safetensors")
-        look = ledger.opened(folder, len(rows), *prints)
+        prints = fingerprint(held["id"][:]), sha256(folder.model / "model.safetensors")
+        look = ledger.opened(folder, len(held), *prints)
     ask = asker(wanted, folder, backbone, modality, args)
     began = time.perf_counter()
-    answered = ask(rows)
-    each = (time.perf_counter() - began) / max(len(rows), 1)
-    if any(word.startswith("probes.names=") for word in overrides):  # no templates then, and nothing for gates
-        wanted = replace(wanted, gates={}, probes=replace(wanted.probes, templates=[]))
-    capped = not any(word.startswith("probes.budget=") for word in overrides)
-    run(wanted, folder, split, Subject(modality, backbone.processor, rows, ask, answered), each, args, say, capped)
-    if args.process_index:
-        return {"run": str(folder.root)}
+    answered = ask(held)
+    each = (time.perf_counter() - began) / max(len(held), 1)
+    subject = Subject(modality, backbone.processor, held, ask, answered)
+    done = run(wanted, folder, split, subject, each, args, say, capped=budget is None)
     if look is not None:
         ledger.scored(folder, look, {})  # seen to its end; nothing was scored
+    if done.least:
+        raise InputError(
+            f"{wanted.probes.budget} is too short: {LEAST:,} rows, or all there are, take a probe about "
+            f"{done.least:.1g} s here; type --budget {max(5, math.ceil(3 * done.least))}s, or --rows {LEAST}"
+        )
+    if args.process_index:
+        return {"run": str(folder.root)}
     facts = robustness.of(folder, split, wanted.metrics)
     if facts:
         kept = read_json(folder.probes) if folder.probes.is_file() else {}
         write_json(folder.probes, kept | {split: facts})
         judging.publish(folder)
-    return {"run": str(folder.root), "split": split, "look": look, "probes": facts}
-
-
-def words(names: Sequence[str] | None, budget: str | None = None, rows: int | None = None) -> tuple[str, ...]:
-    """Overrides for `probe` that say so."""
-    given = {"budget": budget, "rows": rows, "names": f"[{', '.join(names)}]" if names else None}
-    return tuple(f"probes.{key}={value}" for key, value in given.items() if value is not None)
+    return {"run": str(folder.root), "split": split, "look": look, "asked": list(done.tried), "probes": facts}
 
 
 def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: ModuleType, args: Any) -> probing.Ask:
@@ -115,31 +129,33 @@ def run(
     args: Any,
     say: Say,
     capped: bool = True,
-) -> None:
+) -> Done:
     """Ask, and keep the answers in the run folder beside those of probes that are not asked now.
 
     each: seconds the model takes for one row. capped: at a share of the time that training took, unless probes are
-    named. Every process has to call it.
+    named. What a gate is about is tried at every strength whatever the budget, and first: its rate must not depend on
+    how busy the machine is. Every process has to call it.
     """
     chosen, seconds = _chosen(wanted, subject.modality), _seconds(wanted, folder, capped)
+    whole = robustness.asked(wanted.gates)
     costs = {title(one): each + probing.cost(subject, one) for one in chosen}
     levels = {title(one): one.SEVERITIES for one in chosen}
-    plan = _as_before(folder, split, levels, seconds) if wanted.probes.rows is None else None
-    plan = plan or budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows)
-    plan = _agreed(plan, args)
-    templates = wanted.probes.templates
-    if not plan.severities and not templates:
-        return
+    plan = _as_before(folder, split, levels, seconds, whole) if wanted.probes.rows is None else None
+    plan = plan or budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows, whole)
+    plan, templates = _agreed(plan, args), wanted.probes.templates
+    if not chosen and not templates:
+        return Done()
     say(_announced(plan, templates, len(subject.rows), seconds))
     places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
     part = Subject(subject.modality, subject.processor, subject.rows.select(places), subject.ask, subject.answered)
     began = time.perf_counter()
     cells: dict[Cell, Predictions] = {AS_IT_IS: probing.reference(part)} if plan.severities else {}
     how: dict[str, Any] = {"n": len(subject.rows), "sampled": plan.rows, "budget": seconds, "probes": {}}
+    how["capped"] = seconds < budgets.seconds(wanted.probes.budget)
     left_out = list(plan.left_out)
     for one in (one for one in chosen if title(one) in plan.severities):
         late = wanted.probes.rows is None and time.perf_counter() - began > OVERRUN * seconds
-        if _agreed(late, args):
+        if _agreed(late, args) and title(one) not in whole:
             left_out.append(title(one))
             continue
         cells |= probing.probed(part, one, plan.severities[title(one)])
@@ -147,14 +163,23 @@ def run(
     if templates:
         asked = probing.from_templates(subject.modality, subject.ask, templates, wanted.data.multi_label)
         cells |= asked
-        how["probes"][TEMPLATES] = {"kind": answers.MINIMUM, "safe": True, "of": sum(c.n for c in asked.values())}
-        how["probes"][TEMPLATES]["says"] = "sentences made from patterns, whose class is known"
+        how["probes"][TEMPLATES] = {
+            "kind": answers.MINIMUM,
+            "safe": True,
+            "of": sum(c.n for c in asked.values()),
+            "says": "sentences made from patterns, whose class is known",
+            "patterns": [{"text": one.text, "label": one.label} for one in templates],
+            "failures": probing.wrong_sentences(asked, templates),
+        }
+    least = 0.0 if how["probes"] else min(costs.values()) * min(LEAST, len(subject.rows))
+    done = Done(tuple(how["probes"]), least)
     if args.process_index == 0:
         how |= {"seconds": round(time.perf_counter() - began, 1), "left_out": left_out}
         # What was asked for in rows, or cut short on a busy machine, is no plan to follow again.
         how["by_plan"] = wanted.probes.rows is None and len(left_out) == len(plan.left_out)
         tried = [one for one in chosen if title(one) in how["probes"]]
         _keep(folder, split, cells, how, part, tried)
+    return done
 
 
 def _chosen(wanted: Recipe, modality: ModuleType) -> list[ModuleType]:
@@ -187,7 +212,9 @@ def _agreed(value: Any, args: Any) -> Any:
     return box[0]
 
 
-def _as_before(folder: RunFolder, split: str, levels: dict[str, int], seconds: float) -> budgets.Plan | None:
+def _as_before(
+    folder: RunFolder, split: str, levels: dict[str, int], seconds: float, whole: Sequence[str]
+) -> budgets.Plan | None:
     """The plan by which the same probes were tried in the same time before: asked again, a run says the same again."""
     if not folder.how_probed(split).is_file():
         return None
@@ -197,13 +224,15 @@ def _as_before(folder: RunFolder, split: str, levels: dict[str, int], seconds: f
     left_out = [name for name in how["left_out"] if name in levels]
     if not how["by_plan"] or how["budget"] != seconds or {*tried, *left_out} != set(levels) or len(sizes) != 1:
         return None
+    if any(len(tried.get(name, ())) < levels[name] for name in whole):
+        return None
     return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(left_out))
 
 
 def _about(one: ModuleType, plan: budgets.Plan) -> dict[str, Any]:
     """What is kept of a probe beside its answers: its file may have changed by the time they are read."""
     fixed = {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS}
-    return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)])}
+    return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)]), "strengths": one.SEVERITIES}
 
 
 def _announced(plan: budgets.Plan, templates: Any, n: int, seconds: float) -> str:
@@ -214,6 +243,8 @@ def _announced(plan: budgets.Plan, templates: Any, n: int, seconds: float) -> st
             f"{counted(len(plan.severities), 'probe')}, {counted(cells, 'change')} each of {plan.rows:,} of {n:,} "
             f"rows, in about {seconds:.0f} s at most"
         )
+    if plan.left_out:
+        parts.append(f"{counted(len(plan.left_out), 'probe')} left out for lack of time")
     if templates:
         parts.append(counted(len(templates), "template"))
     return f"probes: {'; '.join(parts)}"
@@ -239,7 +270,8 @@ def _keep(
         every = dict.fromkeys([*how["left_out"], *before["left_out"]])
         how["left_out"] = [name for name in every if name not in how["probes"]]
     probing.keep_examples(examples, asked, shown)
-    answers.write(path, cells)
+    if cells:
+        answers.write(path, cells)
     write_json(about, how)
 
 

@@ -47,12 +47,26 @@ def _facts(found: comparing.Comparison, first: RunFolder, second: RunFolder) -> 
 
 
 def _probes(first: RunFolder, second: RunFolder) -> list[dict[str, Any]]:
-    """Differences of failure rates on the rows that both runs changed alike; none where one of them was not probed."""
-    if not all(run.probed("test").is_file() and run.how_probed("test").is_file() for run in (first, second)):
-        return []
-    mine, theirs = (read_json(run.how_probed("test"))["probes"] for run in (first, second))
-    kinds = {name: about["kind"] for name, about in mine.items() if name in theirs}
-    return steadiness.apart(answers.read(first.probed("test")), answers.read(second.probed("test")), kinds)
+    """Differences of failure rates on the rows that both runs changed alike; none where one of them was not probed.
+
+    Of test rows, or where not both were probed on them, of validation rows. Of each probe besides what `steadiness`
+    gives: {"split", "says", "tried": [severities of the first run, of the second]}.
+    """
+    runs = (first, second)
+    for split in ("test", "validation"):
+        if not all(run.probed(split).is_file() and run.how_probed(split).is_file() for run in runs):
+            continue
+        mine, theirs = (read_json(run.how_probed(split))["probes"] for run in runs)
+        kinds = {name: about["kind"] for name, about in mine.items() if name in theirs}
+        one, other = (answers.read(run.probed(split)) for run in runs)
+        found = steadiness.apart(one, other, kinds)
+        return [
+            row
+            | {"split": split, "says": mine[row["name"]]["says"]}
+            | {"tried": [part[row["name"]].get("severities", []) for part in (mine, theirs)]}
+            for row in found
+        ]
+    return []
 
 
 def _classes(base: Predictions, found: comparing.Comparison) -> list[dict[str, Any]]:

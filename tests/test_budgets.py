@@ -62,6 +62,15 @@ def test_a_plan_keeps_to_its_budget_and_loses_no_probe(levels, costs, n, budget)
     assert not found.severities or found.rows >= min(n, 100)
 
 
+@given(st.floats(0, 500), st.integers(1, 3000))
+def test_what_a_gate_is_about_keeps_its_strengths_whatever_the_budget(budget, n):
+    found = budgets.plan(LEVELS, dict.fromkeys(LEVELS, 0.01), n, budget, whole=["jpeg"])
+    assert found.severities["jpeg"] == (1, 2, 3, 4, 5) and found.rows >= min(n, 100)
+    assert {*found.severities, *found.left_out} == set(LEVELS)
+    others = sum(len(part) for name, part in found.severities.items() if name != "jpeg")
+    assert not others or found.rows * (5 + others) * 0.01 <= budget
+
+
 def test_rows_that_the_recipe_sets_are_tried_at_every_severity():
     found = budgets.plan(LEVELS, dict.fromkeys(LEVELS, 1e6), 2000, 1, rows=300)
     assert found.rows == 300 and found.severities["blur"] == (1, 2, 3, 4, 5) and not found.left_out
@@ -87,7 +96,7 @@ def test_of_billions_of_sentences_a_sample_is_drawn_always_the_same():
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        ({"text": "{name} was", "label": "a"}, "fill has no words for {name}"),
+        ({"text": "{name} was", "label": "a"}, "recipe: probes.templates, number 1: fill has no words for {name}"),
         ({"text": "it was", "label": "a", "fill": {"who": ["x"]}}, "fill.who has no place in 'it was'"),
         ({"text": "{0} was", "label": "a"}, "expected a name such as {name}"),
         ({"text": "{ was", "label": "a"}, "cannot be read"),
@@ -113,8 +122,11 @@ def test_a_recipe_with_probes_reads_back_as_it_was_written(write_text):
 @pytest.mark.parametrize(
     ("probes", "says"),
     [
-        ({"budget": "soon"}, "'soon' is no duration"),
-        ({"names": ["casng"]}, "probes.names: no 'casng' (did you mean 'casing'?)"),
+        ({"budget": "soon"}, "recipe: probes.budget: 'soon' is no duration: expected seconds, or a text such as 60s"),
+        (
+            {"names": ["casng"]},
+            "probes.names: no 'casng' (did you mean 'casing'?); known: accents, casing",
+        ),
         ({"name": ["casing"]}, "probes.name: unknown key (did you mean 'names'?)"),
     ],
 )
@@ -122,6 +134,7 @@ def test_wrong_probes_are_told_with_the_recipe(probes, says):
     with pytest.raises(InputError) as error:
         recipe.build({**BERT, "probes": probes})
     assert says in str(error.value)
+    assert "jpeg" not in str(error.value) and "{'" not in str(error.value)
 
 
 def test_gates_on_probes_may_be_nested_as_words_on_the_command_line_make_them():

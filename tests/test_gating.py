@@ -189,6 +189,9 @@ def test_all_mistakes_come_at_once():
     first, second = str(caught.value).splitlines()
     assert first == "gates: no metric 'acuracy' (did you mean 'accuracy'?); known: accuracy, f1_per_class, f1[a]"
     assert second.startswith("gates.accuracy: 'good' is not a rule")
+    known = ["probe.negation.failure_rate", "probe.negation.1.failure_rate", "probe.truncation.flip_rate"]
+    with pytest.raises(InputError, match=r"\(did you mean 'probe.negation.failure_rate'\?\)"):
+        check({"probe.negation.flip_rate": "<= 0.1"}, known)
     with pytest.raises(InputError, match="no metric 'f1_macro'"):
         judge({"f1_macro": ">= 0.7"}, SCORES)
 

@@ -35,7 +35,7 @@ LAYERS = [
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
-    {"gallery"} | {"contact_sheet"},
+    {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
@@ -68,7 +68,7 @@ LAYERS = [
     | {"answering"},
     {"gathering", "ending", "deciding", "rates", "excerpts"},
     {"rehearsing"},
-    {"judging", "yardsticks", "selecting"},
+    {"judging", "yardsticks", "selecting"} | {"asking"},
     {"stressing"},
     {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"} | {"showing"},
     {"repeating", "presenting"},
@@ -169,6 +169,7 @@ NO_ML += ["schema_decide", "biasing", "answering"]
 NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
+NO_ML += ["asking", "probe_telling"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -235,6 +236,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"showing"}
     bringing |= {"explaining"}
     bringing |= {"bakeoff"}
+    bringing |= {"asking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -79,7 +80,8 @@ def test_flips_and_drops_are_those_of_the_rows_that_were_changed():
     # Every changed row is answered "loud": of severity 1 all of them are labelled so, of severity 2 every other.
     assert first["rate"] == {"value": 1.0, "low": wilson(50, 50)[0], "high": 1.0, "n": 50, "method": "Wilson"}
     assert second["rate"]["value"] == 1.0 and second["rate"]["n"] == 100
-    assert found["rate"]["n"] == 150 and "clustered" in found["rate"]["method"]
+    assert found["rate"]["n"] == 100 == found["drop"]["n"], "rows, however often each was changed"
+    assert "clustered" in found["rate"]["method"]
     alone = robustness.facts(cells, how(part, [probe]), ["accuracy"])["probes"][0]["severities"]
     assert [part["drop"]["value"] for part in alone] == [-1.0, 0.0]  # from all wrong to all right; half and half
 
@@ -145,9 +147,46 @@ def test_templates_are_right_or_wrong():
     found = robustness.facts(cells, how(subject(texts(4)), []) | {"probes": about}, METRICS)
     assert [part["rate"]["value"] for part in found["probes"][0]["severities"]] == [0.0, 1.0]
     assert found["probes"][0]["rate"]["value"] == pytest.approx(1 / 3) and found["metric"] is None
+    failing = probing.wrong_sentences(cells, templates)
+    assert failing == [{"template": 2, "text": "she said", "label": "loud", "prediction": "calm", "confidence": 1.0}]
+    about[TEMPLATES] |= {"patterns": [{"text": one.text, "label": one.label} for one in templates]}
+    told = robustness.facts(cells, how(subject(texts(4)), []) | {"probes": about}, METRICS)["probes"][0]
+    assert [part["title"] for part in told["severities"]] == ["{who} SHOUTS → loud", "she said → loud"]
+    assert told["a_failure"] == "wrong class"
     assert set(robustness.scores(found)) == {
         "probe.templates.failure_rate", "probe.templates.1.failure_rate", "probe.templates.2.failure_rate"
     }  # fmt: skip
+
+
+def test_a_model_with_one_answer_is_told_of(tmp_path):
+    part = subject(texts(), lambda rows: answered(rows, np.zeros(len(rows))))
+    probe = made("shout", shout_some, SEVERITIES=2)
+    cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1, 2))
+    found = robustness.facts(cells, how(part, [probe]), METRICS)
+    assert found["sentences"][0].startswith("The model answers 'calm' for every one of these rows")
+    other = subject(texts())
+    cells = {AS_IT_IS: answered(other.rows, np.arange(200) % 2.0)} | probing.probed(other, probe, (1,))
+    assert not robustness.facts(cells, how(other, [probe]), METRICS)["sentences"]
+
+
+def test_what_was_left_out_is_said():
+    part, probe = subject(texts()), made("shout", shout_some, SEVERITIES=3)
+    cells = {AS_IT_IS: answered(part.rows, np.arange(200) % 2.0)} | probing.probed(part, probe, (2,))
+    about = how(part, [probe], 900) | {"left_out": ["url"], "budget": 24.0, "capped": True}
+    about["probes"]["shout"] |= {"severities": [2], "strengths": 3}
+    found = robustness.facts(cells, about, METRICS)
+    assert found["left_out"] == ["url", "shout at strengths 1 and 3"] and found["probes"][0]["left_out"] == [1, 3]
+    limit = "probes.budget, here 24 s, capped at 30 % of the time training took"
+    assert found["sentences"][0].endswith(f"the same for every model. More take more time ({limit}).")
+    assert found["sentences"][1] == f"Not tried for lack of time ({limit}): url; shout at strengths 1 and 3."
+    assert "+0.0" not in found["probes"][0]["sentence"] or "lost" in found["probes"][0]["sentence"]
+
+
+def test_what_is_lost_has_one_sign_in_tables_and_sentences():
+    part, probe = subject(texts()), made("shout", shout_some, SEVERITIES=2)
+    cells = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1,))
+    found = robustness.facts(cells, how(part, [probe]), METRICS)["probes"][0]
+    assert f"{100 * found['drop']['value']:+.1f} points of f1_macro lost [" in found["sentence"]
 
 
 def test_the_worst_examples_show_what_was_changed():
@@ -300,6 +339,39 @@ def test_two_models_are_compared_on_the_rows_both_saw_changed_alike():
     assert found[0]["first"] == 1.0 and found[0]["second"] == pytest.approx(25 / 75)
     gap = found[0]["difference"]
     assert gap["value"] == pytest.approx(-50 / 75) and gap["low"] < gap["value"] < gap["high"] < 0 and gap["p"] < 1e-6
+
+
+def test_the_rates_shown_are_those_of_what_both_runs_changed():
+    """The first was asked at both strengths, the second at the stronger one alone."""
+    part, probe = subject(texts()), made("shout", shout_some, SEVERITIES=2)
+    both = {AS_IT_IS: probing.reference(part)} | probing.probed(part, probe, (1, 2))
+    quiet = subject(texts(), lambda rows: answered(rows, np.zeros(len(rows))))
+    one = {AS_IT_IS: probing.reference(quiet)} | probing.probed(quiet, probe, (2,))
+    row = steadiness.apart(both, one, {"shout": "invariance"})[0]
+    assert (row["n"], row["severities"], row["first"], row["second"]) == (100, [2], 1.0, 0.0)
+    assert row["difference"]["value"] == row["second"] - row["first"]
+    low, high = wilson(100, 100)
+    assert row["sides"]["first"] == {"value": 1.0, "low": low, "high": high, "n": 100, "method": "Wilson"}
+
+
+def test_templates_are_compared_sentence_by_sentence_wherever_they_stand():
+    said = Template("{who} SHOUTS", "loud", {"who": ["ANN", "BO"]}), Template("SHE SAID", "loud")
+    first = probing.from_templates(TEXT, shouting, said)
+    deaf = probing.from_templates(
+        TEXT, lambda rows: answered(rows, np.zeros(len(rows))), [Template("spoken", "loud"), said[1], said[0]]
+    )
+    row = steadiness.apart(first, deaf, {TEMPLATES: answers.MINIMUM})[0]
+    assert (row["n"], row["first"], row["second"]) == (3, 0.0, 1.0), "the sentence of one recipe alone does not count"
+    assert steadiness.apart(first, first, {TEMPLATES: answers.MINIMUM})[0]["difference"]["value"] == 0
+    other = probing.from_templates(TEXT, shouting, [Template("SHE SAID", "calm")])
+    assert not steadiness.apart(first, other, {TEMPLATES: answers.MINIMUM}), "the same words with another class"
+
+
+def test_templates_of_older_runs_are_not_compared():
+    """Their rows were numbered, which does not tell what was asked."""
+    found = probing.from_templates(TEXT, shouting, [Template("SHE SAID", "loud")])
+    old = {cell: replace(part, ids=np.array(["template-1.0"], dtype=object)) for cell, part in found.items()}
+    assert not steadiness.apart(old, old, {TEMPLATES: answers.MINIMUM})
 
 
 def test_a_model_against_itself_is_as_steady_and_that_is_not_certain():

@@ -72,7 +72,8 @@ def steps(done) -> list[str]:
 @pytest.mark.parametrize("kind", ["bert", "vit"])
 def test_a_good_recipe_has_a_quote_and_no_problem(kind, tmp_path):
     train = {"per_device_train_batch_size": 8, "num_train_epochs": 3}
-    done = play(tmp_path, kind, train=train, gates={"f1_macro": ">= 0.5"})
+    gates = {"f1_macro": ">= 0.5"} | ({"probe.typos.flip_rate": "<= 0.05"} if kind == "bert" else {})
+    done = play(tmp_path, kind, train=train, gates=gates)
     assert (done.problems, done.notes) == ((), ())
     assert (done.quote.steps, done.quote.evaluations, done.quote.steps_measured) == (18, 3, 4)
     assert 0 < done.quote.low < done.quote.high
@@ -263,7 +264,7 @@ def test_the_command_line_prints_the_list_and_ends_with_2(tmp_path, monkeypatch,
     assert hfft(*words, "--hub", "maria/tickets") == 2
     out = capsys.readouterr().out
     assert "2 problems would stop the run" in out
-    assert "  1. gates: gates: no metric 'f2'" in out and "  2. Hub: HF_HUB_OFFLINE is set" in out
+    assert "  1. gates: no metric 'f2'" in out and "  2. Hub: HF_HUB_OFFLINE is set" in out
     assert out.count("     fix: ") == 2 and "quote: " in out and "Next:" not in out
     assert hfft(*words[:2], "--json") == 0
     facts = json.loads(capsys.readouterr().out)["rehearsal"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 import hfft as package
 from hfft import answers
-from hfft.records import read_json
+from hfft.records import read_json, write_json
 from hfft.run_folder import RunFolder
 from tests.command import hfft
 
@@ -109,22 +110,91 @@ def test_validation_rows_are_probed_without_a_look_and_test_rows_with_one(run, c
     assert after["validation"] == tree["validation"]
 
 
+def test_runs_with_templates_are_compared_in_the_terminal_and_on_a_page(run, capsys):
+    shutil.copytree(run.root, "runs/twin", dirs_exist_ok=True)
+    assert hfft("compare", "runs/texts", "runs/twin", "--json") == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["comparisons"][0]["probes"]}
+    assert rows["templates"]["n"] == 3 and rows["templates"]["difference"]["value"] == 0
+    how = RunFolder(Path("runs/twin")).how_probed("test")
+    tree = read_json(how)
+    tree["probes"]["typos"]["severities"] = [2]
+    write_json(how, tree)
+    path = RunFolder(Path("runs/twin")).probed("test")
+    answers.write(path, {c: part for c, part in answers.read(path).items() if c[0] != "typos" or c[1] == 2})
+    assert hfft("compare", "runs/texts", "runs/twin") == 0
+    assert "Typos (strength 2)" in capsys.readouterr().out
+    assert hfft("report", "runs/texts", "runs/twin") == 0
+    page = Path("runs/comparison_texts_twin.html").read_text(encoding="utf-8")
+    assert "only strength 2, which both runs tried" in page and "Templates <small>" in page
+    shutil.rmtree("runs/twin")
+
+
 def test_python_asks_as_the_command_line_does(run):
     found = package.load(run.root).probe("casing", budget="2s")
     assert {probe["name"] for probe in found["probes"]} >= {"casing"}
 
 
+def test_templates_are_asked_again_by_their_name(run, capsys):
+    assert hfft("probe", str(run.root), "white_space") == 0
+    assert hfft("probe", str(run.root), "templates", "--json") == 0
+    found = json.loads(capsys.readouterr().out.partition('{\n "run"')[2].join(['{\n "run"', ""]))
+    assert found["asked"] == ["templates"]
+    names = [probe["name"] for probe in found["probes"]["probes"]]
+    assert {"templates", "white_space"} <= set(names), "what was known of others stays"
+    assert hfft("probe", str(run.root), "templates") == 0
+    out = capsys.readouterr().out
+    assert "White space (not seen by the model) (earlier)" in out and "- White space" not in out
+    assert "the crew was {what} → bad" in out and "wrong class" in out and "- Templates: " in out
+    failures = next(p for p in read_json(run.probes)["validation"]["probes"] if p["name"] == "templates")["failures"]
+    assert all(row["text"].startswith("the crew was ") and row["prediction"] == "good" for row in failures)
+
+
+def test_a_gated_probe_keeps_its_strengths_and_what_else_was_left_out_is_said(finished, run, capsys):
+    shutil.copytree(run.root, "runs/brief", dirs_exist_ok=True)
+    short = RunFolder(Path("runs/brief"))
+    tree = yaml.safe_load((short.root / "recipe.yaml").read_text())
+    tree["gates"] = {"probe.typos.flip_rate": "<= 0.9", "probe.templates.failure_rate": "<= 0.9"}
+    tree["probes"] |= {"names": ["lookalikes", "typos"], "rows": None, "budget": "0.001s"}
+    (short.root / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    for path in (short.probed("test"), short.how_probed("test"), short.probes):
+        path.unlink()
+    assert hfft("eval", "runs/brief") in (0, 1, 3)
+    out = capsys.readouterr().out
+    found = read_json(short.probes)["test"]
+    by_name = {probe["name"]: probe for probe in found["probes"]}
+    assert [part["severity"] for part in by_name["typos"]["severities"]] == [1, 2, 3] and by_name["typos"]["of"] == 45
+    assert "lookalikes" not in by_name and found["left_out"] == ["lookalikes"]
+    said = "Not tried for lack of time (probes.budget, here 0.00 s): lookalikes."
+    assert said in out and said in short.report.read_text(encoding="utf-8")
+    gates = {gate["metric"]: gate for gate in read_json(short.root / "gates.json")}
+    assert gates["probe.typos.flip_rate"]["n"] == by_name["typos"]["n"] == by_name["typos"]["rate"]["n"]
+    shutil.rmtree("runs/brief")
+
+
+def test_a_gate_on_a_probe_that_was_not_run_says_what_to_type(run, capsys):
+    assert hfft("judge", str(run.root), "gates={}", "gates.probe.url.flip_rate=<= 0.05") == 3
+    assert "url was not run on the test rows; type hfft probe runs/texts url --test" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert hfft("judge", str(run.root), "gates.probe.negation.flip_rate=<= 0.05") == 2
+    assert "did you mean 'probe.negation.failure_rate'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["blur"], "probes.names: no 'blur'"),
-        (["jpeg"], "'jpeg' is for images and the rows are texts"),
-        (["casing", "--budget", "soon"], "'soon' is no duration"),
+        (["blur"], "hfft: no probe 'blur'; known for texts: accents, casing"),
+        (["typo"], "no probe 'typo' (did you mean 'typos'?)"),
+        (["jpeg"], "hfft: 'jpeg' is for images and the rows are texts"),
+        (["casing", "--budget", "soon"], "hfft: budget: 'soon' is no duration: expected seconds, or a text such as"),
+        (["casing", "--rows", "0"], "rows: expected 1 or more, got 0"),
+        (["url", "--budget", "0.0001s"], "0.0001s is too short: 100 rows, or all there are, take a probe about"),
     ],
 )
 def test_wrong_words_end_in_a_sentence(run, words, says, capsys):
     assert hfft("probe", str(run.root), *words) == 2
-    assert says in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert says in said and "recipe.yaml" not in said and "{'" not in said
 
 
 @pytest.mark.parametrize(
