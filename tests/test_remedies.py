@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hfft.recipe import Loss, Sampler
 from hfft.resampling import Resampled
 from hfft.run_folder import RunFolder
 from tests.command import hfft
-from tests.layouts import BERT, LABELS, TAGS, text_rows
+from tests.layouts import BERT, LABELS, TAGS, fit, text_rows
 
 
 def made(tree: dict | None = None, **changes):
@@ -196,3 +197,23 @@ def test_the_epoch_that_is_quoted_is_the_one_that_is_drawn(uneven):
         size = gathering.balance(wanted, found, lambda _: None)
         assert size == len(Resampled(labels.tolist(), labels, wanted.sampler, wanted.seed))
         assert (size > len(labels)) == (name == "repeat_factor")
+
+
+def test_frequencies_of_a_stream_are_those_of_the_table(uneven):
+    tree = notation.parse((Path(uneven)).read_text())
+    tree["data"] = {"path": "csv", "data_files": tree["data"]["path"], "split": {"by": "hash"}}
+    fake = type("Model", (), {"config": type("Config", (), {"id2label": dict(enumerate(["spam", "gone", "ham"]))})})
+    seen = []
+    for streaming in (False, True):
+        tree["data"]["streaming"] = streaming
+        found = gathering.read(recipe.build(tree), lambda _: None)
+        seen.append(gathering.frequencies(found, type("Backbone", (), {"model": fake})))
+    assert seen[0].names == ("spam", "gone", "ham") and seen[0].rows == seen[1].rows > 50
+    assert seen[0].counts.tolist() == seen[1].counts.tolist() and seen[0].counts[1] == 0 < seen[0].counts[0]
+
+
+def test_several_classes_per_row_train_with_every_remedy_at_once(tmp_path):
+    changes = {"loss": {"name": "binary_focal", "weights": "balanced"}, "sampler": "class_balanced"}
+    once = {"max_steps": 1, "per_device_train_batch_size": 16}
+    steps = [fit("tags", tmp_path / name, once, changes=given) for name, given in (("a", changes), ("b", {}))]
+    assert 0 < steps[0][0]["loss"] < steps[1][0]["loss"], "an undecided answer counts a quarter: (1 - 0.5)^2"
