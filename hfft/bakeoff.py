@@ -1,7 +1,7 @@
 """The verb `imbalance`: one recipe plain and with each remedy, under the same seeds and one split, and which is best.
 
-In: a recipe, a number of seeds, arms. Out: plain facts; imbalance.json beside a folder of runs for each arm. The test
-split stays sealed: everything is judged on validation rows. Like repeating.py, this is a place where stages meet.
+In: a recipe, a number of seeds, arms. Out: plain facts; imbalance.json and a page beside a folder of runs for each arm.
+The test split stays sealed: everything is judged on validation rows. Like repeating.py, this is where stages meet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answering, arms, recipe, recommending, repeating, tempering
+from hfft import answering, arms, behaviour_figures, pages, recipe, recommending, repeating, reporting, tempering
 from hfft.arms import PLAIN
 from hfft.errors import InputError, counted, listed
 from hfft.estimates import numbered
@@ -22,7 +22,8 @@ from hfft.recommending import Arm
 from hfft.records import Predictions, read_json, write_json
 from hfft.run_folder import RunFolder
 
-FILE = "imbalance.json"
+FILE, PAGE = "imbalance.json", "imbalance.html"
+OURS = (FILE, PAGE, "index.html")  # the last by `hfft report`
 EVEN = 1.5  # times the rows of the smallest class that the largest has, below which there is nothing to remedy
 METRIC = "f1_macro"
 ABOUT = (
@@ -68,6 +69,9 @@ def run(
         return {"run": str(root)}
     facts = _judged(root, plain, [arm for arm in chosen if arm not in failed], seeds) | {"left_out": failed}
     write_json(root / FILE, facts)
+    axis = behaviour_figures.axis([row["f1_macro"]["difference"] for row in facts["arms"]])
+    shown = facts | {"title": root.resolve().name, "axis": axis}
+    pages.write(root / PAGE, pages.render("imbalance.html.j2", shown, reporting.FILTERS))
     return {"run": str(root), **facts}
 
 
@@ -97,16 +101,17 @@ def _held(root: Path, resume: bool, name: str) -> set[str]:
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; type --output-dir FOLDER")
     held = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    if others := sorted(held - {PLAIN, *arms.TRAINED, FILE}):
+    if others := sorted(held - {PLAIN, *arms.TRAINED, *OURS}):
         raise InputError(f"{root} holds something else than a bake-off ({listed(others, 4)}); type --output-dir FOLDER")
     if held and not resume:
+        there = listed(sorted(held - {*OURS}) or sorted(held), 6)
         raise InputError(
-            f"{root} already holds {listed(sorted(held), 6)}; type `hfft imbalance {name} --resume` with the same "
+            f"{root} already holds {there}; type `hfft imbalance {name} --resume` with the same "
             "words to train what is missing and judge again, or --output-dir FOLDER"
         )
     if resume and not held:
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
-    return {arm for arm in held - {FILE} if any((root / arm).iterdir())}
+    return {arm for arm in held - {*OURS} if any((root / arm).iterdir())}
 
 
 def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def judged(facts: dict[str, Any]) -> None:
         screen.print(sentence)
     for arm, why in facts["left_out"].items():
         screen.print(f"{arm} was left out: {why}")
-    screen.print(f"\nfacts   {facts['run']}/imbalance.json")
+    screen.print(f"\nfacts   {facts['run']}/imbalance.json\npage    {facts['run']}/imbalance.html")
 
 
 def _points(apart: dict[str, Any] | None) -> str:

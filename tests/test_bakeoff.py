@@ -90,6 +90,14 @@ def test_the_table_is_that_of_the_runs(folder):
     assert recipe.load(str(members(folder, "plain")[0].root)).data.limit == 150
 
 
+def test_the_page_is_one_file_that_says_it(folder, tmp_path):
+    page, facts = (folder / "imbalance.html").read_text(), read_json(folder / bakeoff.FILE)
+    assert "No remedy beats plain training here" in page or facts["recommended"]
+    assert all(f'<th scope="row">{row["arm"]}</th>' in page for row in facts["arms"])
+    assert not re.search(r"(src|href)=\"https?:", page) and page.count('<svg class="whisker') == 3
+    assert "seed-42" not in page and "as plain" in page
+
+
 def test_judged_again_it_says_the_same(folder, capsys):
     kept = (folder / bakeoff.FILE).read_text()
     words = ("imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "focal", "--output-dir", str(folder))
@@ -105,9 +113,7 @@ def test_judged_again_it_says_the_same(folder, capsys):
 def test_what_is_there_is_never_overwritten(folder, capsys, tmp_path):
     words = ("imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "focal")
     assert hfft(*words, "--output-dir", str(folder)) == 2
-    assert "already holds focal, imbalance.json, plain; type `hfft imbalance tiny_textcls --resume`" in (
-        capsys.readouterr().err
-    )
+    assert "already holds focal, plain; type `hfft imbalance tiny_textcls --resume`" in (capsys.readouterr().err)
     assert hfft(*words, "train.weight_decay=0.1", "--output-dir", str(folder), "--resume") == 2
     assert "was made with another recipe" in capsys.readouterr().err
     assert hfft(*words, "--output-dir", str(folder / "plain")) == 2
@@ -180,12 +186,12 @@ def test_every_arm_is_a_recipe_that_can_be_read():
 def test_two_processes(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hfft"]
-    words = ["imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "over_sampling", "--output-dir", "two"]
+    words = ["imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "plain", "--output-dir", "two"]
     done = subprocess.run(
         [*launch, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=400
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("facts   two/imbalance.json") == 1
     facts = read_json(tmp_path / "two" / bakeoff.FILE)
-    assert [row["arm"] for row in facts["arms"]] == ["plain", "over_sampling", "logit_adjustment", "logit_bias"]
+    assert [row["arm"] for row in facts["arms"]] == ["plain", "logit_adjustment", "logit_bias"]
     assert {(run.root / "split.parquet").read_bytes() for run in members(tmp_path / "two", "plain")}
