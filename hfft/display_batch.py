@@ -26,9 +26,10 @@ def batch(facts: dict[str, Any]) -> None:
     console = terminal.console()
     if "file" in facts:
         return console.print(f"{facts['file']} written: {len(facts['labels'])} rows, the first training batch")
+    console.print("the first training batch; tokens are counted with the tokenizer's own")
     for number, (label, text) in enumerate(zip(facts["labels"], facts["texts"], strict=True), 1):
         of = "" if text["of"] is None else f" of {text['of']:,}"
-        console.print(f"\n{number:3}  {label}: {text['tokens']:,} tokens{of}, special ones among them")
+        console.print(f"\n{number:3}  {label}: {text['tokens']:,}{of} tokens")
         if text["original"] is not None:
             console.print(f"     text   {_shortened(text['original'])}")
         console.print(f"     read   {_shortened(text['read'])}")

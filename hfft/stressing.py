@@ -48,6 +48,11 @@ from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 OF_TRAINING = 0.3  # of the time training took, at most, unless probes are named
+# Probe → the keys of augment: that change training rows in the same way.
+COLOURS = ("color_jitter", "randaugment")
+TRAINED: dict[str, tuple[str, ...]] = {"typos": ("typos",), "flip": ("flip",), "occlusion": ("erase",)}
+TRAINED |= {"brightness": COLOURS, "contrast": COLOURS, "saturation": COLOURS}
+TRAINED |= {"shift": ("crop", "randaugment"), "rotate": ("randaugment",)}
 OVERRUN = 1.5  # a budget is met by an estimate; beyond this it is cut short
 
 
@@ -159,7 +164,7 @@ def run(
             left_out.append(title(one))
             continue
         cells |= probing.probed(part, one, plan.severities[title(one)])
-        how["probes"][title(one)] = _about(one, plan)
+        how["probes"][title(one)] = _about(one, plan, wanted)
     if templates:
         asked = probing.from_templates(subject.modality, subject.ask, templates, wanted.data.multi_label)
         cells |= asked
@@ -229,9 +234,14 @@ def _as_before(
     return budgets.Plan(sizes.pop(), {name: tried[name] for name in levels if name in tried}, tuple(left_out))
 
 
-def _about(one: ModuleType, plan: budgets.Plan) -> dict[str, Any]:
-    """What is kept of a probe beside its answers: its file may have changed by the time they are read."""
+def _about(one: ModuleType, plan: budgets.Plan, wanted: Recipe) -> dict[str, Any]:
+    """What is kept of a probe beside its answers: its file may have changed by the time they are read.
+
+    A change that the model was trained with tells less of changes that it never saw: that is said with it.
+    """
     fixed = {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS}
+    if alike := wanted.augment.chosen(TRAINED.get(title(one), ())):
+        fixed["says"] += f"; training showed such changes, too (augment.{' and augment.'.join(alike)})"
     return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)]), "strengths": one.SEVERITIES}
 
 

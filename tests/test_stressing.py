@@ -241,3 +241,17 @@ def test_probes_can_be_left_out(run, capsys):
     assert hfft("eval", "runs/quiet") == 0
     assert "probes" not in capsys.readouterr().out
     assert not RunFolder(Path("runs/quiet")).probes.exists()
+
+
+def test_a_probe_says_where_training_showed_the_same_changes():
+    from hfft import budgets, recipe, rooms, stressing
+    from tests.layouts import BERT
+
+    plan = budgets.Plan(5, {"typos": (1,), "casing": (1,)}, ())
+    for augment, told in (({}, False), ({"typos": 0.1}, True)):
+        wanted = recipe.build({**BERT, "augment": augment})
+        said = {
+            name: stressing._about(rooms.find("probes", name), plan, wanted)["says"] for name in ("typos", "casing")
+        }
+        assert ("training showed such changes, too (augment.typos)" in said["typos"]) == told
+        assert "training" not in said["casing"]
