@@ -42,12 +42,12 @@ def targets(model: Any, anatomy: Anatomy, lora: Lora) -> list[str]:
         found = [name for name in fitting if name == wanted or name.endswith(f".{wanted}")]
         if not found:
             other = [n for n, _ in model.named_modules() if n == wanted or n.endswith(f".{wanted}")]
-            why = f"{other[0]} can take no adapter" if other and other[0] in body else "no layer is called that"
-            why = f"{other[0]} is in the head, which is trained whole" if other and other[0] not in body else why
+            why = f"no layer is called that{meant(wanted, endings)}"
+            if other:
+                in_head = other[0] not in body
+                why = f"{other[0]} {'is in the head, which is trained whole' if in_head else 'can take no adapter'}"
             leaves = sorted({name.rpartition(".")[2] for name in fitting})
-            raise InputError(
-                f"adapt.lora.targets: {wanted!r}: {why}{meant(wanted, endings)}; layers that can: {listed(leaves, 12)}"
-            )
+            raise InputError(f"adapt.lora.targets: {wanted!r}: {why}; layers that can: {listed(leaves, 12)}")
         chosen += [name for name in found if name not in chosen]
     return chosen
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
 from hfft import backbones, recipe, rooms, trainer_arguments, training
@@ -32,7 +33,16 @@ def built(kind: str, adapt: dict[str, Any], train: dict[str, Any], **more: Any) 
 def made(wanted: recipe.Recipe) -> backbones.Backbone:
     """The backbone of a recipe, the same each time."""
     transformers.set_seed(0)
-    return backbones.load(wanted.model, rooms.find("modalities", wanted.task), LABELS)
+    backbone = backbones.load(wanted.model, rooms.find("modalities", wanted.task), LABELS)
+    norms = [m for m in backbone.model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:  # with the statistics of random weights as they come, nothing would be left of a picture
+        norm.momentum = 1.0
+    if norms:
+        with torch.no_grad():
+            backbone.model.train()(pixel_values=torch.randn(32, 3, 32, 32))
+    for norm in norms:
+        norm.momentum = 0.1
+    return backbone
 
 
 def fit(
@@ -60,6 +70,6 @@ def dropping(share: float) -> dict[str, Any]:
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
-    train = {"per_device_train_batch_size": 8, "max_steps": -1, "num_train_epochs": 3}
+    train = {"per_device_train_batch_size": 8, "max_steps": -1, "num_train_epochs": 2}
     found = {name: losses(fit("bert", out / name / "run", adapt, train)[0]) for name, adapt in TOGETHER.items()}
     (out / "losses.json").write_text(json.dumps(found))
