@@ -48,7 +48,7 @@ def find(name: str, overrides: tuple[str, ...] = (), steps: int = STEPS, say: Sa
         args = trainer_arguments.arguments(small, folder)
         transformers.set_seed(wanted.seed)
         backbone = backbones.load(wanted.model, found.modality, found.splits.labels, wanted.data.multi_label)
-        usual = rates.rate(backbone.model, wanted.model.pretrained, str(getattr(args.optim, "value", args.optim)))
+        usual = rates.rate(backbone.model, wanted, args)
         train = predicting.labelled(parts["train"], backbone)
         seen = predicting.labelled(parts["validation"].select(range(min(SPARE, len(parts["validation"])))), backbone)
         sweep = sweeping.Sweep(steps)

@@ -25,6 +25,8 @@ RATES = {
     "a pretrained convolutional network": 1e-3,
     "random weights": 5e-4,
 }
+HEAD = 5e-3  # of a new head alone, on features that stay
+LORA = 10  # times that of the whole model: the ratio of the rates of Hu et al. 2021 (LoRA, tables 9 and 11) and of BERT
 
 
 def kind(model: Any, pretrained: bool = True) -> str:
@@ -41,22 +43,25 @@ def kind(model: Any, pretrained: bool = True) -> str:
     return f"a {size}pretrained transformer"
 
 
-def rate(model: Any, pretrained: bool, optimizer: str) -> tuple[float, str] | None:
+def rate(model: Any, wanted: Recipe, args: Any) -> tuple[float, str] | None:
     """(learning rate, sentence about it); None for optimizers other than Adam's family."""
-    if not optimizer.startswith("adam"):
+    if not str(getattr(args.optim, "value", args.optim)).startswith("adam"):
         return None
-    found = kind(model, pretrained)
-    return RATES[found], (
-        f"learning rate {RATES[found]:g}: hfft's start for {found}; `hfft lr RECIPE` measures, "
-        "train.learning_rate=… overrides"
+    adapt, what = wanted.adapt, kind(model, wanted.model.pretrained)
+    found = RATES[what]
+    if adapt.lora is not None:
+        found, what = LORA * found, f"LoRA on {what}"
+    elif adapt.freeze == "backbone" and not adapt.unfreeze:
+        found, what = HEAD, "a head on a frozen backbone"
+    return found, (
+        f"learning rate {found:g}: hfft's start for {what}; `hfft lr RECIPE` measures, train.learning_rate=… overrides"
     )
 
 
 def settled(recipe: Recipe, args: Any, model: Any, say: Callable[[str], None]) -> Recipe:
     """The recipe with every value of `train:` that hfft chooses; `args` get the rate, and the sentence is said."""
     train = trainer_arguments.resolved(recipe)
-    optimizer = str(getattr(args.optim, "value", args.optim))
-    if "learning_rate" not in train and (found := rate(model, recipe.model.pretrained, optimizer)):
+    if "learning_rate" not in train and (found := rate(model, recipe, args)):
         args.learning_rate = train["learning_rate"] = found[0]
         say(found[1])
     return dataclasses.replace(recipe, train=train)

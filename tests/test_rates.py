@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import transformers
@@ -37,8 +39,12 @@ def timm(name):
 def test_the_kind_is_read_off_the_model(name, kind):
     model = timm(name)
     assert rates.kind(model) == kind and rates.kind(model, pretrained=False) == "random weights"
-    assert rates.rate(model, True, "adamw_torch")[0] == rates.RATES[kind]
-    assert rates.rate(model, True, "sgd") is None
+    start = rates.RATES[kind]
+    expected = {None: start, "lora={}": start * rates.LORA, "freeze=backbone": rates.HEAD, "freeze=1": start}
+    for word, value in expected.items():
+        wanted = recipe.load("tiny_imgcls", ["model.pretrained=true"] + ([f"adapt.{word}"] if word else []))
+        assert rates.rate(model, wanted, SimpleNamespace(optim="adamw_torch"))[0] == pytest.approx(value)
+    assert rates.rate(model, wanted, SimpleNamespace(optim="sgd")) is None
 
 
 def test_size_makes_the_rate_smaller():
@@ -104,8 +110,6 @@ def test_too_few_steps_are_refused():
 
 
 def test_parameter_groups_keep_their_ratio():
-    from types import SimpleNamespace
-
     sweep = sweeping.Sweep(11)
     groups = [{"lr": 1.0, "initial_lr": 1.0}, {"lr": 0.5, "initial_lr": 0.5}]
     sweep.on_step_begin(None, SimpleNamespace(global_step=5), None, optimizer=SimpleNamespace(param_groups=groups))
