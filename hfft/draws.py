@@ -20,7 +20,8 @@ def groups(labels: np.ndarray) -> list[np.ndarray]:
     With several classes per row, a row is in each of its groups, and rows of no class are a group of their own.
     """
     if labels.ndim == 1:
-        return [np.flatnonzero(labels == c) for c in np.unique(labels)]
+        ends = np.cumsum(np.unique(labels, return_counts=True)[1])
+        return np.split(np.argsort(labels, kind="stable"), ends[:-1])
     found = [np.flatnonzero(column) for column in labels.T]
     return [rows for rows in [*found, np.flatnonzero(~labels.astype(bool).any(axis=1))] if len(rows)]
 

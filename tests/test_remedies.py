@@ -11,6 +11,7 @@ import pytest
 from hfft import gathering, notation, recipe, remedies, trainer_arguments, training
 from hfft.errors import InputError
 from hfft.recipe import Loss, Sampler
+from hfft.records import Predictions
 from hfft.resampling import Resampled
 from hfft.run_folder import RunFolder
 from tests.command import hfft
@@ -171,6 +172,10 @@ def test_a_run_says_how_many_rows_an_epoch_has_and_takes_its_steps(uneven, tmp_p
     assert "note: loss.weights: sqrt and sampler: over_sampling each correct" in out
     history = json.loads((tmp_path / "runs" / "mine" / "history.json").read_text())
     assert max(row["step"] for row in history) == -(-rows // 8)
+    found = Predictions.read(tmp_path / "runs" / "mine" / "predictions" / "validation.parquet")
+    right = found.scores[np.arange(found.n), found.labels]
+    told = next(row["eval_loss"] for row in history if "eval_loss" in row)
+    assert told == pytest.approx(-np.log(right).mean(), rel=1e-4), "validation is by plain cross-entropy"
     kept = recipe.load(str(tmp_path / "runs" / "mine"))
     assert kept.sampler == Sampler("over_sampling") and kept.loss == Loss("focal", "sqrt", gamma=2.0)
 
