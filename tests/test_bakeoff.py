@@ -38,6 +38,7 @@ def folder(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repeating.verbs, "run", interrupted)
+        patch.setattr(repeating.verbs.judging, "publish", lambda _: None)  # no page of a run is looked at here
         assert hfft(*words) == 130
         assert not (root / bakeoff.FILE).exists() and (root / "focal" / "seed-42" / "model").is_dir()
         before = sha256(root / "plain" / "seed-42" / "model" / "model.safetensors")
@@ -93,7 +94,7 @@ def test_the_table_is_that_of_the_runs(folder):
 def test_the_page_is_one_file_that_says_it(folder, tmp_path):
     page, facts = (folder / "imbalance.html").read_text(), read_json(folder / bakeoff.FILE)
     assert "No remedy beats plain training here" in page or facts["recommended"]
-    assert all(f'<th scope="row">{row["arm"]}</th>' in page for row in facts["arms"])
+    assert all(page.count(f'<th scope="row">{row["arm"]}</th>') == 2 for row in facts["arms"])
     assert not re.search(r"(src|href)=\"https?:", page) and page.count('<svg class="whisker') == 3
     assert "seed-42" not in page and "as plain" in page
 
