@@ -20,19 +20,30 @@ def groups(labels: np.ndarray) -> list[np.ndarray]:
     With several classes per row, a row is in each of its groups, and rows of no class are a group of their own.
     """
     if labels.ndim == 1:
-        return [np.flatnonzero(labels == c) for c in np.unique(labels)]
+        ends = np.cumsum(np.unique(labels, return_counts=True)[1])
+        return np.split(np.argsort(labels, kind="stable"), ends[:-1])
     found = [np.flatnonzero(column) for column in labels.T]
     return [rows for rows in [*found, np.flatnonzero(~labels.astype(bool).any(axis=1))] if len(rows)]
 
 
 def extras(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rows that are shown once more, where each should be with a chance of shares, 0 to below 1, (n,).
+    """Rows that are shown once more, each with a chance of `shares`, 0 to below 1, (n,); as many each time, none twice.
 
-    Systematic sampling in random order (Madow 1949): as many rows each time, the whole part of the sum.
+    Systematic sampling in random order (Madow 1949). The sum is rounded, and the chances go along with it.
     """
-    count = int(np.floor(shares.sum() + 1e-9))
+    count = int(shares.sum() + 0.5)
     order = rng.permutation(len(shares))
-    upto = np.cumsum(shares[order])
+    upto = np.cumsum(_summing(shares, count)[order])
     found = np.searchsorted(upto, rng.random() + np.arange(count), side="right")
     picked: np.ndarray = order[np.minimum(found, len(order) - 1)]
     return picked
+
+
+def _summing(shares: np.ndarray, count: int) -> np.ndarray:
+    """The same chances, scaled to sum up to `count`, none above 1."""
+    out = shares.astype(float)
+    while count and not np.isclose(out.sum(), count, rtol=1e-9):
+        free = out < 1
+        out[free] *= (count - np.sum(~free)) / out[free].sum()
+        out = np.minimum(out, 1)
+    return out

@@ -91,8 +91,6 @@ class Resampled(torch.utils.data.Dataset):  # type: ignore[type-arg]
     def epoch(self, value: int) -> None:
         self._epoch = value
         self.drawn = rows_of(self.sampler, self.labels, self.seed, value)
-        first = np.searchsorted(self.drawn, self.drawn)  # sorted: where the row's first copy stands
-        self.copy = np.arange(len(self.drawn)) - first
         if hasattr(self.change, "epoch"):
             self.change.epoch = value
 
@@ -103,12 +101,12 @@ class Resampled(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return self.__getitems__([place])[0]
 
     def __getitems__(self, places: list[int]) -> list[Any]:
-        chosen = self.drawn[places].tolist()
+        drawn = self.drawn[places]
+        chosen: list[int] = drawn.tolist()
         if not hasattr(self.change, "epoch"):
-            return [self.rows[row] for row in chosen] if not hasattr(self.rows, "__getitems__") else self._batch(chosen)
-        made = self.change(self.plain[chosen] | {"copy": self.copy[places].tolist()})
+            if hasattr(self.rows, "__getitems__"):
+                return list(self.rows.__getitems__(chosen))
+            return [self.rows[row] for row in chosen]
+        copy = np.asarray(places) - np.searchsorted(self.drawn, drawn)  # sorted: from where the row's first one stands
+        made = self.change(self.plain[chosen] | {"copy": copy.tolist()})
         return [{name: values[i] for name, values in made.items()} for i in range(len(chosen))]
-
-    def _batch(self, chosen: list[int]) -> list[Any]:
-        found: list[Any] = self.rows.__getitems__(chosen)
-        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hfft import callbacks
+from tests.layouts import fit, image_rows
 from tests.remedy_layouts import LOSSES, SAMPLERS, losses_of, resumes_exactly, weights_by, whole_line
 
 HERE = Path(__file__).parent
@@ -67,3 +69,18 @@ def test_workers_draw_the_rows_of_their_epoch(tmp_path):
 def test_the_whole_line_resumes_bit_for_bit(two_processes, tmp_path):
     assert whole_line(tmp_path, SIXTEEN)
     assert two_processes["same"]["whole line"]
+
+
+def test_copies_of_augmented_pictures_resume_bit_for_bit(tmp_path):
+    """Pictures, twice the draw: which rows, and how each copy of one is cropped; by workers."""
+    rows = image_rows().select([*range(0, 30, 3), 1, 4, 2])  # 10, 2 and 1 of the classes
+    every = {"save_strategy": "steps", "eval_strategy": "steps", "save_steps": 3, "eval_steps": 3, "max_steps": -1}
+    every |= {"num_train_epochs": 2, "save_total_limit": 9, "dataloader_num_workers": 1} | SIXTEEN
+    done = []
+    for part, point in (("whole", None), ("cut", tmp_path / "cut" / "checkpoints" / "checkpoint-3")):
+        if point:
+            shutil.copytree(tmp_path / "whole" / "checkpoints" / point.name, point)
+        augment = {"flip": True, "crop": 0.3}
+        fit("vit", tmp_path / part, every, 0.0, point, augment, {"sampler": "over_sampling"}, rows)
+        done.append((tmp_path / part / "model" / "model.safetensors").read_bytes())
+    assert done[0] == done[1]
