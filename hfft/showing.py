@@ -40,7 +40,9 @@ class First(transformers.TrainerCallback):
     def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any) -> None:
         self.batch: dict[str, torch.Tensor] = next(iter(train_dataloader))
         order = getattr(train_dataloader, "batch_sampler", None)
-        self.places: list[int] = [] if order is None else list(next(iter(order)))
+        places: list[int] = [] if order is None else list(next(iter(order)))
+        drawn = getattr(train_dataloader.dataset, "drawn", None)  # by a sampler: rows of the data, some of them twice
+        self.places = places if drawn is None else [int(drawn[place]) for place in places]
         raise TakenError
 
 

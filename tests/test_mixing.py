@@ -123,13 +123,13 @@ def test_a_run_that_is_resumed_in_an_epoch_mixes_as_the_whole_run_did(tmp_path):
     assert plain[0]["loss"] != whole[0]["loss"]
 
 
-def test_workers_mix_as_the_main_process_does(processor):
+def test_a_worker_mixes_as_the_main_process_does(processor):
     def batches(workers):
         rows = rows_of(processor, replace(BOTH, crop=0.5))
         collate = mixing.collator(IMAGES.collator(processor), BOTH, 3)
         return list(torch.utils.data.DataLoader(rows, batch_size=15, num_workers=workers, collate_fn=collate))
 
-    for one, other in zip(batches(0), batches(2), strict=True):
+    for one, other in zip(batches(0), batches(1), strict=True):
         assert torch.equal(one["pixel_values"], other["pixel_values"]) and torch.equal(one["labels"], other["labels"])
 
 

@@ -124,6 +124,12 @@ def test_texts_are_printed_beside_what_is_read_of_them(texts, tmp_path, monkeypa
     assert torch.equal(batch["input_ids"], first_of_a_run(monkeypatch, texts, tmp_path / "run")["input_ids"])
 
 
+def test_a_samplers_rows_stand_beside_their_own_texts(texts):
+    facts = showing.batch(texts, ("model.max_length=64", "sampler=under_sampling", "loss=focal"), say=lambda _: None)
+    assert len(facts["texts"]) == 8
+    assert all(row["read"] == row["original"] and row["tokens"] == row["of"] for row in facts["texts"])
+
+
 def test_what_cannot_be_shown_is_told_in_one_sentence(texts, monkeypatch, capsys):
     with pytest.raises(InputError, match=r"^a.png: texts are printed, not drawn; leave the file out"):
         showing.batch(texts, (), "a.png")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hfft import backbones, cutting, noising, pooling, predicting, recipe, rooms, trainer_arguments
+from hfft import backbones, cutting, noising, pooling, predicting, recipe, resampling, rooms, trainer_arguments
 from hfft.errors import InputError
 from hfft.recipe import Augment
 from hfft.run_folder import RunFolder
@@ -121,6 +121,17 @@ def test_noise_is_drawn_by_seed_epoch_and_text_only(backbone):
     assert first == turned[::-1], "the order of rows does not matter"
     assert first != ids_of(backbone, texts, MOVED, epoch=1) and first != ids_of(backbone, texts, MOVED, seed=2)
     assert first != ids_of(backbone, texts), "and something changes"
+
+
+def test_a_samplers_copies_of_a_text_are_changed_each_in_its_own_way(backbone):
+    rows = datasets.Dataset.from_dict({"text": [LONG] * 2 + [f"seven {LONG}"], "labels": [0, 0, 1]})
+    made = TEXTS.prepare(rows, backbone.processor, spec(), MOVED, 1)
+    over = resampling.Resampled(
+        made, np.array([0, 0, 1]), recipe.build({**BERT, "sampler": "over_sampling"}).sampler, 1
+    )
+    assert over.drawn.tolist() == [0, 1, 2, 2]
+    first, second = (row["input_ids"] for row in over.__getitems__([2, 3]))
+    assert first != second and first == made[2]["input_ids"] and [row["labels"] for row in over] == [0, 0, 1, 1]
 
 
 def test_each_text_of_a_pair_has_its_own_noise(backbone):
