@@ -143,9 +143,8 @@ def describe() -> list[tuple[str, str, str]]:
     for prefix, section in SECTIONS.items():
         hints = get_type_hints(section, include_extras=True)
         for entry in dataclasses.fields(section):
-            sentences = [
-                note.description for note in getattr(hints[entry.name], "__metadata__", ()) if note.description
-            ]
+            notes = getattr(hints[entry.name], "__metadata__", ())
+            sentences = [note.description for note in notes if getattr(note, "description", None)]
             if prefix + entry.name + "." in SECTIONS:
                 continue
             default = "required"
