@@ -166,6 +166,7 @@ def test_a_gated_probe_keeps_its_strengths_and_what_else_was_left_out_is_said(fi
     assert "lookalikes" not in by_name and found["left_out"] == ["lookalikes"]
     said = "Not tried for lack of time (probes.budget, here 0.00 s): lookalikes."
     assert said in out and said in short.report.read_text(encoding="utf-8")
+    assert out.index("The test split of this run") < out.index("\nGATES   ") < out.index("\nreport  ")
     gates = {gate["metric"]: gate for gate in read_json(short.root / "gates.json")}
     assert gates["probe.typos.flip_rate"]["n"] == by_name["typos"]["n"] == by_name["typos"]["rate"]["n"]
     shutil.rmtree("runs/brief")
