@@ -74,7 +74,8 @@ def _of_one_answer(verdict: Verdict, only: str | None) -> Verdict:
     """A verdict on a probe, with a warning where the model has one answer: it is steady as a stopped clock is."""
     if only is None or not verdict.metric.startswith(PROBE):
         return verdict
-    return replace(verdict, why=f"{verdict.why} But the model answers {only!r} for every test row.")
+    but = "But the" if verdict.verdict == gating.PASS else "The"
+    return replace(verdict, why=f"{verdict.why} {but} model answers {only!r} for every test row.")
 
 
 def leaks(split: Mapping[str, Any]) -> int | None:

@@ -102,6 +102,8 @@ def test_a_gate_on_a_probe_of_a_model_with_one_answer_says_so():
         said.why == "All of it is <= 0.05. But the model answers 'calm' for every test row." and said.verdict == "pass"
     )
     assert deciding._of_one_answer(steady, None) == steady
+    failed = deciding._of_one_answer(dataclasses.replace(steady, verdict="fail", why="No."), "calm")
+    assert failed.why == "No. The model answers 'calm' for every test row."
     other = dataclasses.replace(steady, metric="accuracy")
     assert deciding._of_one_answer(other, "calm") == other
 
