@@ -16,6 +16,7 @@ STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TOPS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 UPPER, LOWER = 6.0, 46.0  # pixels: the highest rate and no rate at all, in a small chart
 MOST = 24  # rows of a PNG
+MANY = 50  # rows whose interval has to fit into a small chart
 
 
 def axis(gaps: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
@@ -37,9 +38,14 @@ def axis(gaps: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
 
 
 def top(probes: Sequence[dict[str, Any]]) -> float:
-    """The rate at the upper edge of every small chart: one scale for all of them."""
-    rates = [level["rate"] for probe in probes for level in probe["severities"]]
-    ends = [rate[key] for rate in rates for key in ("value", "high") if rate[key] is not None]
+    """The rate at the upper edge of every small chart: one scale for all of them.
+
+    It holds every rate, and every interval that rests on enough rows: that of five rows would flatten all others.
+    Sentences of templates have no chart.
+    """
+    rates = [level["rate"] for probe in probes for level in probe["severities"] if "title" not in level]
+    ends = [rate["value"] for rate in rates if rate["value"] is not None]
+    ends += [rate["high"] for rate in rates if rate["high"] is not None and rate["n"] >= MANY]
     highest = max(ends, default=0.0)
     return next((edge for edge in TOPS if highest <= edge), 1.0)
 

@@ -34,6 +34,11 @@ def notes(predictions: Predictions) -> list[str]:
             f"{_classes(few, 'has', 'have')} fewer than {FEW_ROWS} rows: "
             "the intervals of averages over classes may be too narrow."
         )
+    if predictions.only_answer is not None and errors:
+        said.append(
+            f"The model answers {predictions.only_answer!r} for each of the {predictions.n:,} rows, whatever they "
+            "hold: it has learnt nothing that these scores could show, and nothing can make its answer flip."
+        )
     silent = (counts.support > 0) & (counts.predicted == 0)
     if mute := [name for name, never in zip(predictions.names, silent, strict=True) if never]:
         said.append(f"{_classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")

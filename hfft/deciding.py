@@ -7,6 +7,7 @@ transformers. What can be known to be wrong is said before the test split is ope
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from hfft.errors import InputError
 from hfft.gating import Evidence, Verdict
 from hfft.pairing import Difference
 from hfft.recipe import Recipe
-from hfft.records import Predictions, Score, read_json
+from hfft.records import PROBE, Predictions, Score, read_json
 from hfft.run_folder import RunFolder
 from hfft.tallying import COPIES
 
@@ -66,7 +67,16 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     split = _split(run)
     scores = robustness.unmeasured(wanted.gates, scores, str(run.root)) | dict(scores)
     evidence = Evidence(scores, leaks(split), unsearched(split), book.count, unsure, against)
-    return gating.judge(wanted.gates, evidence)
+    found = gating.judge(wanted.gates, evidence)
+    return [_of_one_answer(verdict, predictions.only_answer) for verdict in found]
+
+
+def _of_one_answer(verdict: Verdict, only: str | None) -> Verdict:
+    """A verdict on a probe, with a warning where the model has one answer: it is steady as a stopped clock is."""
+    if only is None or not verdict.metric.startswith(PROBE):
+        return verdict
+    but = "But the" if verdict.verdict == gating.PASS else "The"
+    return replace(verdict, why=f"{verdict.why} {but} model answers {only!r} for every test row.")
 
 
 def leaks(split: Mapping[str, Any]) -> int | None:

@@ -146,6 +146,8 @@ def verdict(facts: dict[str, Any]) -> None:
     for gate in facts["gates"]:
         console.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
     looks(facts)
+    if facts["gates"]:
+        console.print(_in_all(facts["gates"]))
     if not facts["report"]:
         console.print(f"\nNothing was written: {facts['run']} keeps the verdict of its own recipe.")
         return
@@ -154,6 +156,15 @@ def verdict(facts: dict[str, Any]) -> None:
         f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
     )
     console.print(f"        hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
+
+
+def _in_all(gates: list[dict[str, Any]]) -> str:
+    """The verdicts once more in one line, below everything that was told since."""
+    parts = []
+    for verdict in ("pass", "fail", "cannot tell"):
+        named = [f"{gate['metric']} {gate['rule']}" for gate in gates if gate["verdict"] == verdict]
+        parts += [f"{len(named)} {verdict}" + (f" ({'; '.join(named)})" if verdict != "pass" else "")] if named else []
+    return f"\nGATES   {', '.join(parts)}"
 
 
 def looks(facts: dict[str, Any]) -> None:

@@ -150,7 +150,7 @@ def _judged(votes: Votes, similarity: np.ndarray, copy_at: float, nearer: float)
             f"{for_label} of the {k} nearest training rows are labelled {label} like this row: "
             "training shows it right, and the model errs all the same."
         )
-    poor = f", and of few rows labelled {label} do neighbours carry that label" if votes.told < TOLD else ""
+    poor = f"; for most test rows labelled {label} they carry other labels" if votes.told < TOLD else ""
     return OPEN, (
         f"Of the {counted(k, 'nearest training row')}, {for_label} carry the label {label} and {for_answer} the "
         f"answer {answer}: they do not settle it{poor}."

@@ -77,7 +77,8 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
     told = {"name": name, "title": name.replace("_", " ").capitalize(), "n": rows}
     told |= {"severities": sorted({severity for severity, _ in shared} - {0})}
     told |= {side: score["value"] for side, score in sides.items()}
-    apart = {"value": made.value, "low": made.low, "high": made.high, "p": made.p}
+    low, high = max(made.low, -1.0), min(made.high, 1.0)  # no two shares are further apart
+    apart = {"value": made.value, "low": low, "high": high, "p": made.p}
     return told | {"sides": sides, "difference": apart}
 
 

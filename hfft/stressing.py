@@ -150,7 +150,8 @@ def run(
     plan, templates = _agreed(plan, args), wanted.probes.templates
     if not chosen and not templates:
         return Done()
-    say(_announced(plan, templates, len(subject.rows), seconds))
+    needs = plan.rows * sum(costs[name] * len(tried) for name, tried in plan.severities.items())
+    say(_announced(plan, templates, len(subject.rows), _spent(needs, seconds, wanted.probes.rows)))
     places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
     part = Subject(subject.modality, subject.processor, subject.rows.select(places), subject.ask, subject.answered)
     began = time.perf_counter()
@@ -245,13 +246,22 @@ def _about(one: ModuleType, plan: budgets.Plan, wanted: Recipe) -> dict[str, Any
     return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)]), "strengths": one.SEVERITIES}
 
 
-def _announced(plan: budgets.Plan, templates: Any, n: int, seconds: float) -> str:
+def _spent(needs: float, seconds: float, rows: int | None) -> str:
+    """What it will take, in words; what gates ask about may take more than the budget."""
+    if rows is not None:
+        return f"about {needs:.0f} s"
+    if needs > OVERRUN * seconds:
+        return f"about {needs:.0f} s: gates ask for every strength, whatever the budget ({seconds:.0f} s)"
+    return f"about {seconds:.0f} s at most"
+
+
+def _announced(plan: budgets.Plan, templates: Any, n: int, spent: str) -> str:
     parts = []
     if plan.severities:
         cells = sum(map(len, plan.severities.values()))
         parts.append(
             f"{counted(len(plan.severities), 'probe')}, {counted(cells, 'change')} each of {plan.rows:,} of {n:,} "
-            f"rows, in about {seconds:.0f} s at most"
+            f"rows, in {spent}"
         )
     if plan.left_out:
         parts.append(f"{counted(len(plan.left_out), 'probe')} left out for lack of time")
@@ -272,6 +282,8 @@ def _keep(
     path, about, shown = folder.probed(split), folder.how_probed(split), folder.probe_examples(split)
     examples = probing.examples(part, cells[AS_IT_IS], cells, tried) if tried else None
     asked = set(how["probes"])
+    if not asked and about.is_file():
+        return  # nothing fitted into the time: what is known from before stays as it is
     if path.is_file() and about.is_file():
         before = read_json(about)
         cells = answers.merged(answers.read(path), cells, asked)

@@ -15,7 +15,7 @@ from typing import Any
 from hfft import biasing, calibration_telling, figures, gallery, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
+from hfft.records import HEADLINES, PROBE, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 TITLES = {
@@ -58,6 +58,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": _classes(shown),
         "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "only_answer": predictions.only_answer if predictions else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
         "multi_label": _several(run, predictions) if predictions and several else None,
         "decision": _decision(run),
@@ -81,6 +82,8 @@ def title(name: str) -> str:
     >>> title("f1_macro"), title("precision"), title("tfidf_linear")
     ('Macro F1', 'Precision', 'TF-IDF + linear model')
     """
+    if name.startswith(PROBE):  # of a gate: as it was typed
+        return name
     if found := PER_CLASS.fullmatch(name):
         return f"{title(found[1])} of {found[2]}"
     stem, _, last = name.rpartition("_")

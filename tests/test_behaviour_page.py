@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from hfft import behaviour_figures, gallery, pages, reporting, summarising
-from hfft.records import write_json
+from hfft.records import Predictions, write_json
 from hfft.run_folder import RunFolder
 from tests import behaviours
 from tests.test_reporting import DIGITS, WEIRD, build, visible
@@ -117,6 +119,60 @@ def test_a_rate_without_a_value_is_said_and_not_drawn(run, tmp_path):
     html = reporting.render(other).read_text(encoding="utf-8")
     part = html[html.index('id="probes"') : html.index('id="mistakes"')]
     assert "unknown" in part and "<circle" not in part
+
+
+TEMPLATES = {
+    "name": "templates", "title": "Templates", "kind": "minimum functionality", "measure": "failure_rate",
+    "says": "sentences", "safe": True, "n": 4, "of": 4, "unseen": False, "drop": None, "left_out": [],
+    "a_failure": "wrong class", "rate": behaviours.score(0.25, 4), "sentence": "Templates: 25 %.",
+    "severities": [
+        {"severity": 1, "title": "{who} <b>was</b> kind → a", "rate": behaviours.score(0.5, 2), "drop": None},
+        {"severity": 2, "title": "spoken → b", "rate": behaviours.score(0.0, 2), "drop": None},
+    ],
+    "failures": [{"template": 1, "text": "Ann <b>was</b> kind", "label": "a", "prediction": "b", "confidence": 0.9}],
+}  # fmt: skip
+
+
+def test_templates_are_named_by_their_pattern_and_what_failed_is_shown(run, tmp_path):
+    tree = facts(run.probes)
+    still = tree["probes"][0] | {"name": "negation", "title": "Negation", "kind": "direction"}
+    still |= {"measure": "failure_rate", "a_failure": "confidence does not fall", "drop": None}
+    tree["probes"] = [tree["probes"][0] | {"left_out": [1, 3]}, TEMPLATES, still]
+    other = build(tmp_path / "other", ("a", "b"), 60, 0.8)
+    write_json(other.probes, {"test": tree})
+    html = reporting.render(other).read_text(encoding="utf-8")
+    part = html[html.index('id="probes"') : html.index('id="mistakes"')]
+    said = visible(part)
+    assert "{who} &lt;b&gt;was&lt;/b&gt; kind → a" in part and "Ann <b>was</b> kind" in said
+    assert "answered b 0.900; its class is a" in " ".join(said.split())
+    first, second = part.split('<table class="stack probes">')[1:]
+    assert "Answers that change" in first and "Answers that change" not in second and "flip" not in second
+    assert "wrong class" in second and "confidence does not fall" in second and "unknown" not in visible(second)
+    assert "not tried for lack of time: severity 1, 3" in first
+    assert second.count("<svg") == 1, "severities are no axis for templates"
+
+
+def test_five_rows_do_not_flatten_the_charts():
+    level = {"severity": 1, "drop": None}
+    sure, few = level | {"rate": behaviours.score(0.08, 200)}, level | {"rate": behaviours.score(0.0, 5)}
+    few["rate"]["high"] = 0.6
+    worded = level | {"title": "a sentence", "rate": behaviours.score(1.0, 90)}
+    assert behaviour_figures.top([{"severities": [sure]}, {"severities": [few, worded]}]) == 0.2
+
+
+def test_a_model_with_one_answer_is_told_of_at_the_top(tmp_path):
+    other = build(tmp_path / "other", ("a", "b_c"), 60, 0.8)
+    html = reporting.render(other).read_text(encoding="utf-8")
+    assert "for every row" not in html
+    rows = Predictions.read(other.predictions("test"))
+    dataclasses.replace(rows, predicted=np.ones_like(rows.predicted)).write(other.predictions("test"))
+    html = reporting.render(other).read_text(encoding="utf-8")
+    short = visible(html[html.index('id="short"') : html.index("</section>", html.index('id="short"'))])
+    assert "The model answers b_c for every row" in short
+
+
+def test_gates_on_probes_stand_as_they_were_typed():
+    assert summarising.title("probe.typos.flip_rate") == "probe.typos.flip_rate"
 
 
 def test_pictures_keep_within_their_budget(tmp_path):

@@ -37,6 +37,13 @@ def test_only_the_changed_word_is_marked():
     assert [text for text, changed in theirs if changed] == ["crad"]
 
 
+def test_of_words_that_look_the_same_the_letter_is_marked():
+    assert marked("was so", "w\u0430s so") == (
+        [("w", False), ("a", True), ("s", False), (" so", False)],
+        [("w", False), ("\u0430", True), ("s", False), (" so", False)],
+    )
+
+
 def test_what_cannot_be_seen_is_written_out():
     assert marked("so good", "so\u200b good")[1] == [("so", False), ("⟨U+200B⟩", True), (" good", False)]
 

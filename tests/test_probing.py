@@ -361,6 +361,7 @@ def test_templates_are_compared_sentence_by_sentence_wherever_they_stand():
         TEXT, lambda rows: answered(rows, np.zeros(len(rows))), [Template("spoken", "loud"), said[1], said[0]]
     )
     row = steadiness.apart(first, deaf, {TEMPLATES: answers.MINIMUM})[0]
+    assert -1 <= row["difference"]["low"] <= row["difference"]["high"] <= 1
     assert (row["n"], row["first"], row["second"]) == (3, 0.0, 1.0), "the sentence of one recipe alone does not count"
     assert steadiness.apart(first, first, {TEMPLATES: answers.MINIMUM})[0]["difference"]["value"] == 0
     other = probing.from_templates(TEXT, shouting, [Template("SHE SAID", "calm")])

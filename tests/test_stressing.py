@@ -164,11 +164,19 @@ def test_a_gated_probe_keeps_its_strengths_and_what_else_was_left_out_is_said(fi
     by_name = {probe["name"]: probe for probe in found["probes"]}
     assert [part["severity"] for part in by_name["typos"]["severities"]] == [1, 2, 3] and by_name["typos"]["of"] == 45
     assert "lookalikes" not in by_name and found["left_out"] == ["lookalikes"]
+    assert "gates ask for every strength, whatever the budget (0 s)" in out
     said = "Not tried for lack of time (probes.budget, here 0.00 s): lookalikes."
     assert said in out and said in short.report.read_text(encoding="utf-8")
+    assert out.index("The test split of this run") < out.index("\nGATES   ") < out.index("\nreport  ")
     gates = {gate["metric"]: gate for gate in read_json(short.root / "gates.json")}
     assert gates["probe.typos.flip_rate"]["n"] == by_name["typos"]["n"] == by_name["typos"]["rate"]["n"]
     shutil.rmtree("runs/brief")
+
+
+def test_a_budget_too_short_for_anything_changes_nothing(run):
+    before = read_json(run.how_probed("validation")) if run.how_probed("validation").is_file() else None
+    assert hfft("probe", str(run.root), "url", "--budget", "0.0001s") == 2
+    assert before is None or read_json(run.how_probed("validation")) == before
 
 
 def test_a_gate_on_a_probe_that_was_not_run_says_what_to_type(run, capsys):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
-from hfft import verdicts
-from hfft.gating import Evidence, judge
-from hfft.records import Score
+from hfft import cautioning, deciding, verdicts
+from hfft.gating import Evidence, Verdict, judge
+from hfft.records import Predictions, Score
 from hfft.run_folder import RunFolder
 
 NASTY = "a|b <i>\x00\uffff & \"q\" 'x'\n]]>"
@@ -90,3 +92,26 @@ def test_markdown_stays_a_table_whatever_classes_are_called(run):
 def test_nothing_of_earlier_gates_is_left(run):
     written(run)
     assert verdicts.write(run, []) == [] and sorted(path.name for path in run.root.iterdir()) == ["gates.json"]
+
+
+def test_a_gate_on_a_probe_of_a_model_with_one_answer_says_so():
+    nothing = Score(0.0, 0.0, 0.03, 120, "Wilson")
+    steady = Verdict("probe.typos.flip_rate", "<= 0.05", "pass", nothing, "All of it is <= 0.05.")
+    said = deciding._of_one_answer(steady, "calm")
+    assert (
+        said.why == "All of it is <= 0.05. But the model answers 'calm' for every test row." and said.verdict == "pass"
+    )
+    assert deciding._of_one_answer(steady, None) == steady
+    failed = deciding._of_one_answer(dataclasses.replace(steady, verdict="fail", why="No."), "calm")
+    assert failed.why == "No. The model answers 'calm' for every test row."
+    other = dataclasses.replace(steady, metric="accuracy")
+    assert deciding._of_one_answer(other, "calm") == other
+
+
+def test_a_model_with_one_answer_is_noted():
+    ids, labels = np.array([f"r{i}" for i in range(60)], dtype=object), np.arange(60) % 2
+    scores = np.tile([0.9, 0.1], (60, 1)).astype(np.float32)
+    rows = Predictions(ids, labels, np.zeros(60, dtype=int), scores, ("calm", "loud"))
+    assert any(note.startswith("The model answers 'calm' for each of the 60 rows") for note in cautioning.notes(rows))
+    rows = dataclasses.replace(rows, predicted=labels)
+    assert not any("The model answers" in note for note in cautioning.notes(rows))
