@@ -19,6 +19,13 @@ OF_PICTURES = ("flip", "crop", "randaugment", "color_jitter", "erase", "mixup", 
 OF_TEXTS = ("word_dropout", "typos")
 
 
+# Probe → the keys of augment: that change training rows in the same way.
+COLOURS = ("color_jitter", "randaugment")
+TRAINED: dict[str, tuple[str, ...]] = {"typos": ("typos",), "flip": ("flip",), "occlusion": ("erase",)}
+TRAINED |= {"brightness": COLOURS, "contrast": COLOURS, "saturation": COLOURS}
+TRAINED |= {"shift": ("crop", "randaugment"), "rotate": ("randaugment",)}
+
+
 @dataclass(frozen=True)
 class Augment:
     """Random changes of training rows; nothing of it touches rows that are held back."""
@@ -72,6 +79,10 @@ class Augment:
         return [
             entry.name for entry in fields(self) if entry.name in keys and getattr(self, entry.name) != entry.default
         ]
+
+    def like(self, probe: str) -> list[str]:
+        """Those keys in use that change training rows as the probe of this name does."""
+        return self.chosen(TRAINED.get(probe, ()))
 
 
 def _readable(text: str) -> bool:

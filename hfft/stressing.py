@@ -48,11 +48,6 @@ from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 OF_TRAINING = 0.3  # of the time training took, at most, unless probes are named
-# Probe → the keys of augment: that change training rows in the same way.
-COLOURS = ("color_jitter", "randaugment")
-TRAINED: dict[str, tuple[str, ...]] = {"typos": ("typos",), "flip": ("flip",), "occlusion": ("erase",)}
-TRAINED |= {"brightness": COLOURS, "contrast": COLOURS, "saturation": COLOURS}
-TRAINED |= {"shift": ("crop", "randaugment"), "rotate": ("randaugment",)}
 OVERRUN = 1.5  # a budget is met by an estimate; beyond this it is cut short
 
 
@@ -241,7 +236,7 @@ def _about(one: ModuleType, plan: budgets.Plan, wanted: Recipe) -> dict[str, Any
     A change that the model was trained with tells less of changes that it never saw: that is said with it.
     """
     fixed = {"kind": one.KIND, "safe": one.SAFE, "says": one.SAYS}
-    if alike := wanted.augment.chosen(TRAINED.get(title(one), ())):
+    if alike := wanted.augment.like(title(one)):
         fixed["says"] += f"; training showed such changes, too (augment.{' and augment.'.join(alike)})"
     return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)]), "strengths": one.SEVERITIES}
 
