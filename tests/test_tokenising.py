@@ -11,8 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from hfft import backbones, cutting, noising, pooling, predicting, recipe, resampling, rooms, trainer_arguments
+from hfft import (
+    backbones,
+    cutting,
+    evaluate_modules,
+    noising,
+    pooling,
+    predicting,
+    recipe,
+    rehearsing,
+    resampling,
+    rooms,
+    trainer_arguments,
+    training,
+)
 from hfft.errors import InputError
+from hfft.problems import Trial
 from hfft.recipe import Augment
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, SMALL, STILL, VIT, WORDS, fit, text_rows
@@ -222,8 +236,6 @@ def test_validation_while_training_scores_texts_and_not_windows(tmp_path, monkey
         pooling, "mean", lambda values, owners, real=pooling.mean: asked.append(values) or real(values, owners)
     )
     seen = []
-    from hfft import evaluate_modules, training
-
     real = evaluate_modules.together
 
     def together(*given):
@@ -239,3 +251,27 @@ def test_validation_while_training_scores_texts_and_not_windows(tmp_path, monkey
     fit("bert", tmp_path / "a", {"max_steps": 1, "eval_strategy": "steps", "eval_steps": 1})
     assert seen == [((64, 3), [i % 3 for i in range(64)])]
     assert len(asked[0]) > 64
+
+
+def test_check_tells_what_each_way_keeps_and_costs(backbone, tmp_path):
+    rows = datasets.Dataset.from_dict({"text": [LONG] * 3 + ["the quick fox"] * 7})
+    lengths = [len(ids) for ids in plain(backbone, rows["text"][:])]
+
+    def told(**keys):
+        found = TEXTS.profile(rows, backbone.processor, spec(**keys), 4)
+        return found.facts["truncation"], " ".join(found.sentences)
+
+    facts, said = told(max_length=12, stride=None)
+    windows = len(ids_of(backbone, rows[:], truncation="windows", max_length=12))
+    assert facts["ways"]["windows"] == windows / 10
+    assert facts["ways"]["tokens_kept"] == sum(min(n - 2, 10) for n in lengths) / sum(n - 2 for n in lengths)
+    assert "head (now), tail, head_tail keep" in said and f"{windows / 10:.2f} per text" in said
+    assert "tail (now)" in told(max_length=12, truncation="tail")[1]
+    _, said = told(max_length=12, truncation="windows")
+    assert f"Windows of 12 tokens: {windows / 10:.2f} per text" in said and "no token is lost" in said
+    assert "model.truncation" not in told(max_length=64)[1], "nothing is cut"
+    pairs = rows.add_column("text_pair", [LONG] * 10)
+    assert TEXTS.profile(pairs, backbone.processor, spec(max_length=12), 4).facts["truncation"]["ways"] is None
+    wanted = recipe.build({**BERT, "model": {**BERT["model"], "truncation": "windows", "max_length": 12}})
+    trial = Trial(wanted, {}, LABELS, TEXTS, RunFolder(tmp_path))
+    assert rehearsing._asked(trial, backbone, rows) == windows, "what a quote counts"
