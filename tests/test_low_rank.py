@@ -39,18 +39,19 @@ def adapted(tmp_path_factory):
     found, merge = {}, low_rank.Adapters.merge
     for kind in INPUTS:
         answers: list[torch.Tensor] = []
+        noise, rate = (0.2, 0.5) if kind == "bert" else (0.02, 0.02)
 
-        def spied(self, kind=kind, answers=answers):
+        def spied(self, kind=kind, answers=answers, noise=noise):
             for name, parameter in self.model.named_parameters():  # a few steps hardly move it
                 if "lora_B" in name:
-                    parameter.data += 0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+                    parameter.data += noise * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
             answers.append(logits(self.model, kind))
             merge(self)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(low_rank.Adapters, "merge", spied)
             root = tmp_path_factory.mktemp(kind) / "run"
-            _, backbone, said = fit(kind, root, LORA, TRAINED)
+            _, backbone, said = fit(kind, root, LORA, TRAINED | {"learning_rate": rate})
         assert said[0].startswith("LoRA: rank 2 on ") and said[0].endswith("; the head is trained whole")
         found[kind] = (root, backbone, *answers)
     return found
@@ -60,7 +61,7 @@ def adapted(tmp_path_factory):
 def test_merged_weights_give_the_adapters_logits_under_plain_names(kind, adapted):
     root, backbone, answer = adapted[kind]
     start, merged = made(built(kind, {}, {})), logits(backbone.model, kind)
-    assert torch.allclose(merged, answer, atol=1e-5)
+    assert torch.allclose(merged, answer, atol=1e-5) and answer.abs().max() < 100
     head = anatomy.dissect(start.model).head[0]
     start.model.get_submodule(head).load_state_dict(backbone.model.get_submodule(head).state_dict())
     assert (merged - logits(start.model, kind)).abs().max() > 1e-3, "the adapters do something, not the head alone"
