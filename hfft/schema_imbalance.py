@@ -34,6 +34,8 @@ def _weights(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         raise ValueError(expected)
     for name, weight in value.items():
+        if weight is None:  # {ham:2} on a command line, which YAML reads as a key without a value
+            raise ValueError(f"{name} has no weight; write '{{class: weight}}', with a space after the colon")
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if not number or not 0 < weight < math.inf:
             raise ValueError(

@@ -97,6 +97,7 @@ def test_a_sampler_on_the_command_line(tmp_path):
         ({"loss": {"weights": "effective_number", "beta": 1}}, "loss.beta: input should be less than 1, got 1"),
         ({"loss": {"weights": "balancd"}}, "loss.weights: no 'balancd' (did you mean 'balanced'?): expected balanced"),
         ({"loss": {"weights": 3}}, "loss.weights: expected balanced, sqrt, effective_number or {class: weight}, got 3"),
+        ({"loss": {"weights": {"ham:2": None}}}, "loss.weights: ham:2 has no weight; write '{class: weight}', with a "),
         ({"loss": {"weights": {"spam": 0}}}, "loss.weights: the weight of spam must be a number above 0, not 0; rows "),
         ({"loss": {"weights": {"spam": -2.5}}}, "loss.weights: the weight of spam must be a number above 0, not -2.5"),
         ({"loss": {"weights": {"spam": float("inf")}}}, "loss.weights: the weight of spam must be a number above 0"),
