@@ -105,11 +105,15 @@ def recommended(
 
 
 def main(simulations: int) -> None:
-    print(f"{simulations} simulations each; 8 trained remedies, and 2 free ones where classes are even")
+    print(
+        f"{simulations} simulations each; 8 trained remedies, and 2 free ones where classes are even and no seed leans"
+    )
     for title, noise in NOISES.items():
         for n in (300, 2000):
             for shares in (EVEN, UNEVEN):
-                wrong, _, _ = recommended(simulations, n, shares, noise, 3, 0.0, shares == EVEN)
+                # Where plain models lean to classes at random, a tuned bias is truly better: no case of "none differs".
+                with_free = shares == EVEN and not noise.lean
+                wrong, _, _ = recommended(simulations, n, shares, noise, 3, 0.0, with_free)
                 print(f"none differs | {title} | {n:,} rows | {shares} | 3 seeds | recommended {wrong:.3f}", flush=True)
         better = advantage(UNEVEN, noise, 0.03)
         for n in (2000, 8000):

@@ -72,13 +72,13 @@ def test_a_way_with_a_spread_of_its_own_stands_by_it():
 
 
 def test_where_no_arm_differs_nothing_is_recommended():
-    """A short version of benchmarks/imbalance_rule.py: of 120 bake-offs with 8 or 10 equal remedies, few err."""
+    """A short version of benchmarks/imbalance_rule.py: of 150 bake-offs with 8 or 10 equal remedies, few err."""
     module, wrong = rule(), 0
     for noise in module.NOISES.values():
         for shares in (module.EVEN, module.UNEVEN):
-            found, _, _ = module.recommended(15, 300, shares, noise, 3, 0.0, shares == module.EVEN)
+            found, _, _ = module.recommended(15, 300, shares, noise, 3, 0.0, shares == module.EVEN and not noise.lean)
             wrong += round(15 * found)
-    assert wrong <= 6, "5 % of 120"
+    assert wrong <= 7, "5 % of 150"
 
 
 def test_a_remedy_worth_three_points_is_found():
