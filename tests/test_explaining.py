@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 import hfft as package
-from hfft import display_explaining, explained_files, explaining, terminal
+from hfft import display_explaining, explained_files, explaining, terminal, verbs
 from hfft.errors import InputError
 from hfft.pieces import Piece
 from hfft.run_folder import RunFolder
@@ -302,10 +302,11 @@ def test_what_a_long_texts_truncation_leaves_is_what_is_explained(texts, tmp_pat
     assert changed != written
     (run.root / "recipe.yaml").write_text(changed)
     text = f"{' '.join(FILLER)} money"
-    facts = explaining.explain(str(run.root), [text])["explained"][0]
-    assert facts["prediction"] == "spam" and "".join(piece["text"] for piece in facts["pieces"]) == text
+    # A window without a sign is unlike anything this model was trained on: its answer may be any, and so may the mean.
+    facts = explaining.explain(str(run.root), [text], chosen="spam")["explained"][0]
+    assert "".join(piece["text"] for piece in facts["pieces"]) == text
     weights = {piece["text"]: piece["weight"] for piece in facts["pieces"] if piece["weight"] is not None}
     assert max(weights, key=weights.get) == "money" and 5 <= len(weights) <= 8
     assert any(said in sentence for sentence in facts["sentences"])
-    chances = package.predict(str(run.root), [text], calibrated=False)[0]
+    chances = verbs.predict(str(run.root), [text], calibrated=False)[0]
     assert facts["probability"] == pytest.approx(chances["spam"], abs=1e-4)
