@@ -98,14 +98,16 @@ class Resampled(torch.utils.data.Dataset):  # type: ignore[type-arg]
         return len(self.drawn)
 
     def __getitem__(self, place: int) -> Any:
-        return self.__getitems__([place])[0]
+        found = self.__getitems__([place])
+        return {name: values[0] for name, values in found.items()} if isinstance(found, dict) else found[0]
 
-    def __getitems__(self, places: list[int]) -> list[Any]:
+    def __getitems__(self, places: list[int]) -> Any:
+        """Rows, or one batch of them where `rows` gives batches."""
         drawn = self.drawn[places]
         chosen: list[int] = drawn.tolist()
         if not hasattr(self.change, "epoch"):
             if hasattr(self.rows, "__getitems__"):
-                return list(self.rows.__getitems__(chosen))
+                return self.rows.__getitems__(chosen)
             return [self.rows[row] for row in chosen]
         copy = np.asarray(places) - np.searchsorted(self.drawn, drawn)  # sorted: from where the row's first one stands
         made = self.change(self.plain[chosen] | {"copy": copy.tolist()})

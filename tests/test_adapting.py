@@ -66,6 +66,20 @@ def test_features_computed_once_give_the_weights_of_training_through_the_backbon
     assert sum(f.stat().st_size for f in tmp_path.glob("once/checkpoints/*/model.safetensors")) < 20_000
 
 
+def test_features_are_drawn_by_a_sampler_and_weighed_like_rows(tmp_path, monkeypatch):
+    more = {"sampler": "over_sampling", "loss": {"name": "focal", "weights": {"ham": 3.0}}}
+    train = EPOCHS | {"num_train_epochs": 2, "learning_rate": 0.5}
+    done, _, said = fit("bert", tmp_path / "once", {"freeze": "backbone"}, train, **more)
+    assert "computed once" in said[0]
+    monkeypatch.setattr(precomputing, "features", lambda *_: (_ for _ in ()).throw(precomputing.Unfit("not here")))
+    other, _, _ = fit("bert", tmp_path / "through", {"freeze": "backbone"}, train, **more)
+    assert [row["loss"] for row in done.history if "loss" in row] == pytest.approx(
+        [row["loss"] for row in other.history if "loss" in row], rel=1e-4
+    )
+    found = apart(weights(tmp_path / "once"), weights(tmp_path / "through"))
+    assert max(found.values()) < 1e-5
+
+
 def test_large_features_are_kept_in_a_file_that_goes_with_them(tmp_path, monkeypatch):
     wanted, rows, room = built("timm", {}, {}), image_rows(), tmp_path / "room"
     args, backbone = trainer_arguments.arguments(wanted, RunFolder(tmp_path / "run")), made(wanted)
