@@ -415,7 +415,7 @@ SHARING = """
 import json, os, sys
 import datasets
 datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0
-from hfft import backbones, gathering, predicting, recipe, training
+from hfft import backbones, gathering, predicting, recipe, trainer_arguments, training
 from hfft.modalities import text_classification as modality
 from hfft.run_folder import RunFolder
 from pathlib import Path
