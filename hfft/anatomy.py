@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from hfft import token_mean
 from hfft.errors import InputError
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
@@ -47,6 +48,8 @@ def dissect(model: Any, fresh: tuple[str, ...] = ()) -> Anatomy:
     """
     head = _head(model, fresh)
     blocks, where = _blocks(model, head)
+    if getattr(model.config, token_mean.MARK, False):  # what averages tokens comes after the blocks, and is none
+        blocks = blocks[:-1]
     top = len(blocks) + 1
     members = {name: place for place, block in enumerate(blocks, 1) for name in block}
     places, last = {}, False

@@ -102,7 +102,9 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
     if several or backbone.model.config.problem_type == MULTI_LABEL:  # the checkpoint's, whose task was another
         backbone.model.config.problem_type = MULTI_LABEL if several else "single_label_classification"
     if spec.pooling == "mean":
-        return replace(backbone, notes=(*backbone.notes, *token_mean.average(backbone.model)))
+        notes = (*backbone.notes, *token_mean.average(backbone.model))
+        dense = token_mean.made(backbone.model.config)
+        return replace(backbone, notes=notes, fresh=tuple(n for n in backbone.fresh if not n.startswith(dense)))
     return backbone
 
 

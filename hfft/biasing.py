@@ -118,7 +118,7 @@ def read(path: Path, names: Sequence[str]) -> np.ndarray:
 def how(facts: Mapping[str, Any]) -> str:
     """Half a sentence on a decision as stored: "decided by …"."""
     two = facts["threshold"]
-    cut = f": {two['class']} from a probability of {two['probability']:.2f} on" if two else ""
+    cut = f": {two['class']} from {two['probability']:.2f} on, before any temperature" if two else ""
     if facts["metric"] is None:
         return f"decided by log-probability less {facts['tau']:g} log(share of the class in train){cut}"
     return f"decided by a bias per class, tuned for {facts['metric']} on {facts['rows']:,} validation rows{cut}"

@@ -90,3 +90,13 @@ def _free(root: Path) -> Path:
     while (path := root.with_name(f"{root.name}-{number}")).exists():
         number += 1
     return path
+
+
+def scratch(run: RunFolder) -> Path | None:
+    """For trials: on the disk of the run, whose speed and rights count; None, the system's place, if it is closed."""
+    beside = RunFolder(run.root.absolute().parent)
+    try:
+        writable(beside)
+    except InputError:
+        return None  # the step "run folder" tells it
+    return place(beside)

@@ -59,7 +59,7 @@ def show(
     import dataclasses
 
     from hfft import recipe
-    from hfft.trainer_options import DEFAULTS
+    from hfft.trainer_options import resolved
 
     if batch:
         return _show_batch(name, recipe_, words, as_json)
@@ -69,7 +69,7 @@ def show(
         return
     chosen, overrides = recipe_words(name, recipe_, words)
     wanted = recipe.load(chosen, overrides)
-    wanted = dataclasses.replace(wanted, train=DEFAULTS | wanted.train)
+    wanted = dataclasses.replace(wanted, train=resolved(wanted.train, wanted.adapt.average))
     if as_json:
         return print_json(dataclasses.asdict(wanted))
     print(recipe.dump(wanted), end="")

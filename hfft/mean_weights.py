@@ -31,6 +31,8 @@ def settle(trainer: Trainer, many: int) -> tuple[str, dict[str, Any]]:
     if not folders or state.best_metric is None:
         return "checkpoints are not averaged: there is no whole one", {}
     steps = [int(folder.name.rpartition("-")[2]) for folder in folders]
+    if len(folders) < 2:
+        return "checkpoints are not averaged: there is only one", {}
     mean = average(folders)
     own = model.state_dict()
     if foreign := sorted(set(mean) - set(own)):

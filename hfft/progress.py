@@ -47,7 +47,8 @@ class ProgressLine(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         now = time.perf_counter()
         self.seconds, self.mark = self.seconds + now - self.mark, now
-        self.examples += args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        size = state.train_batch_size or args.train_batch_size  # the first, where memory was short of the second
+        self.examples += size * args.gradient_accumulation_steps * args.world_size
         if not state.is_world_process_zero:
             return
         loss = "" if math.isnan(self.loss) else f"loss {self.loss:.3f}  "

@@ -67,4 +67,5 @@ def find(name: str, overrides: tuple[str, ...] = (), steps: int = STEPS, say: Sa
 def _small(wanted: Recipe, steps: int) -> Recipe:
     """The recipe for a sweep: its own batches, loss and optimizer, and nothing that happens between steps."""
     kept = {key: value for key, value in wanted.train.items() if key not in OWN}
-    return dataclasses.replace(wanted, train=kept | STILL | {"max_steps": steps})
+    adapt = dataclasses.replace(wanted.adapt, average=None)  # of checkpoints, which a sweep has not
+    return dataclasses.replace(wanted, adapt=adapt, train=kept | STILL | {"max_steps": steps})

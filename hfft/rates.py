@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from hfft import trainer_arguments
 from hfft.recipe import Recipe
+from hfft.trainer_options import resolved
 
 SMALL, LARGE = 40e6, 200e6  # parameters
 # Transformers: the range that the authors of BERT searched is 2e-5 to 5e-5 (Devlin et al. 2019, appendix A.3); smaller
@@ -59,8 +59,11 @@ def rate(model: Any, wanted: Recipe, args: Any) -> tuple[float, str] | None:
 
 
 def settled(recipe: Recipe, args: Any, model: Any, say: Callable[[str], None]) -> Recipe:
-    """The recipe with every value of `train:` that hfft chooses; `args` get the rate, and the sentence is said."""
-    train = trainer_arguments.resolved(recipe)
+    """The recipe with every value of `train:` that hfft chooses; `args` get the rate, and the sentence is said.
+
+    For one training, never to be written as the run's recipe: with other words it would have other values.
+    """
+    train = resolved(recipe.train, recipe.adapt.average)
     if "learning_rate" not in train and (found := rate(model, recipe, args)):
         args.learning_rate = train["learning_rate"] = found[0]
         say(found[1])

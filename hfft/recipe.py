@@ -32,8 +32,8 @@ __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 SEVERAL_LOSS = "binary_cross_entropy"
 SEVERAL_METRICS = ["accuracy", "precision", "recall", "f1", "average_precision"]
 TWICE = (
-    "decide.by: logit_adjustment corrects for the classes' shares in train, as loss and sampler do already; leave one "
-    "out, or type decide.by=logit_bias"
+    "decide.by: logit_adjustment corrects for the classes' shares in train, as this loss or sampler does already; "
+    "leave one out, or type decide.by=logit_bias"
 )
 SEVERAL_DECIDED = (
     "decide: with data.multi_label each class has a threshold, tuned without being asked; leave decide out"

@@ -47,11 +47,11 @@ from hfft import (
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.problems import Problem, Trial
-from hfft.recipe import Adapt, Recipe
+from hfft.recipe import Adapt, Recipe, Sampler
 from hfft.records import SplitReport
 from hfft.run_folder import RunFolder
 from hfft.stopwatch import LEAST_STEPS, Stopwatch
-from hfft.trainer_options import DEFAULTS
+from hfft.trainer_options import OWN, resolved
 
 SECONDS = 15.0  # after which no further step is taken
 MAKES_NO_SENSE = 1.5  # times the loss of guessing
@@ -104,10 +104,10 @@ def rehearse(
     """
     alone()
     clock = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=_scratch(run)) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=claiming.scratch(run)) as scratch:
         folder = RunFolder(Path(scratch) / run.root.absolute().name)
         folder.root.mkdir()
-        chosen = DEFAULTS | wanted.train
+        chosen = resolved(wanted.train, wanted.adapt.average)
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
         args = _names(trial, run, train)
         try:
@@ -264,7 +264,9 @@ def _small(trial: Trial) -> Recipe:
             small |= {f"{name}_strategy": "steps", f"{name}_steps": excerpts.STEPS}
     if any(problem.step == "best metric" for problem in trial.problems):
         small["metric_for_best_model"] = None  # told already; training goes on with the usual one
-    return dataclasses.replace(trial.wanted, train=trial.wanted.train | small)
+    kept = {key: value for key, value in trial.wanted.train.items() if key not in OWN}
+    # A sampler would draw from these few rows, and leave the largest out.
+    return dataclasses.replace(trial.wanted, sampler=Sampler(), train=kept | small)
 
 
 def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
@@ -283,16 +285,6 @@ def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: floa
         model_bytes=_bytes(trial.folder.model),
         checkpoint_bytes=max(points, default=0),
     )
-
-
-def _scratch(run: RunFolder) -> Path | None:
-    """On the disk of the run, whose speed and rights are the ones that count; else where the system has such files."""
-    beside = RunFolder(run.root.absolute().parent)
-    try:
-        claiming.writable(beside)
-    except InputError:
-        return None  # the step "run folder" tells it
-    return claiming.place(beside)
 
 
 def _bytes(folder: Path) -> int:

@@ -53,12 +53,21 @@ def _shown(run: RunFolder, facts: dict[str, Any]) -> dict[str, Any]:
         "gap_axis": behaviour_figures.axis([row["gap"] for row in (facts["slices"] or {"rows": []})["rows"]]),
         "probe_top": behaviour_figures.top((facts["probes"] or {"probes": []})["probes"]),
         "curves": figures.curves(facts["history"]),
+        "same_loss": _same_loss(facts["recipe"]),
         "measures": calibration_telling.MEASURES,
         "set_names": calibration_telling.SETS,
         "mistakes": gallery.mistakes(run.mistakes(split), facts["neighbours"]),
         "changed": gallery.changed(run.probe_examples((facts["probes"] or {}).get("split", split))),
         "limits": {"classes": SHOWN_CLASSES, "mistakes": SHOWN_MISTAKES, "table": TABLE_CLASSES},
     }
+
+
+def _same_loss(recipe: dict[str, Any]) -> bool:
+    """Whether the training loss is the plain cross-entropy that validation losses are."""
+    loss, augment = recipe.get("loss") or "cross_entropy", recipe.get("augment") or {}
+    smoothed = (recipe.get("train") or {}).get("label_smoothing_factor")
+    changed = [smoothed, recipe.get("sampler"), augment.get("mixup"), augment.get("cutmix")]
+    return loss in ("cross_entropy", "binary_cross_entropy") and not any(changed)
 
 
 def card(run: RunFolder) -> str:

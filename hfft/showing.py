@@ -20,8 +20,10 @@ import torch
 import transformers
 
 from hfft import augmenting, backbones, contact_sheet, gathering, predicting, recipe, trainer_arguments, training
+from hfft.class_weights import Frequencies
 from hfft.errors import InputError
 from hfft.gathering import Say
+from hfft.recipe import Adapt
 from hfft.run_folder import RunFolder
 
 ENOUGH = 0.005  # of a label: below this a share is not written out
@@ -68,7 +70,8 @@ def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None,
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, labels, wanted.data.multi_label)
     train = gathering.training_rows(found, wanted, backbone)
-    taken = _taken(wanted, backbone, modality, train, found.splits.parts["validation"])
+    classes = gathering.frequencies(found, backbone)
+    taken = _taken(wanted, backbone, modality, train, found.splits.parts["validation"], classes)
     told = _labels(taken.batch["labels"], backbones.class_order(backbone.model), wanted.data.multi_label)
     facts = {"recipe": name, "task": wanted.task, "labels": told}
     if not pictures:
@@ -77,16 +80,20 @@ def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None,
     return facts | {"file": str(path)}
 
 
-def _taken(wanted: Any, backbone: Any, modality: Any, train: Any, validation: datasets.Dataset) -> First:
+def _taken(
+    wanted: Any, backbone: Any, modality: Any, train: Any, validation: datasets.Dataset, classes: Frequencies
+) -> First:
     """What training does until its first batch is there, in a folder that goes away."""
     watch = First()
     quiet = {"eval_on_start": False, "report_to": "none"}
     with tempfile.TemporaryDirectory(prefix="hfft-batch-") as scratch:
         run = RunFolder(Path(scratch) / "run")
-        args = trainer_arguments.arguments(replace(wanted, train=wanted.train | quiet), run)
+        # What is trained does not change what is read, and features computed once would take its place.
+        wanted = replace(wanted, train=wanted.train | quiet, adapt=Adapt())
+        args = trainer_arguments.arguments(wanted, run)
         few = predicting.labelled(validation.select(range(min(NEEDED, len(validation)))), backbone)
         try:
-            training.fit(wanted, args, backbone, modality, train, few, run, watch=watch)
+            training.fit(wanted, args, backbone, modality, train, few, run, watch=watch, found=classes)
         except TakenError:
             return watch
     raise InputError("training ended before its first batch")

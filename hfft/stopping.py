@@ -6,7 +6,9 @@ Callbacks for the Trainer. Each keeps a sentence, `said`, on what it did and wha
 from __future__ import annotations
 
 import math
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,11 +45,12 @@ class Patience(TrainerCallback):
 class TimeBudget(TrainerCallback):
     """Ends training in time for one more evaluation within `minutes`; of several processes the slowest decides.
 
-    The clock starts with the first step of a launch: what was trained before a resume does not count.
+    The clock starts with the first step of a launch: what was trained before a resume does not count. used: seconds
+    that features took before.
     """
 
-    def __init__(self, minutes: float) -> None:
-        self.minutes = minutes
+    def __init__(self, minutes: float, used: float = 0.0) -> None:
+        self.minutes, self.used = minutes, used
         self.ending = 0.0  # seconds that an evaluation and a checkpoint took, the longest of them
         self.begun = self.mark = 0.0
         self.said: str | None = None
@@ -57,7 +60,7 @@ class TimeBudget(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.mark = time.perf_counter()
-        over = self.mark - self.begun + self.ending >= 60 * self.minutes
+        over = self.used + self.mark - self.begun + self.ending >= 60 * self.minutes
         if not _any(over, args) or state.global_step >= state.max_steps:
             return
         control.should_training_stop = True
@@ -81,27 +84,39 @@ class TimeBudget(TrainerCallback):
 class BatchSize(TrainerCallback):
     """Says when `train.auto_find_batch_size` took smaller batches, and gives the model its weights from before.
 
-    Trainer begins again with a smaller batch, but on weights that may have been trained for some steps already.
+    Trainer begins again with a smaller batch, but on weights and with moments of the optimizer that may have been
+    trained for some steps already, and beside the checkpoints of the failed try.
     """
 
     def __init__(self) -> None:
         self.before: dict[str, torch.Tensor] | None = None
         self.size = 0
+        self.steps: list[int] = []
         self.said: str | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.steps.append(state.global_step)
+
+    def on_train_begin(
+        self, args: Any, state: Any, control: Any, model: Any = None, optimizer: Any = None, **_: Any
+    ) -> None:
         size = state.train_batch_size
         if self.before is None:
             self.size = size
             self.before = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
         elif size != self.size:
             model.load_state_dict(self.before)
+            getattr(optimizer, "optimizer", optimizer).state.clear()
+            for step in self.steps:
+                shutil.rmtree(Path(args.output_dir) / f"checkpoint-{step}", ignore_errors=True)
+            self.steps.clear()
             asked = args.per_device_train_batch_size
-            steps = args.gradient_accumulation_steps * math.ceil(asked / size)
+            times = math.ceil(asked / size)
+            rows, steps = math.ceil(asked / times), args.gradient_accumulation_steps * times
             self.said = (
                 f"batches of {asked} did not fit into memory: trained with {size} (train.auto_find_batch_size); to "
-                f"keep steps of about {asked * args.gradient_accumulation_steps} rows type "
-                f"train.per_device_train_batch_size={size} train.gradient_accumulation_steps={steps}"
+                f"keep steps of {asked * args.gradient_accumulation_steps} rows, or nearly, type "
+                f"train.per_device_train_batch_size={rows} train.gradient_accumulation_steps={steps}"
             )
 
 

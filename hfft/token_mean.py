@@ -19,7 +19,7 @@ import torch
 
 from hfft.errors import InputError, listed
 
-SCALE = 1e4  # of the mean in the sum with the token's own state
+SCALE = 1e3  # of the mean in the sum with the token's own state; float16, which ends at 65,504, has room for it
 SLOPE = 0.5  # of the tanh that follows
 MARK = "averages_tokens"  # in config.json: the layer is there already
 # model_type → where the layers are, and the linear layer before the tanh that every head of the family has.
@@ -35,6 +35,11 @@ def check(model_type: str) -> None:
     """Raise InputError for a family whose head works another way."""
     if model_type not in FAMILIES:
         raise InputError(f"model.pooling: mean is for {listed(FAMILIES)}, and this is {model_type}; leave the key out")
+
+
+def made(config: Any) -> str:
+    """Where the linear layer is that the averaging sets: no part of a new head, though a checkpoint may lack it."""
+    return FAMILIES[config.model_type][1]
 
 
 @torch.no_grad()

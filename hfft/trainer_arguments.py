@@ -20,7 +20,7 @@ from hfft.objectives import check_loss
 from hfft.recipe import Recipe
 from hfft.resampling import check_sampler
 from hfft.run_folder import RunFolder
-from hfft.trainer_options import DEFAULTS, OWN
+from hfft.trainer_options import OWN, resolved
 
 # A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
 FIXED: dict[str, Any] = {
@@ -40,7 +40,9 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     """
     check_loss(recipe.loss.name, recipe.data.multi_label)
     check_sampler(recipe.sampler, recipe.data.multi_label)
-    given = resolved(recipe) if fitting else DEFAULTS | recipe.train
+    if fitting:
+        _check_adapt(recipe)
+    given = resolved(recipe.train, recipe.adapt.average)
     chosen = {key: value for key, value in given.items() if key not in OWN} | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:
@@ -68,21 +70,14 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     return args
 
 
-def resolved(recipe: Recipe) -> dict[str, Any]:
-    """Every value of `train:` that the recipe or hfft gives. Raises InputError for what `adapt:` cannot have."""
-    return DEFAULTS | adapted(recipe) | recipe.train
-
-
-def adapted(recipe: Recipe) -> dict[str, Any]:
-    """Defaults that `adapt:` asks for. Raises InputError for what it needs and cannot have."""
+def _check_adapt(recipe: Recipe) -> None:
+    """Raise InputError for what `adapt:` needs and cannot have."""
     adapt = recipe.adapt
     if adapt.lora is not None:
         low_rank.installed()
     if adapt.average is None:
-        return {}
-    # The newest are kept beside the best, which is no longer one of them when training went on for nothing.
-    needed = adapt.average + 1
-    chosen = DEFAULTS | {"save_total_limit": needed} | recipe.train
+        return
+    needed, chosen = adapt.average + 1, resolved(recipe.train, adapt.average)
     for key in ("eval_strategy", "save_strategy"):
         if chosen[key] not in ("epoch", "steps"):
             raise InputError(f"adapt.average: there have to be checkpoints; type train.{key}=epoch")
@@ -93,7 +88,6 @@ def adapted(recipe: Recipe) -> dict[str, Any]:
             f"adapt.average: {adapt.average} checkpoints and the best one make {needed}, but "
             f"train.save_total_limit is {limit}; type train.save_total_limit={needed}, or leave it out"
         )
-    return {"save_total_limit": needed}
 
 
 def _check_sense(args: TrainingArguments) -> None:
@@ -104,6 +98,11 @@ def _check_sense(args: TrainingArguments) -> None:
     for name, value in rows.items():
         if value < 1:
             raise InputError(f"train.{name}: expected at least 1, got {value}")
+    if args.auto_find_batch_size and args.world_size > 1:
+        raise InputError(
+            "train.auto_find_batch_size: of several processes only the one that ran out of memory would begin again, "
+            "and the others would wait for ever; type train.per_device_train_batch_size=N"
+        )
     if args.num_train_epochs <= 0 and args.max_steps <= 0:
         raise InputError(f"train.num_train_epochs: expected more than 0, got {args.num_train_epochs:g}")
     if not 0 <= args.label_smoothing_factor < 1:

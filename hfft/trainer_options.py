@@ -36,7 +36,7 @@ RESERVED = {
     "prediction_loss_only": "the checkpoint is chosen by a metric",
     "logging_nan_inf_filter": "a loss that is not a number must be seen",
     "log_level": "hfft says what happens",
-    "train_sampling_strategy": "hfft trains on plain shuffled batches",
+    "train_sampling_strategy": "batches are shuffled; for unequal classes see sampler:",
 }
 # What hfft takes where the recipe is silent; `hfft show` prints them.
 DEFAULTS: dict[str, Any] = {
@@ -95,7 +95,8 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             try:
                 out[key] = _positive(value, OWN[key])
             except ValidationError:
-                mistakes.append(f"train.{key}: expected {OWN[key].__name__} above 0, got {brief(value)}")
+                kind = "a whole number" if OWN[key] is int else "a number"
+                mistakes.append(f"train.{key}: expected {kind} above 0, got {brief(value)}")
         elif key not in known:
             near = meant(key, [*known, *OWN])
             mistakes.append(f"train.{key}: not a field of transformers.TrainingArguments{near}")
@@ -106,6 +107,13 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 expected = " or ".join(known[key])
                 mistakes.append(f"train.{key}: expected {expected}, got {brief(error.errors()[0]['input'])}")
     return out, mistakes
+
+
+def resolved(train: dict[str, Any], average: int | None = None) -> dict[str, Any]:
+    """Every value of `train:` that the recipe gives, and hfft where the recipe is silent. average: adapt.average."""
+    # The newest are kept beside the best, which is no longer one of them when training went on for nothing.
+    kept = {} if average is None else {"save_total_limit": average + 1}
+    return DEFAULTS | kept | train
 
 
 def _positive(value: Any, kind: type) -> Any:

@@ -100,7 +100,7 @@ def fit(
     arranged(backbone.model, modality, args)
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
-    model, watchers = adapted.model, _watchers(recipe, args)
+    model, watchers = adapted.model, _watchers(recipe, args, adapted.seconds)
     if isinstance(train, datasets.Dataset):
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
     prepared = _prepared(recipe, backbone, modality, train, cached)
@@ -161,11 +161,11 @@ def _trained(trainer: Trainer, resume: Path | None) -> float:
     return seconds
 
 
-def _watchers(recipe: Recipe, args: TrainingArguments) -> list[Any]:
-    """Callbacks that may end training early, or must see that it began again."""
+def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]:
+    """Callbacks that may end training early, or must see that it began again. used: seconds before training."""
     patience, minutes = recipe.train.get("patience"), recipe.train.get("minutes")
     found: list[Any] = [stopping.Patience(patience)] if patience else []
-    found += [stopping.TimeBudget(minutes)] if minutes else []
+    found += [stopping.TimeBudget(minutes, used)] if minutes else []
     return found + ([stopping.BatchSize()] if args.auto_find_batch_size else [])
 
 

@@ -72,7 +72,7 @@ def run(
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
-    wanted = rates.settled(wanted, args, backbone.model, say)
+    settled = rates.settled(wanted, args, backbone.model, say).train
     say(f"model: {wanted.model.name}, {adapting.told(wanted.adapt, backbone)}; {'; '.join(backbone.notes)}")
     _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
@@ -90,13 +90,13 @@ def run(
     scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
-    write_json(folder.environment, _environment(wanted, folder, args, seconds, started, fit, backbone))
+    written = _environment(wanted, folder, args, seconds, started, fit, backbone)
+    write_json(folder.environment, written | {"train": settled})
     judging.publish(folder)
     for note in fit.notes:
-        say(f"note: {note}.")
+        say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n)}")
-    facts = {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best}
-    return facts | {"notes": list(fit.notes), "validation": judging.plain(scores), "report": str(folder.report)}
+    return _ended(folder, fit) | {"validation": judging.plain(scores)}
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
@@ -153,6 +153,11 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
         first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
     orders = first.argsort(axis=1, kind="stable")
     return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
+
+
+def _ended(folder: RunFolder, fit: training.Fit) -> dict[str, Any]:
+    facts = {"run": str(folder.root), "seconds": fit.seconds, "examples_per_second": fit.speed, "best": fit.best}
+    return facts | {"notes": list(fit.notes), "report": str(folder.report)}
 
 
 def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbones.Backbone, rows: int) -> None:

@@ -65,8 +65,9 @@ LAYERS = [
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
+    | {"rates"}
     | {"answering"},
-    {"gathering", "ending", "deciding", "rates", "excerpts"},
+    {"gathering", "ending", "deciding", "excerpts"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"},
     {"stressing"},
@@ -115,7 +116,6 @@ HELPERS = {
     ("training", "stopping"),
     ("training", "precomputing"),
     ("excerpts", "stopwatch"),
-    ("rates", "trainer_arguments"),
     ("training", "progress"),
     ("training", "objectives"),
     ("training", "evaluate_modules"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_a_run_says_and_keeps_what_it_chose(tmp_path, capsys):
     file = tiny(tmp_path)
     assert hfft("run", str(file), "--output-dir", str(file.parent / "run")) == 0
     assert "learning rate 0.0005: hfft's start for random weights" in capsys.readouterr().out
-    kept = yaml.safe_load((file.parent / "run" / "recipe.yaml").read_text())["train"]
+    kept = json.loads((file.parent / "run" / "environment.json").read_text())["train"]
     assert kept["learning_rate"] == 5e-4 and kept["weight_decay"] == 0.01
 
 
