@@ -70,7 +70,7 @@ def read(rates: np.ndarray, losses: np.ndarray) -> Reading:
     >>> rates = np.geomspace(1e-6, 1, 100)
     >>> losses = 1 - 0.5 / (1 + (1e-3 / rates)) + (rates / 0.1) ** 2
     >>> read(rates, losses).suggested
-    0.002
+    0.003
     """
     smooth = smoothed(losses)
     if len(smooth) < LEAST:

@@ -138,7 +138,7 @@ def test_what_a_bias_buys_on_new_rows(shares, apart, n, least):
             "metric is for by: logit_bias, and by is logit_adjustment",
         ),
         (["decide.by=logit_adjustment", "decide.tau=0"], "decide.tau: input should be greater than 0"),
-        (["decide.by=logit_adjustment", "loss=logit_adjusted"], "as loss and sampler do already; leave one out"),
+        (["decide.by=logit_adjustment", "loss=logit_adjusted"], "as this loss or sampler does already; leave one out"),
         (["decide.by=logit_adjustment", "sampler=over_sampling"], "or type decide.by=logit_bias"),
         (["decide.bye=argmax"], "decide.bye: unknown key (did you mean 'by'?)"),
         (["decide.by=logit_bias", "data.multi_label=true"], "each class has a threshold"),

@@ -39,7 +39,7 @@ MODALITY = {kind: rooms.find("modalities", tree["task"]) for kind, tree in (("be
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    monkeypatch.setattr(rehearsing, "STEPS", 5)
+    monkeypatch.setattr(excerpts, "STEPS", 5)
 
 
 def parts(rows: datasets.Dataset) -> tuple[datasets.Dataset, datasets.Dataset]:

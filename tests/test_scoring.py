@@ -156,6 +156,8 @@ def test_notes_name_what_is_thin():
     assert said == [
         "Class other has no rows here, so averages over classes leave it out and nothing is known about finding it.",
         "Class spam (12) has fewer than 30 rows: the intervals of averages over classes may be too narrow.",
+        "The model answers 'ham' for each of the 52 rows, whatever they hold: it has learnt nothing that these scores "
+        "could show, and nothing can make its answer flip.",
         "Class spam is never predicted: the precision counts as 0 in averages.",
     ]
     assert cautioning.notes(made([0] * 40, [0] * 40, ("ham",))) == [
