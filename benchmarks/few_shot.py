@@ -93,7 +93,7 @@ if __name__ == "__main__":
     parser.add_argument("words", nargs="*")
     parser.add_argument("--split", default="test", choices=["validation", "test"])
     parser.add_argument("--model", default="", help="setfit: the folder of the weights")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.what == "rows":
         rows(given.folder, given.split)
     elif given.what == "hfft":
