@@ -82,7 +82,7 @@ def fit(
 
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
-    found: classes of the training rows, counted here unless train is an iterable. say: is told what is decided on the
+    found: classes of the training rows; of a stream they cannot be counted here. say: is told what is decided on the
     way. Raises InputError when the loss diverges, and for an `adapt:` that does not fit the model.
     """
     names = class_order(backbone.model)
@@ -101,7 +101,7 @@ def fit(
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
     model, watchers = adapted.model, _watchers(recipe, args, adapted.seconds)
-    if isinstance(train, datasets.Dataset):
+    if found is None and isinstance(train, datasets.Dataset):
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
     prepared = _prepared(recipe, backbone, modality, train, cached)
     if cached is not None:

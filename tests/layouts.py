@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,28 @@ def fit(
     backbone = backbones.load(wanted.model, modality, LABELS, kind == "tags")
     done = training.fit(wanted, args, backbone, modality, rows, rows, run, resume)
     return [{"loss": row["loss"], "grad_norm": row["grad_norm"]} for row in done.history if "grad_norm" in row]
+
+
+# Two epochs of 64 rows, with a checkpoint in the middle of each.
+CHECKPOINTS = {"num_train_epochs": 2, "max_steps": -1, "save_total_limit": 5, "save_steps": 3, "eval_steps": 3}
+CHECKPOINTS |= {"save_strategy": "steps", "eval_strategy": "steps"}
+
+
+def whole_and_resumed(
+    kind: str, root: Path, train: dict[str, Any], augment: dict[str, Any]
+) -> tuple[list[dict[str, float]], bytes, bytes]:
+    """Steps and weights of a run by CHECKPOINTS and `train`; weights of its copy that is cut off at step 3 and resumed."""
+    train = CHECKPOINTS | train
+    steps = fit(kind, root / "whole", train, augment=augment)
+    shutil.copytree(root / "whole", root / "cut")
+    shutil.rmtree(root / "cut" / "model")
+    kept = root / "cut" / "checkpoints" / "checkpoint-3"
+    for point in kept.parent.glob("checkpoint-*"):
+        if point != kept:
+            shutil.rmtree(point)
+    fit(kind, root / "cut", train, augment=augment, resume=kept)
+    whole, cut = ((root / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    return steps, whole, cut
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from PIL import Image
 from hfft import augmenting, backbones, recipe, rooms
 from hfft.errors import InputError
 from hfft.recipe import Augment
-from tests.layouts import BERT, LABELS, VIT, fit, image_rows
+from tests.layouts import BERT, CHECKPOINTS, LABELS, VIT, fit, image_rows, whole_and_resumed
 
 IMAGES = rooms.find("modalities", "image_classification")
 
@@ -88,19 +87,9 @@ def test_global_random_numbers_are_left_alone():
 
 
 def test_training_with_augmentation_sees_new_pictures_each_epoch_and_resumes_bit_for_bit(tmp_path):
-    train = {"num_train_epochs": 2, "save_strategy": "steps", "eval_strategy": "steps", "save_steps": 3}
-    train |= {"eval_steps": 3, "max_steps": -1, "save_total_limit": 5}
-    augment = {"flip": True, "crop": 0.3}
-    fit("vit", tmp_path / "whole", train, augment=augment)
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    shutil.rmtree(tmp_path / "cut" / "model")
-    for point in (tmp_path / "cut" / "checkpoints").glob("checkpoint-*"):
-        if point.name != "checkpoint-3":
-            shutil.rmtree(point)
-    fit("vit", tmp_path / "cut", train, augment=augment, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-3")
-    whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    _, whole, cut = whole_and_resumed("vit", tmp_path, {}, {"flip": True, "crop": 0.3})
     assert whole == cut, "resumed in the middle of an epoch"
-    fit("vit", tmp_path / "plain", train)
+    fit("vit", tmp_path / "plain", CHECKPOINTS)
     assert (tmp_path / "plain" / "model" / "model.safetensors").read_bytes() != whole
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ import torch
 from hfft import backbones, mixing, objectives, recipe, rooms
 from hfft.errors import InputError
 from hfft.recipe import Augment
-from tests.layouts import BERT, LABELS, VIT, fit, image_rows
+from tests.layouts import BERT, CHECKPOINTS, LABELS, VIT, fit, image_rows, whole_and_resumed
 
 IMAGES = rooms.find("modalities", "image_classification")
 BOTH = Augment(mixup=0.4, cutmix=1.0)
@@ -107,20 +106,11 @@ def test_the_loss_of_a_mixed_batch_is_its_closed_form():
 
 
 def test_a_run_that_is_resumed_in_an_epoch_mixes_as_the_whole_run_did(tmp_path):
-    train = {"num_train_epochs": 2, "save_strategy": "steps", "eval_strategy": "steps", "save_steps": 3}
-    train |= {"eval_steps": 3, "max_steps": -1, "save_total_limit": 5, "per_device_train_batch_size": 15}
-    augment = {"mixup": 0.4, "cutmix": 1.0, "flip": True}
-    whole = fit("vit", tmp_path / "whole", train, augment=augment)
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    shutil.rmtree(tmp_path / "cut" / "model")
-    for point in (tmp_path / "cut" / "checkpoints").glob("checkpoint-*"):
-        if point.name != "checkpoint-3":
-            shutil.rmtree(point)
-    fit("vit", tmp_path / "cut", train, augment=augment, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-3")
-    weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
-    assert weights[0] == weights[1]
-    plain = fit("vit", tmp_path / "plain", train)
-    assert plain[0]["loss"] != whole[0]["loss"]
+    train = {"per_device_train_batch_size": 15}
+    steps, whole, cut = whole_and_resumed("vit", tmp_path, train, {"mixup": 0.4, "cutmix": 1.0, "flip": True})
+    assert whole == cut
+    plain = fit("vit", tmp_path / "plain", CHECKPOINTS | train)
+    assert plain[0]["loss"] != steps[0]["loss"]
 
 
 def test_a_worker_mixes_as_the_main_process_does(processor):

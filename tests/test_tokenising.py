@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import shutil
 
 import datasets
 import numpy as np
@@ -29,7 +28,7 @@ from hfft.errors import InputError
 from hfft.problems import Trial
 from hfft.recipe import Augment
 from hfft.run_folder import RunFolder
-from tests.layouts import BERT, LABELS, SMALL, STILL, VIT, WORDS, fit, text_rows
+from tests.layouts import BERT, LABELS, SMALL, STILL, VIT, WORDS, fit, text_rows, whole_and_resumed
 
 TEXTS = rooms.find("modalities", "text_classification")
 LONG = " ".join(WORDS[i % len(WORDS)] for i in range(30))
@@ -182,17 +181,7 @@ def test_training_draws_one_window_of_each_text_in_each_epoch(backbone):
 def test_a_run_that_is_resumed_in_an_epoch_reads_what_the_whole_run_read(tmp_path, monkeypatch):
     keys = {"truncation": "windows", "max_length": 8, "stride": 2}
     monkeypatch.setitem(BERT, "model", {**BERT["model"], **keys})
-    train = {"num_train_epochs": 2, "save_strategy": "steps", "eval_strategy": "steps", "save_steps": 3}
-    train |= {"eval_steps": 3, "max_steps": -1, "save_total_limit": 5}
-    augment = {"word_dropout": 0.2, "typos": 0.2}
-    fit("bert", tmp_path / "whole", train, augment=augment)
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    shutil.rmtree(tmp_path / "cut" / "model")
-    for point in (tmp_path / "cut" / "checkpoints").glob("checkpoint-*"):
-        if point.name != "checkpoint-3":
-            shutil.rmtree(point)
-    fit("bert", tmp_path / "cut", train, augment=augment, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-3")
-    whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    _, whole, cut = whole_and_resumed("bert", tmp_path, {}, {"word_dropout": 0.2, "typos": 0.2})
     assert whole == cut
 
 
