@@ -96,7 +96,7 @@ CHECKPOINTS |= {"save_strategy": "steps", "eval_strategy": "steps"}
 def whole_and_resumed(
     kind: str, root: Path, train: dict[str, Any], augment: dict[str, Any]
 ) -> tuple[list[dict[str, float]], bytes, bytes]:
-    """Steps and weights of a run by CHECKPOINTS and `train`; weights of its copy that is cut off at step 3 and resumed."""
+    """(steps of a run by CHECKPOINTS and `train`, its weights, those of its copy cut off at step 3 and resumed)."""
     train = CHECKPOINTS | train
     steps = fit(kind, root / "whole", train, augment=augment)
     shutil.copytree(root / "whole", root / "cut")
