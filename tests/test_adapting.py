@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +22,7 @@ from hfft.recipe import Adapt, Lora
 from hfft.run_folder import RunFolder
 from tests.adaptations import EPOCHS, TOGETHER, built, dropping, fit, losses, made
 from tests.layouts import BERT, SMALL, image_rows, text_rows
+from tests.processes import together
 from tests.test_rehearsing import play
 
 HERE = Path(__file__).parent
@@ -304,12 +303,7 @@ def test_rates_fall_with_depth_and_norms_and_biases_do_not_decay(tmp_path):
 
 
 def test_two_processes_do_what_one_does(tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    done = subprocess.run(
-        [*command, "tests.adaptations", str(tmp_path / "two")],
-        cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    together("tests.adaptations", str(tmp_path / "two"))
     found = json.loads((tmp_path / "two" / "losses.json").read_text())
     train = {"max_steps": -1, "num_train_epochs": 2, "per_device_train_batch_size": 16}
     for name, adapt in TOGETHER.items():

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from hfft.records import Predictions, read_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import together
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("data.limit=150", "train.max_steps=3", "train.learning_rate=0.02", "train.per_device_train_batch_size=32")
@@ -185,14 +183,8 @@ def test_every_arm_is_a_recipe_that_can_be_read():
 
 
 def test_two_processes(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hfft"]
     words = ["imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "plain", "--output-dir", "two"]
-    done = subprocess.run(
-        [*launch, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=400
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("facts   two/imbalance.json") == 1
+    assert together("hfft", *words, cwd=tmp_path).count("facts   two/imbalance.json") == 1
     facts = read_json(tmp_path / "two" / bakeoff.FILE)
     assert [row["arm"] for row in facts["arms"]] == ["plain", "logit_adjustment", "logit_bias"]
     assert {(run.root / "split.parquet").read_bytes() for run in members(tmp_path / "two", "plain")}

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.changed_layouts import fits
+from tests.processes import together
 
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory):
     """What both trainings did on one process, and on two."""
     two = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    command += ["tests.changed_layouts", str(two)]
-    root = Path(__file__).parent.parent
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    together("tests.changed_layouts", str(two))
     one = fits(tmp_path_factory.mktemp("one"), {"per_device_train_batch_size": 16})
     return one, json.loads((two / "history.json").read_text())
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from hfft import ledger
 from hfft.records import Predictions, SplitReport, read_json
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import together
 
 ROOT = Path(__file__).parent.parent
 WORDS = {"cat": ("meow", "purr"), "dog": ("bark", "leash"), "car": ("engine", "wheel"), "quark": ("lepton", "boson")}
@@ -247,22 +245,16 @@ def test_check_tells_of_several_classes_and_rehearses(tmp_path, monkeypatch, cap
 
 
 def test_two_processes_split_train_and_predict_alike(tmp_path, monkeypatch):
-    """torchrun starts two workers of half the batch: the same split, the same weights but for rounding."""
+    """Two workers with half the batch: the same split, the same weights but for rounding."""
     write_texts(tmp_path)
     tree = TEXTS | {"train": {"max_steps": 6, "learning_rate": 5e-3, "optim": "sgd"}, "gates": {}}
     tree["model"] = tree["model"] | {
         "config": SMALL | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(tree))
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = ["train.per_device_train_batch_size=8", "--output-dir", "two"]
-    program = [str(ROOT / "hfft" / "run.py"), "--recipe", "mine.yaml", *words]
-    for command in ([*launch, *program], [*launch, "-m", "hfft", "eval", "two"]):
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+    together("hfft", "run", "mine.yaml", *words, cwd=tmp_path)
+    together("hfft", "eval", "two", cwd=tmp_path)
     two, one = RunFolder(tmp_path / "two"), RunFolder(tmp_path / "one")
     monkeypatch.chdir(tmp_path)
     assert hfft("run", "mine.yaml", "--output-dir", "one") == 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hfft import callbacks
 from tests.layouts import fit, image_rows
+from tests.processes import together
 from tests.remedy_layouts import LOSSES, SAMPLERS, losses_of, resumes_exactly, weights_by, whole_line
 
 HERE = Path(__file__).parent
@@ -23,12 +22,7 @@ ACCUMULATED = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 
 def two_processes(tmp_path_factory):
     """What two processes with batch 8 found: steps of every loss, and whether each sampler resumed exactly."""
     out = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    done = subprocess.run(
-        [*command, "tests.remedy_layouts", str(out)],
-        cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    together("tests.remedy_layouts", str(out))
     return json.loads((out / "found.json").read_text())
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +14,7 @@ from hfft.records import Predictions, read_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import together
 
 ROOT = Path(__file__).parent.parent
 SHORT = ("train.max_steps=3", "train.learning_rate=0.01")
@@ -170,15 +168,8 @@ def test_means_are_compared_with_means(folder, tmp_path, capsys):
 
 
 def test_two_processes(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hfft"]
-    first = ["run", "tiny_textcls", *SHORT, "--seeds", "2", "--output-dir", "two"]
-    for words in (first, ["eval", "two"]):
-        done = subprocess.run(
-            [*launch, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("test, 2 seeds") == 1
+    together("hfft", "run", "tiny_textcls", *SHORT, "--seeds", "2", "--output-dir", "two", cwd=tmp_path)
+    assert together("hfft", "eval", "two", cwd=tmp_path).count("test, 2 seeds") == 1
     assert [ledger.read(run).count for run in members(tmp_path / "two")] == [1, 1]
     splits = {(run.root / "split.parquet").read_bytes() for run in members(tmp_path / "two")}
     assert len(splits) == 1 and len(read_json(tmp_path / "two" / "seeds.json")["test"]["accuracy"]["values"]) == 2

@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from hfft.recipe import Data, Split
 from hfft.records import SPLITS
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import together
 from tests.test_bad_input import TREE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -445,16 +443,7 @@ def test_two_processes_share_a_stream(shards, tmp_path):
     train = {**options, "load_best_model_at_end": False}
     (tmp_path / "flow.yaml").write_text(yaml.safe_dump({**TREE, "data": data, "train": train}))
     (tmp_path / "share.py").write_text(SHARING)
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "share.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    together("share.py", cwd=tmp_path)
     first, second = (json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in range(2))
     survey = streaming.survey(spec(shards), text_classification, 1, ("train",))
     expected = Counter(text.lower() for text in survey.splits.parts["train"]["text"][:])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from hfft import backbones, optimizing, recipe, rooms, trainer_arguments, traini
 from hfft.errors import InputError
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, TAGS, VIT, fit, text_rows
+from tests.processes import together
 
 HERE = Path(__file__).parent
 STEPS = {"plain": {"per_device_train_batch_size": 16}}
@@ -26,11 +25,7 @@ STEPS["accumulated"] = {"per_device_train_batch_size": 4, "gradient_accumulation
 def two_processes(tmp_path_factory):
     """Loss and gradient norm of every step, from two processes with batch 8."""
     out = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    done = subprocess.run(
-        [*command, "tests.layouts", str(out)], cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    together("tests.layouts", str(out))
     return json.loads((out / "history.json").read_text())
 
 

@@ -1,0 +1,60 @@
+"""Two processes of one launch, as `torchrun --nproc_per_node 2` starts them, but forked from a warm one.
+
+A launcher's workers import torch, transformers and hfft for 10 seconds each, and that is most of what such a test
+costs. Here a server that has done nothing but import them forks the workers. That torchrun and accelerate themselves
+work is shown in test_cli.py.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["hfft.verbs", "transformers.trainer", "transformers.models.auto", "timm"])
+SECONDS = 300
+
+
+def together(program: str, *words: str, cwd: Path = ROOT) -> str:
+    """What two processes of `python -m PROGRAM WORDS` (or `python FILE.py WORDS`) print on stdout; both must end well.
+
+    program: a module, or a file below `cwd`.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as room:
+        said, told = ([Path(room) / f"{rank}.{end}" for rank in range(2)] for end in ("out", "err"))
+        for log in (*said, *told):
+            log.touch()
+        given = (port, program, words, cwd)
+        workers = [CONTEXT.Process(target=_work, args=(rank, said[rank], told[rank], *given)) for rank in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(SECONDS)
+            worker.kill()  # does nothing to one that has ended
+            worker.join()
+        ends = [worker.exitcode for worker in workers]
+        assert ends == [0, 0], "\n".join(log.read_text()[-3000:] for log in (*said, *told))
+        return "".join(log.read_text() for log in said)
+
+
+def _work(rank: int, out: Path, err: Path, port: int, program: str, words: tuple[str, ...], cwd: Path) -> None:
+    for number, log in ((1, out), (2, err)):
+        os.dup2(os.open(log, os.O_WRONLY), number)
+    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in places.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    os.chdir(cwd)
+    sys.argv = [program, *words]
+    sys.path.insert(0, str(ROOT))
+    if program.endswith(".py"):
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
