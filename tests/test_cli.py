@@ -16,6 +16,7 @@ from hfft import ledger
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import together
 
 ROOT = Path(__file__).parent.parent
 FILES = {
@@ -178,16 +179,7 @@ def test_two_processes_split_and_predict_alike(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("2 processes on CPU") == 1
     two, one = RunFolder(tmp_path / "two"), RunFolder(tmp_path / "one")
-    done = subprocess.run(
-        [*launch, "-m", "hfft", "eval", "two"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    together("hfft", "eval", "two", cwd=tmp_path)
     assert ledger.read(two).count == 1
     parallel = Predictions.read(two.predictions("test"))
     assert hfft("eval", str(two.root)) == 0
