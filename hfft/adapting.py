@@ -133,7 +133,8 @@ class Adaptation:
             return None
         self.seconds = time.perf_counter() - started
         count = f"{counted(len(train), 'row')} for training and {len(validation):,} for validation"
-        self.say(f"features: {count} of {self.cached.numbers:,} numbers each, computed once in {self.seconds:.1f} s")
+        when = "known from an earlier run" if self.cached.known else f"computed once in {self.seconds:.1f} s"
+        self.say(f"features: {count} of {self.cached.numbers:,} numbers each, {when}")
         self.model = self.cached.model
         return self.cached
 

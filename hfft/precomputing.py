@@ -7,10 +7,13 @@ rows; or the reason why they cannot be had. It must not know how the head is tra
 from __future__ import annotations
 
 import copy
+import dataclasses
+import hashlib
 import shutil
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,9 +23,10 @@ import numpy as np
 import torch
 from transformers import TrainingArguments
 
-from hfft import predicting
+from hfft import predicting, remembering
 from hfft.backbones import Backbone
 from hfft.recipe import Model
+from hfft.records import content_of
 
 IN_MEMORY = 256e6  # bytes of features; more of them are kept in a file that is mapped
 CHUNK = 16_384  # rows whose features are computed at a time
@@ -95,12 +99,16 @@ def collate(batch: Any) -> Any:
 
 @dataclass(frozen=True)
 class Precomputed:
-    """model: the head. train, validation: what it is given, in batches that `collate` makes. numbers: per row."""
+    """model: the head. train, validation: what it is given, in batches that `collate` makes. numbers: per row.
+
+    known: an earlier run in this process had computed them.
+    """
 
     model: Head
     train: Rows
     validation: Rows
     numbers: int
+    known: bool
     collate: Callable[[Any], Any] = collate
 
 
@@ -123,18 +131,34 @@ def features(
     head_module = backbone.model.get_submodule(head)
     backbone.model.to(args.device)
     first = _first_only(backbone, head_module, modality, train.select(range(min(8, len(train)))), spec, args)
-    below = Below(backbone.model, head_module, first)
+    below, key = Below(backbone.model, head_module, first), _key(backbone, head, modality, spec, args)
+    found, known = [], True
     try:
-        found = [
-            Rows(_computed(below, backbone, modality, rows, spec, args, room / f"{name}.npy"), rows["labels"][:])
-            for name, rows in (("train", train), ("validation", validation))
-        ]
+        for name, rows in (("train", train), ("validation", validation)):
+            compute = partial(_computed, below, backbone, modality, rows, spec, args, room / f"{name}.npy")
+            if "id" in rows.column_names:
+                values, there = remembering.computed(key, [content_of(row) for row in rows["id"][:]], compute)
+            else:
+                values, there = compute(), False
+            known &= there
+            found.append(Rows(values, rows["labels"][:]))
     finally:
         below.handle.remove()
-    done = Precomputed(Head(head_module), found[0], found[1], int(np.prod(found[0].features.shape[1:])))
+    done = Precomputed(Head(head_module), found[0], found[1], int(np.prod(found[0].features.shape[1:])), known)
     if args.local_process_index == 0:
         weakref.finalize(done, shutil.rmtree, room, True)
     return done
+
+
+def _key(backbone: Backbone, head: str, modality: ModuleType, spec: Model, args: TrainingArguments) -> str:
+    """Digest of what the features of a row depend on, down to the last bit, but for the rows themselves."""
+    layout = (args.world_size, args.per_device_eval_batch_size, args.device.type, args.bf16, args.fp16, args.tf32)
+    made = hashlib.blake2b(f"{modality.__name__} {dataclasses.astuple(spec)} {layout}".encode(), digest_size=16)
+    for name, tensor in sorted(backbone.model.state_dict().items()):
+        if not name.startswith(f"{head}."):
+            made.update(name.encode())
+            made.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+    return made.hexdigest()
 
 
 def _predicting(args: TrainingArguments) -> TrainingArguments:

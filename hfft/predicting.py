@@ -89,11 +89,11 @@ def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) 
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
-SPARE = ("label", "id", "key", "split", "group", "time", "unit", "print")  # of a row, what no model takes
+SPARE = ("label", "key", "split", "group", "time", "unit", "print")  # of a row, what no model takes
 
 
 def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
-    """Inputs and `labels`: class ids in the order of the model's outputs, or a 0.0 or 1.0 for each of them."""
+    """Inputs, `id` and `labels`: class ids in the order of the model's outputs, or a 0.0 or 1.0 for each of them."""
     ids = label_ids(rows["label"][:], class_order(backbone.model), several(backbone.model))
     spare = [column for column in rows.column_names if column in SPARE or column.startswith(SLICE)]
     return rows.remove_columns(spare).add_column("labels", (ids.astype(float) if ids.ndim == 2 else ids).tolist())

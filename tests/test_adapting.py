@@ -16,7 +16,19 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from hfft import adapting, anatomy, backbones, freezing, optimizing, precomputing, recipe, rooms, trainer_arguments
+from hfft import (
+    adapting,
+    anatomy,
+    backbones,
+    freezing,
+    optimizing,
+    precomputing,
+    recipe,
+    remembering,
+    rooms,
+    trainer_arguments,
+    training,
+)
 from hfft.errors import InputError
 from hfft.recipe import Adapt, Lora
 from hfft.run_folder import RunFolder
@@ -79,6 +91,32 @@ def test_features_are_drawn_by_a_sampler_and_weighed_like_rows(tmp_path, monkeyp
     assert max(found.values()) < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["bert", "timm"])
+def test_a_second_run_on_the_same_backbone_and_rows_computes_nothing_and_comes_out_the_same(kind, tmp_path):
+    rows = text_rows(tmp_path) if kind == "bert" else image_rows()
+    rows = rows.add_column("id", [f"c{i}-x" for i in range(len(rows))])
+    wanted, modality = built(kind, {"freeze": "backbone"}, FAST), rooms.find("modalities", built(kind, {}, {}).task)
+
+    def trained(name: str, rows: datasets.Dataset, shift: float = 0.0) -> str:
+        run, said, backbone = RunFolder(tmp_path / name), list[str](), made(wanted)
+        first = next(p for name, p in backbone.model.named_parameters() if p.ndim > 1)
+        first.data += shift
+        args = trainer_arguments.arguments(wanted, run)
+        training.fit(wanted, args, backbone, modality, rows, rows, run, say=said.append)
+        return said[0].rpartition("each, ")[2]
+
+    remembering.forget()
+    assert trained("first", rows).startswith("computed once in ")
+    assert trained("second", rows) == "known from an earlier run"
+    assert trained("fewer", rows.select(range(60))).startswith("computed")
+    assert trained("others", rows, 0.1).startswith("computed"), "another backbone"
+    kept = weights(tmp_path / "second")
+    assert set(apart(weights(tmp_path / "first"), kept).values()) == {0.0}
+    remembering.forget()
+    assert trained("afresh", rows).startswith("computed")
+    assert set(apart(weights(tmp_path / "afresh"), kept).values()) == {0.0}
+
+
 def test_large_features_are_kept_in_a_file_that_goes_with_them(tmp_path, monkeypatch):
     wanted, rows, room = built("timm", {}, {}), image_rows(), tmp_path / "room"
     args, backbone = trainer_arguments.arguments(wanted, RunFolder(tmp_path / "run")), made(wanted)
@@ -139,19 +177,19 @@ def test_frozen_parts_are_in_evaluation_mode_while_the_rest_trains():
     frozen = freezing.Freezing(model, found.places, found.depth)
     inputs = {"input_ids": torch.arange(5, 12)[None]}
 
-    def training() -> set[str]:
+    def in_training() -> set[str]:
         model.train()
         model(**inputs)
         return {name for name, module in model.named_modules() if module.training}
 
     frozen.up_to(1, found.top)
-    on = training()
+    on = in_training()
     assert {"", "bert", "bert.encoder", "bert.encoder.layer.1", "bert.pooler", "dropout", "classifier"} <= on
     assert not [name for name in on if name.startswith(("bert.embeddings", "bert.encoder.layer.0"))]
     frozen.up_to(found.top, found.top)
-    assert training() == {"classifier"}
+    assert in_training() == {"classifier"}
     frozen.end()
-    assert len(training()) == len(list(model.modules()))
+    assert len(in_training()) == len(list(model.modules()))
 
 
 def test_blocks_are_found_in_the_models_own_structure():

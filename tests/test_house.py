@@ -21,7 +21,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 LAYERS = [
     {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"} | {"schema_decide"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
-    | {"changes"}
+    | {"changes", "remembering"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
