@@ -12,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answering, arms, behaviour_figures, pages, recipe, recommending, repeating, reporting, tempering
+from hfft import (
+    answering,
+    arms,
+    behaviour_figures,
+    gathering,
+    pages,
+    recipe,
+    recommending,
+    repeating,
+    reporting,
+    tempering,
+)
 from hfft.arms import PLAIN
 from hfft.errors import InputError, counted, listed
 from hfft.estimates import numbered
@@ -52,19 +63,7 @@ def run(
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_imbalance"
     held = _held(root, resume, name)
     _only(say, f"{root.name}: {counted(len(chosen), 'arm')} x {seeds} seeds = {len(chosen) * seeds} trainings")
-    failed: dict[str, str] = {}
-    for place, arm in enumerate(chosen, 1):
-        _only(say, f"{arm} ({place} of {len(chosen)})")
-        words = (*overrides, *arms.words(arm))
-        try:
-            told = repeating.brief(say) if place > 1 else say
-            repeating.run(name, words, str(root / arm), seeds, arm in held, told)
-        except InputError as error:
-            # Of several processes one may fail alone; the others must not go on to the next arm.
-            if arm == PLAIN or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-                raise
-            failed[arm] = str(error)
-            _only(say, f"{arm}: left out: {error}")
+    failed = _trained(name, overrides, root, chosen, seeds, held, say)
     if os.environ.get("RANK", "0") != "0":
         return {"run": str(root)}
     facts = _judged(root, plain, [arm for arm in chosen if arm not in failed], seeds) | {"left_out": failed}
@@ -112,6 +111,27 @@ def _held(root: Path, resume: bool, name: str) -> set[str]:
     if resume and not held:
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
     return {arm for arm in held - {*OURS} if any((root / arm).iterdir())}
+
+
+def _trained(
+    name: str, overrides: tuple[str, ...], root: Path, chosen: list[str], seeds: int, held: set[str], say: Say
+) -> dict[str, str]:
+    """Train every arm; why the others could not be: {arm: reason}."""
+    failed: dict[str, str] = {}
+    with gathering.shared():
+        for place, arm in enumerate(chosen, 1):
+            _only(say, f"{arm} ({place} of {len(chosen)})")
+            words = (*overrides, *arms.words(arm))
+            try:
+                told = repeating.brief(say) if place > 1 else say
+                repeating.run(name, words, str(root / arm), seeds, arm in held, told)
+            except InputError as error:
+                # Of several processes one may fail alone; the others must not go on to the next arm.
+                if arm == PLAIN or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                    raise
+                failed[arm] = str(error)
+                _only(say, f"{arm}: left out: {error}")
+    return failed
 
 
 def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[str, Any]:

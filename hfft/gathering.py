@@ -6,8 +6,10 @@ In: a recipe, or the folder of a run. Out: splits before training, training rows
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +36,7 @@ from hfft import (
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
-from hfft.recipe import Recipe
+from hfft.recipe import Recipe, Split
 from hfft.records import SplitReport, read_json
 from hfft.run_folder import RunFolder
 
@@ -57,6 +59,35 @@ class Inputs:
         return self.splits.report
 
 
+_tables: ContextVar[dict[str, loading.Table] | None] = ContextVar("tables", default=None)
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """Within it, runs on the same data read them once: for verbs that train many. The data must not change then."""
+    known = _tables.get()
+    token = _tables.set({} if known is None else known)
+    try:
+        yield
+    finally:
+        _tables.reset(token)
+
+
+def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
+    """All rows that can be used, from the file or, within `shared`, from an earlier look at it."""
+    known = _tables.get()
+    if known is None:
+        return loading.read(wanted.data, modality)
+    # How many rows are used and where they go is dealt out later, from the same table.
+    by = Split(by=wanted.data.split.by, time_format=wanted.data.split.time_format)
+    undealt = replace(wanted.data, split=by, limit=None, shots=None, on_leak="drop", copy_at=None)
+    key = repr((wanted.task, undealt))
+    if key not in known:
+        known.clear()  # one table at a time
+        known[key] = loading.read(wanted.data, modality)
+    return known[key]
+
+
 def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
     """Read the data, deal it into splits, and say what was found.
 
@@ -68,7 +99,7 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
         survey = streaming.survey(wanted.data, modality, wanted.split_seed, sample=sample)
         found = Inputs(survey.splits, modality, survey)
     else:
-        splits = splitting.split(loading.read(wanted.data, modality), wanted.data, wanted.split_seed, modality)
+        splits = splitting.split(table(wanted, modality), wanted.data, wanted.split_seed, modality)
         found = Inputs(splits, modality)
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
@@ -168,8 +199,8 @@ def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, dataset
         sample = SAMPLE if "text" in modality.ROLES else PICTURES
         survey = streaming.reopened(wanted.data, modality, wanted.split_seed, "test", prints["test"], sample)
         return survey.splits.parts["test"], survey.sample
-    table = loading.read(wanted.data, modality)
-    return splitting.reopen(table, folder, "test"), splitting.reopen(table, folder, "train")
+    rows = table(wanted, modality)
+    return splitting.reopen(rows, folder, "test"), splitting.reopen(rows, folder, "train")
 
 
 def held_back(wanted: Recipe, folder: RunFolder, split: str) -> datasets.Dataset:
@@ -180,7 +211,7 @@ def held_back(wanted: Recipe, folder: RunFolder, split: str) -> datasets.Dataset
         prints = read_json(folder.split)["fingerprints"]
         survey = streaming.reopened(wanted.data, modality, wanted.split_seed, split, prints[split])
         return survey.splits.parts[split]
-    return splitting.reopen(loading.read(wanted.data, modality), folder, split)
+    return splitting.reopen(table(wanted, modality), folder, split)
 
 
 def quiet() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import claiming, judging, recipe, seeding, verbs
+from hfft import claiming, gathering, judging, recipe, seeding, verbs
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.recipe import Recipe
@@ -66,18 +66,19 @@ def run(
     # Every process plans before any of them writes: the first folder comes into being behind a barrier of all.
     root, members = _planned(name, overrides, output_dir, seeds)
     _claimed(root, members, seeds, resume, name)
-    for place, member in enumerate(members, 1):
-        seed = member.wanted.seed
-        if member.finished:
-            _only(say, f"seed {seed} ({place} of {seeds}): there already, passed over")
-            continue
-        _only(say, f"seed {seed} ({place} of {seeds})")
-        verbs.run(_source(name), member.words, str(member.run.root), member.begun, brief(say) if place > 1 else say)
-        gc.collect()  # a trainer and its model hold on to one another
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if _first():
-            _write(root)
+    with gathering.shared():
+        for place, member in enumerate(members, 1):
+            seed = member.wanted.seed
+            if member.finished:
+                _only(say, f"seed {seed} ({place} of {seeds}): there already, passed over")
+                continue
+            _only(say, f"seed {seed} ({place} of {seeds})")
+            verbs.run(_source(name), member.words, str(member.run.root), member.begun, brief(say) if place > 1 else say)
+            gc.collect()  # a trainer and its model hold on to one another
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if _first():
+                _write(root)
     return {"run": str(root)} | (_write(root) if _first() else {})
 
 

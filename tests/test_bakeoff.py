@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hfft import answering, arms, bakeoff, ledger, recipe, repeating
+from hfft import answering, arms, bakeoff, gathering, ledger, recipe, repeating
 from hfft.errors import InputError
 from hfft.records import Predictions, read_json
 from hfft.references import sha256
@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs") / "bake"
     words = ("imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "focal", "--output-dir", str(root))
     trained, seen = repeating.verbs.run, []
+    reading, read = gathering.loading.read, []
 
     def interrupted(*given):
         seen.append(given[3])
@@ -36,12 +37,14 @@ def folder(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repeating.verbs, "run", interrupted)
+        patch.setattr(gathering.loading, "read", lambda *given: read.append(1) or reading(*given))
         patch.setattr(repeating.verbs.judging, "publish", lambda _: None)  # no page of a run is looked at here
         assert hfft(*words) == 130
         assert not (root / bakeoff.FILE).exists() and (root / "focal" / "seed-42" / "model").is_dir()
         before = sha256(root / "plain" / "seed-42" / "model" / "model.safetensors")
         assert hfft(*words, "--resume", "--json") == 0
     assert len(seen) == 5, "what was finished is not trained again"
+    assert len(read) == 2, "the file is read once each time the command is typed"
     assert sha256(root / "plain" / "seed-42" / "model" / "model.safetensors") == before
     return root
 
