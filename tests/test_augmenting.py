@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -106,6 +107,19 @@ def test_every_change_is_drawn_by_seed_epoch_and_picture_and_never_mirrors(asked
     assert not torch.equal(one, pixels(first)), "otherwise in each epoch"
     change = augmenting.pixels_of(Augment(**asked), processor)
     assert not any("Flip" in type(step).__name__ for step in change.transforms), "flips are asked for by their own key"
+
+
+def test_a_picture_is_changed_alike_wherever_its_file_lies(processor, tmp_path):
+    spec, draws, made = recipe.build(VIT).model, np.random.default_rng(0), []
+    pictures = [Image.fromarray(draws.integers(0, 256, (40, 40, 3), dtype=np.uint8)) for _ in range(6)]
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        for place, picture in enumerate(pictures):
+            picture.save(folder / f"{place}.png")
+        files = {"image": [str(folder / f"{place}.png") for place in range(6)]}
+        rows = datasets.Dataset.from_dict(files).cast_column("image", datasets.Image(decode=False))
+        made.append(pixels(IMAGES.prepare(rows, processor, spec, Augment(crop=0.3), 1)))
+    assert torch.equal(*made)
 
 
 def test_erasing_blanks_with_the_mean_colour_and_nothing_else(processor):

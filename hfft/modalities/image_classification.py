@@ -6,6 +6,7 @@ them. A modality must not know where rows come from, how they were split or what
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import zlib
@@ -87,12 +88,13 @@ class Decoding:
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, Any]:
         """Raises InputError that names the picture: its file may have gone since it was inspected, or never been."""
-        images = [_decoded(source) for source in batch["image"]]
+        sources = [_read(source) for source in batch["image"]] if self.augment else batch["image"]
+        images = [_decoded(source) for source in sources]
         labels = {"labels": batch["labels"]} if "labels" in batch else {}
         if not self.augment:
             return {"pixel_values": list(self.processor(images, return_tensors="pt")["pixel_values"])} | labels
         copies = batch.get("copy", [0] * len(images))
-        draws = [self._draw(source, copy) for source, copy in zip(batch["image"], copies, strict=True)]
+        draws = [self._draw(source, copy) for source, copy in zip(sources, copies, strict=True)]
         change, out = augmenting.pixels_of(self.augment, self.processor), []
         for image, draw in zip(images, draws, strict=True):
             with augmenting.seeded(draw):
@@ -228,6 +230,13 @@ def _header(source: dict[str, Any]) -> pictures.Header:
 
 def _is_bytes(feature: Any) -> bool:
     return getattr(feature, "dtype", "") in ("binary", "large_binary")
+
+
+def _read(source: dict[str, Any]) -> dict[str, Any]:
+    """The same with the file's bytes: what is drawn for a picture must not depend on the folder that it lies in."""
+    with contextlib.suppress(OSError):  # of a file that has gone, decoding says so
+        return source if source["bytes"] else {**source, "bytes": Path(source["path"]).read_bytes()}
+    return source
 
 
 def _decoded(source: dict[str, Any]) -> Image.Image:
