@@ -36,8 +36,8 @@ eval: $(READY) ## Score the run RUN on its held-out test split; one more line in
 test: $(READY) ## Run the tests (offline, 2 processes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-prove: $(READY) ## Generate 10,000 cases of every property of the splits (minutes)
-	@HFFT_CASES=10000 $(BIN)/python -m pytest -n 2 tests/test_dealing.py
+prove: $(READY) ## 10,000 generated cases of every property of the splits, and of every metric (minutes)
+	@HFFT_CASES=10000 $(BIN)/python -m pytest -n 2 tests/test_dealing.py tests/test_metrics.py tests/test_graded.py
 
 mutants: $(READY) ## Put small faults into the judging half; what share do the tests notice? (tens of minutes)
 	@nice $(BIN)/python benchmarks/mutants.py $(ARGS)

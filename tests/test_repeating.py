@@ -148,8 +148,8 @@ def test_an_interrupted_one_goes_on_and_more_seeds_can_follow(tmp_path, monkeypa
 
 def test_means_are_compared_with_means(folder, tmp_path, capsys):
     other = tmp_path / "other"
-    assert hfft("run", "tiny_textcls", "train.num_train_epochs=3", "train.learning_rate=0.01", "--seeds", "2",
-                "--output-dir", str(other)) == 0  # fmt: skip
+    longer = ("train.max_steps=12", "train.learning_rate=0.01")
+    assert hfft("run", "tiny_textcls", *longer, "--seeds", "2", "--output-dir", str(other)) == 0
     assert hfft("compare", str(folder), str(other)) == 2 and "does not exist: run `hfft eval" in capsys.readouterr().err
     assert hfft("eval", str(other)) == 0
     capsys.readouterr()
