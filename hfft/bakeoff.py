@@ -7,6 +7,7 @@ The test split stays sealed: everything is judged on validation rows. Like repea
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,9 @@ def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[s
         arm: [RunFolder(root / arm / f"{repeating.MEMBER}{plain.seed + place}") for place in range(seeds)]
         for arm in trained
     }
+    for arm, runs in members.items():
+        for run in runs:
+            _same(run, plain, arm)
     found = {arm: [Predictions.read(run.predictions("validation")) for run in runs] for arm, runs in members.items()}
     base = found[PLAIN][0]
     for arm, parts in found.items():
@@ -164,6 +168,21 @@ def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[s
         even = f"The largest class has {ratio:.1f} times the training rows of the smallest: there is little to remedy."
         facts["sentences"] = [even, *facts["sentences"]]
     return facts | {"rows": counts, "ratio": ratio, "about": ABOUT, "recipe": recipe.dump(plain)}
+
+
+def _same(run: RunFolder, plain: Recipe, arm: str) -> None:
+    """Raise InputError unless the run differs from the plain recipe in its arm and its seed alone: the file may have
+    been edited while others trained.
+    """
+    bare = {key: getattr(plain, key) for key in arms.KEYS}
+    made = recipe.load(str(run.root))
+    split = replace(made.data.split, seed=plain.data.split.seed)
+    like = replace(made, seed=plain.seed, data=replace(made.data, split=split), **bare)
+    if like != plain or made.split_seed != plain.split_seed:
+        raise InputError(
+            f"{run.root}: its recipe is not that of {PLAIN} with {arm} alone; it was changed meanwhile. Delete this "
+            "folder and type the same again with --resume"
+        )
 
 
 def _seconds(run: RunFolder) -> float:

@@ -112,6 +112,18 @@ def test_judged_again_it_says_the_same(folder, capsys):
     assert json.loads(capsys.readouterr().out)["arms"] == json.loads(kept)["arms"]
 
 
+def test_a_recipe_that_was_edited_while_others_trained_is_found(folder, capsys):
+    words = ("imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "focal", "--output-dir", str(folder))
+    written = folder / "focal" / "seed-43" / "recipe.yaml"
+    kept = written.read_text()
+    written.write_text(kept.replace("learning_rate: 0.02", "learning_rate: 0.03"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repeating, "run", lambda *_: None)
+        assert hfft(*words, "--resume") == 2
+    assert "focal/seed-43: its recipe is not that of plain with focal alone" in capsys.readouterr().err
+    written.write_text(kept)
+
+
 def test_what_is_there_is_never_overwritten(folder, capsys, tmp_path):
     words = ("imbalance", "tiny_textcls", *SHORT, "--seeds", "2", "--arms", "focal")
     assert hfft(*words, "--output-dir", str(folder)) == 2
