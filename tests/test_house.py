@@ -19,7 +19,11 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"} | {"schema_decide"},
+    {"budgets", "patterns"}
+    | {"schema_augment", "cutting", "slips"}
+    | {"schema_adapt"}
+    | {"schema_decide"}
+    | {"schema_split"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"pooling"},
@@ -46,6 +50,7 @@ LAYERS = [
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
+    | {"class_texts"}
     | {
         "training",
         "trainer_arguments",
@@ -165,7 +170,7 @@ NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
-NO_ML += ["schema_decide", "biasing", "answering"]
+NO_ML += ["schema_decide", "biasing", "answering", "schema_split"]
 NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
