@@ -117,6 +117,7 @@ def check(
 
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
+app.command("cv")(cli_before.cv)
 
 
 @app.command("run")
