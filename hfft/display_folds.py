@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hfft import terminal
+from hfft.records import less_is_better
 
 
 def judged(facts: dict[str, Any]) -> None:
@@ -39,3 +40,22 @@ def judged(facts: dict[str, Any]) -> None:
         screen.print(sentence)
     screen.print(f"\nfacts   {facts['run']}/folds.json\nanswers {facts['run']}/predictions/out_of_fold.parquet")
     screen.print(f"page    {facts['run']}/folds.html")
+
+
+def compared(facts: dict[str, Any]) -> None:
+    """Mean differences over folds, rows won and lost, and the verdict in words."""
+    screen = terminal.console()
+    for found in facts["comparisons"]:
+        columns = ("mean difference", "95 % interval", "SD over folds", "p")
+        grid = terminal.table(f"{found['second']} minus {found['first']}", *columns)
+        for key, made in found["differences"].items():
+            unit, digits = (1, 4) if less_is_better(key) else (100, 2)
+            mean, low, high = (f"{unit * made[part]:+.{digits}f}" for part in ("mean", "low", "high"))
+            grid.add_row(key, mean, f"[{low}, {high}]", f"{unit * made['sd']:.{digits}f}", f"{made['p']:.3g}")
+        screen.print(grid)
+        screen.print(f"{found['won']:,} rows won, {found['lost']:,} lost, of {facts['n']:,} answers")
+        screen.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
+    screen.print(
+        "Points of 100 (losses as they are), paired over the same folds; interval and p are corrected for the training "
+        "rows that folds share (Nadeau and Bengio 2003)."
+    )

@@ -34,16 +34,11 @@ from hfft import (
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import HELD_OUT, Predictions, leading, less_is_better, read_json, write_json, write_whole
+from hfft.records import FOLDS, HELD_OUT, Predictions, leading, less_is_better, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
 
-FILE, PAGE, MEMBER, OUT = "folds.json", "folds.html", "fold-", "out_of_fold"
-OURS = (FILE, PAGE, "index.html", "metrics.json", "slices.json", "predictions")
-
-
-def holds(name: str) -> bool:
-    """Whether `name` is a folder of folds."""
-    return (Path(name) / FILE).is_file()
+PAGE, MEMBER, OUT = "folds.html", "fold-", "out_of_fold"
+OURS = (FOLDS, PAGE, "index.html", "metrics.json", "slices.json", "predictions")
 
 
 def run(
@@ -118,7 +113,7 @@ def judged(root: Path, runs: list[RunFolder], wanted: Recipe, repeats: int) -> d
         "recipe": recipe.dump(wanted),
     }
     facts["sentences"] = _sentences(facts)
-    write_json(root / FILE, facts)
+    write_json(root / FOLDS, facts)
     shown = facts | {"title": root.resolve().name, "headline": leading(found)}
     pages.write(root / PAGE, pages.render("folds.html.j2", shown, reporting.FILTERS))
     return {"run": str(root), **facts}

@@ -28,7 +28,9 @@ def features(wanted: Recipe) -> None:
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     parts = [found.splits.parts[name] for name in ("train", "validation")]
-    rows = predicting.labelled(datasets.concatenate_datasets(parts).sort("id"), backbone)
+    rows = datasets.concatenate_datasets(parts)
+    ids = rows["id"][:]
+    rows = predicting.labelled(rows.select(sorted(range(len(ids)), key=lambda i: ids[i])), backbone)
     head = anatomy.dissect(backbone.model, backbone.fresh).head
     if not adapting.changing(wanted, args, rows) and len(head) == 1:
         with contextlib.suppress(precomputing.Unfit):  # each fold says why, and trains through the backbone
