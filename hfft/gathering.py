@@ -18,6 +18,7 @@ import numpy as np
 
 from hfft import (
     answering,
+    class_texts,
     class_weights,
     gating,
     labelsets,
@@ -80,7 +81,7 @@ def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
         return loading.read(wanted.data, modality)
     # How many rows are used and where they go is dealt out later, from the same table.
     by = Split(by=wanted.data.split.by, time_format=wanted.data.split.time_format)
-    undealt = replace(wanted.data, split=by, limit=None, shots=None, on_leak="drop", copy_at=None)
+    undealt = replace(wanted.data, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
     key = repr((wanted.task, undealt))
     if key not in known:
         known.clear()  # one table at a time
@@ -104,7 +105,8 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
-    for finding in found.report.findings:
+    told = [class_texts.told(wanted.data, labels)] if wanted.data.class_text else []
+    for finding in [*found.report.findings, *told]:
         say(f"  note: {finding}")
     return found
 
@@ -116,6 +118,7 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
     training.best_metric(wanted, known)
     answering.check(wanted, labels)
+    class_texts.check(wanted.data, rooms.find("modalities", wanted.task))
     _check_probes(wanted, labels)
 
 
@@ -181,7 +184,8 @@ def shown_parts(found: Inputs) -> dict[str, datasets.Dataset]:
 def training_rows(found: Inputs, wanted: Recipe, backbone: Backbone) -> Any:
     """Training rows with `labels` as the model counts them: a `Dataset` of inputs, or a stream of what it takes."""
     if found.survey is None:
-        return predicting.labelled(found.splits.parts["train"], backbone)
+        rows = predicting.labelled(found.splits.parts["train"], backbone)
+        return class_texts.added(rows, wanted.data, class_order(backbone.model))
     encoder = found.modality.encoder(backbone.processor, wanted.model, wanted.augment, wanted.seed)
     names = class_order(backbone.model)
     return streaming.train_rows(wanted.data, found.modality, found.survey, encoder, names, wanted.seed)

@@ -41,6 +41,8 @@ class Unfit(Exception):  # noqa: N818 - a reason, told in one line, and not an e
 class Head(torch.nn.Module):
     """The head alone: features → logits."""
 
+    config = None  # Trainer asks for one where labels are smoothed
+
     def __init__(self, head: Any) -> None:
         super().__init__()
         self.head = head
@@ -54,6 +56,8 @@ class Below(torch.nn.Module):
 
     first: only the first token's, where the head looks at no other.
     """
+
+    config = None
 
     def __init__(self, model: Any, head: Any, first: bool = False, logits: bool = False) -> None:
         super().__init__()

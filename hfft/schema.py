@@ -15,6 +15,7 @@ from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
 from hfft.schema_decide import Decide
 from hfft.schema_imbalance import Loss, Sampler, named
+from hfft.schema_split import Share, Split
 
 STRICT = {"extra": "forbid"}
 
@@ -28,52 +29,6 @@ def _duration(value: Any) -> Any:
     """The same; raises ValueError for what is no duration."""
     budgets.seconds(value)
     return value
-
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-@dataclass(frozen=True)
-class Split:
-    """How rows are dealt into train, validation and test."""
-
-    __pydantic_config__ = STRICT
-    train: Annotated[Share, Field(description="share of rows for training")] = 0.70
-    validation: Annotated[Share, Field(description="share for choosing the checkpoint")] = 0.15
-    test: Annotated[Share, Field(description="share that only `hfft eval` opens")] = 0.15
-    by: Annotated[
-        Literal["random", "predefined", "group", "time", "hash"],
-        Field(description="random; predefined: the data's own; group, time: by that column; hash: by content alone"),
-    ] = "random"
-    stratify: Annotated[bool, Field(description="keep the class proportions in every split (random, group)")] = True
-    gap: Annotated[
-        Annotated[float, Field(strict=True)] | str | None,
-        Field(description="by time: leave out rows closer than this to the next split (7 days, 12h, or a number)"),
-    ] = None
-    time_format: Annotated[
-        str | None, Field(description="by time: how dates are written, such as %d/%m/%Y (default: ISO 8601)")
-    ] = None
-    salt: Annotated[str, Field(description="by hash: another text is another split")] = ""
-    seed: Annotated[
-        int | None,
-        Field(strict=True, ge=0, lt=2**32, description="of the split and of data.limit (default: the recipe's seed)"),
-    ] = None
-    folds: Annotated[
-        int | None, Field(strict=True, ge=2, description="deal train and validation into this many (see hfft cv)")
-    ] = None
-    fold: Annotated[
-        int | None,
-        Field(strict=True, ge=1, description="which of the folds is held out; from folds + 1 on they are dealt anew"),
-    ] = None
-
-    def __post_init__(self) -> None:
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train + validation + test must be 1, not {total:.4g}")
-        if (self.folds is None) != (self.fold is None):
-            raise ValueError("folds and fold go together, such as folds: 5 and fold: 1")
-        if self.folds and self.by == "time":
-            raise ValueError("folds would train on what comes after; by: time has none")
 
 
 @dataclass(frozen=True)
@@ -117,6 +72,12 @@ class Data:
         int | None,
         Field(strict=True, ge=1, description="train on so many rows of each class, drawn by the split's seed"),
     ] = None
+    class_text: Annotated[
+        str | None, Field(description="train on this text for each class, too, such as This text expresses {label}.")
+    ] = None
+    class_text_rows: Annotated[
+        int, Field(strict=True, ge=1, description="how often each class's own text is in train")
+    ] = 8
     streaming: Annotated[
         bool, Field(description="read rows as they come, never all at once; goes with split.by hash or predefined")
     ] = False
@@ -147,6 +108,14 @@ class Data:
         for key in ("label_separator", "label_columns"):
             if getattr(self, key) is not None and not self.multi_label:
                 raise ValueError(f"{key} is for rows with several classes; type data.multi_label=true")
+        if self.class_text is not None and "{label}" not in self.class_text:
+            raise ValueError(
+                f"class_text needs {{label}}, where the class's name goes, such as 'About {{label}}.'; got "
+                f"{self.class_text!r}"
+            )
+        if self.class_text is not None and (self.multi_label or self.streaming):
+            other = "data.multi_label" if self.multi_label else "data.streaming"
+            raise ValueError(f"data.class_text is for rows of one class each, held in memory, and not for {other}")
         if self.shots is not None and (self.multi_label or self.streaming):
             other = "data.multi_label" if self.multi_label else "data.streaming"
             raise ValueError(

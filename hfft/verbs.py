@@ -210,6 +210,7 @@ def _environment(
     backbone: backbones.Backbone,
 ) -> dict[str, Any]:
     cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    seconds |= {"features": fit.features} if fit.features else {}  # a part of "train"
     return {
         "started": started,
         "seed": wanted.seed,

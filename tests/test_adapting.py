@@ -61,12 +61,15 @@ def moved(kind: str, root: Path) -> set[str]:
     return {name for name, gap in apart(weights(root), before(kind)).items() if gap}
 
 
-@pytest.mark.parametrize("kind", ["bert", "timm"])
-def test_features_computed_once_give_the_weights_of_training_through_the_backbone(kind, tmp_path, monkeypatch):
-    _, backbone, said = fit(kind, tmp_path / "once", {"freeze": "backbone"}, FAST)
+@pytest.mark.parametrize(("kind", "smoothing"), [("bert", 0.1), ("timm", 0.0)])
+def test_features_computed_once_give_the_weights_of_training_through_the_backbone(
+    kind, smoothing, tmp_path, monkeypatch
+):
+    options = FAST | {"label_smoothing_factor": smoothing}
+    _, backbone, said = fit(kind, tmp_path / "once", {"freeze": "backbone"}, options)
     assert [line.partition(" of ")[0] for line in said] == ["features: 64 rows for training and 64 for validation"]
     monkeypatch.setattr(precomputing, "NEAR", -1.0)
-    _, _, told = fit(kind, tmp_path / "through", {"freeze": "backbone"}, FAST)
+    _, _, told = fit(kind, tmp_path / "through", {"freeze": "backbone"}, options)
     assert len(told) == 1 and "not computed once: its head on these features does not give the model's log" in told[0]
     assert max(apart(weights(tmp_path / "once"), weights(tmp_path / "through")).values()) < 1e-5
     assert max(apart(weights(tmp_path / "once"), before(kind)).values()) > 0.01, "the head learnt something"

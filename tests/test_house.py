@@ -19,10 +19,15 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
-    {"budgets", "patterns"} | {"schema_augment", "cutting", "slips"} | {"schema_adapt"} | {"schema_decide"},
+    {"budgets", "patterns"}
+    | {"schema_augment", "cutting", "slips"}
+    | {"schema_adapt"}
+    | {"schema_decide"}
+    | {"schema_split"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
+    | {"spaces"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -48,6 +53,7 @@ LAYERS = [
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
     | {"folds"}
+    | {"class_texts"}
     | {
         "training",
         "trainer_arguments",
@@ -177,7 +183,7 @@ NO_ML += ["erring", "likening", "pieces", "explained_files"]
 NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
-NO_ML += ["schema_decide", "biasing", "answering"]
+NO_ML += ["schema_decide", "biasing", "answering", "schema_split"]
 NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
