@@ -48,11 +48,11 @@ def trained(adapt: Adapt, backbone: Backbone) -> int:
 
 def told(adapt: Adapt, backbone: Backbone) -> str:
     """How many parameters there are and, where they are not all trained, how many of them are."""
-    every, some = backbone.parameters / 1e6, trained(adapt, backbone) / 1e6
+    every, some = backbone.parameters, trained(adapt, backbone)
     if not _touches(adapt) or (some == every and adapt.lora is None):
-        return f"{every:.1f} M parameters"
-    shown = f"{some:.1f}" if some >= 1 else f"{some:.2g}"
-    return f"{shown} of {every:.1f} M parameters trained{' at first' if adapt.unfreeze else ''}"
+        return f"{every / 1e6:.1f} M parameters"
+    shown = f"{some / 1e6:.1f} of {every / 1e6:.1f} M" if some >= 1e6 else f"{some:,} of {every / 1e6:.1f} M"
+    return f"{shown} parameters trained{' at first' if adapt.unfreeze else ''}"
 
 
 def saved(adapt: Adapt, backbone: Backbone) -> tuple[int, int]:

@@ -91,14 +91,17 @@ def biases(folder: RunFolder, decide: Decide, names: Sequence[str]) -> np.ndarra
     return biasing.read(folder.decision, names)
 
 
+def rule(folder: RunFolder) -> str:
+    """How answers are decided; "" where the likeliest class is answered."""
+    return f"answers are {biasing.how(read_json(folder.decision))}" if folder.decision.is_file() else ""
+
+
 def sentence(folder: RunFolder) -> str:
     """How answers are decided and what that means for the validation score; "" where the likeliest class is."""
     if not folder.decision.is_file():
         return ""
     facts = read_json(folder.decision)
-    told = (
-        "answers are " + biasing.how(facts) + f"; that changes {counted(facts['changed'], 'answer')} of {facts['n']:,}"
-    )
+    told = f"{rule(folder)}; that changes {counted(facts['changed'], 'answer')} of {facts['n']:,}"
     if facts["by"] == BIASED:
         return f"{told}. The validation scores are flattered by that; the test rows take no part in it"
     return f"{told} on validation, and no probability"

@@ -60,14 +60,17 @@ def run(
     "sentences", …}. Raises InputError before anything is trained where an arm's recipe cannot be used; an arm that
     cannot be trained is left out and told.
     """
-    chosen, plain = _planned(name, overrides, seeds, wanted)
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_imbalance"
     held = _held(root, resume, name)
+    if wanted is not None and (there := sorted(held - {PLAIN, *wanted})):
+        _only(say, f"{listed(there)}: there from before, and judged with the others")
+        wanted = [*wanted, *there]  # who left arms out after a look at them would judge the best of a choice
+    chosen, plain = _planned(name, overrides, seeds, wanted)
     _only(say, f"{root.name}: {counted(len(chosen), 'arm')} x {seeds} seeds = {len(chosen) * seeds} trainings")
     failed = _trained(name, overrides, root, chosen, seeds, held, say)
     if os.environ.get("RANK", "0") != "0":
         return {"run": str(root)}
-    facts = _judged(root, plain, [arm for arm in chosen if arm not in failed], seeds) | {"left_out": failed}
+    facts = _judged(name, root, plain, [arm for arm in chosen if arm not in failed], seeds) | {"left_out": failed}
     write_json(root / FILE, facts)
     axis = behaviour_figures.axis([row["f1_macro"]["difference"] for row in facts["arms"]])
     shown = facts | {"title": root.resolve().name, "axis": axis}
@@ -135,7 +138,7 @@ def _trained(
     return failed
 
 
-def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[str, Any]:
+def _judged(name: str, root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[str, Any]:
     """The facts of imbalance.json from the runs' validation predictions."""
     members = {
         arm: [RunFolder(root / arm / f"{repeating.MEMBER}{plain.seed + place}") for place in range(seeds)]
@@ -167,7 +170,7 @@ def _judged(root: Path, plain: Recipe, trained: list[str], seeds: int) -> dict[s
     if ratio < EVEN:
         even = f"The largest class has {ratio:.1f} times the training rows of the smallest: there is little to remedy."
         facts["sentences"] = [even, *facts["sentences"]]
-    return facts | {"rows": counts, "ratio": ratio, "about": ABOUT, "recipe": recipe.dump(plain)}
+    return facts | {"rows": counts, "recipe_name": name, "ratio": ratio, "about": ABOUT, "recipe": recipe.dump(plain)}
 
 
 def _same(run: RunFolder, plain: Recipe, arm: str) -> None:

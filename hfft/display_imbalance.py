@@ -38,6 +38,8 @@ def judged(facts: dict[str, Any]) -> None:
     for arm, why in facts["left_out"].items():
         screen.print(f"{arm} was left out: {why}")
     screen.print(f"\nfacts   {facts['run']}/imbalance.json\npage    {facts['run']}/imbalance.html")
+    more = f" {facts['type']}" if facts.get("type") else ""
+    print(f"Next:   hfft run {facts['recipe_name']}{more}, then hfft eval on that run (opens the test split, once)")
 
 
 def _points(apart: dict[str, Any] | None) -> str:

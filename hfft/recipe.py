@@ -212,20 +212,23 @@ def _override(tree: dict[str, Any], word: str) -> None:
         at[last] = text
 
 
+def _section(path: list[str]) -> type[Any]:
+    """The section that a path of keys ends in."""
+    sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
+    sections |= {"probes": Probes, "templates": Template, "decide": Decide, "loss": Loss, "sampler": Sampler}
+    sections |= {"adapt": Adapt, "lora": Lora}
+    found: type[Any] = Recipe
+    for part in path:
+        found = sections.get(part, found)
+    return found
+
+
 def _sentence(item: Any) -> str:
     """One pydantic error as a sentence with the key's path, what came and what was expected."""
     path = [str(part) for part in item["loc"] if not str(part).startswith(("dict[", "list["))]
     key = TEMPLATE_AT.sub(lambda at: f"probes.templates, number {int(at[1]) + 1}{', ' * bool(at[2])}", ".".join(path))
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        section: type[Any] = Recipe
-        for part in path[:-1]:
-            sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
-            sections |= {"probes": Probes, "templates": Template}
-            sections |= {"decide": Decide}
-            sections |= {"loss": Loss, "sampler": Sampler}
-            sections |= {"adapt": Adapt, "lora": Lora}
-            section = sections.get(part, section)
-        known = [entry.name for entry in dataclasses.fields(section)]
+        known = [entry.name for entry in dataclasses.fields(_section(path[:-1]))]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):
         return f"{key}: is missing"
@@ -234,5 +237,8 @@ def _sentence(item: Any) -> str:
     shown = "" if told or (isinstance(came, dict) and item["type"] == "value_error") else f", got {brief(came)}"
     if key.startswith("data.data_files"):  # a union: pydantic reports every form it could have had
         return "data.data_files: expected a file, a list of files, or {train: FILE, validation: FILE, test: FILE}"
-    text = item["msg"].removeprefix("Value error, ").replace("a dictionary or an instance of", "a section of keys:")
+    text = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "dataclass_type":
+        known = [entry.name for entry in dataclasses.fields(_section(path))]
+        text = f"expected a section of keys, such as {key}.{known[0]}; known here: {listed(known, limit=40)}"
     return f"{key or 'recipe'}: {text[0].lower()}{text[1:]}{shown}"

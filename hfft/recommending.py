@@ -21,6 +21,7 @@ from hfft import crossed, pairing
 from hfft.arms import FREE, typed
 from hfft.crossed import Apart, Noise
 
+NONE = "No remedy beats plain training here."
 LEVEL = 0.05
 CHEAPER = 0.9  # share of the other's seconds below which training counts as cheaper
 
@@ -92,7 +93,7 @@ def judged(
         }
         made["f1_macro"] |= {"adjusted_p": adjusted[place - 1]} if place else {}
         made["worst"] = {"class": names[weakest[arm.name]], **_told(worst, place, level)}
-        made["log_loss"] = _told(loss, place, level)
+        made["log_loss"] = _told(loss, place, level, score=False)
         rows.append(made)
     facts = {"n": len(labels), "seeds": len(arms[0].answers), "level": level, "arms": rows}
     facts["smallest_shown"] = _shown(gains)
@@ -148,11 +149,17 @@ def _damage(row: dict[str, Any]) -> list[str]:
 
 
 def _none(rows: list[dict[str, Any]], facts: dict[str, Any]) -> list[str]:
-    said = ["No remedy beats plain training here."]
-    if facts["smallest_shown"] is not None:
+    said, shown, room = [NONE], facts["smallest_shown"], 1 - rows[0]["f1_macro"]["mean"]
+    of = f"{facts['n']:,} validation rows and {facts['seeds']} seeds"
+    if shown is not None and shown < room:
         said.append(
-            f"{facts['n']:,} validation rows and {facts['seeds']} seeds would show a gain of "
-            f"{100 * facts['smallest_shown']:.1f} points of f1_macro in four of five cases; a smaller one may be there."
+            f"{of} would show a gain of {100 * shown:.1f} points of f1_macro in four of five cases; a smaller one may "
+            "be there."
+        )
+    elif shown is not None:
+        said.append(
+            f"It cannot be told, rather: {of} would not show even a gain of {100 * room:.1f} points, to a perfect "
+            "score. Type more --seeds, or bring more validation rows."
         )
     if len(rows) > 1:
         best = max(rows[1:], key=lambda row: row["f1_macro"]["difference"]["value"])
@@ -167,12 +174,14 @@ def _shown(gains: list[Apart]) -> float | None:
     return float(np.median(known)) if known else None
 
 
-def _told(quantity: Quantity, place: int, level: float) -> dict[str, Any]:
+def _told(quantity: Quantity, place: int, level: float, score: bool = True) -> dict[str, Any]:
+    """score: lies between 0 and 1, so that no two differ by more."""
     values = quantity.values[place]
     facts: dict[str, Any] = {"mean": float(values.mean()), "values": values.tolist(), "difference": None}
     if place:
         found = quantity.apart(0, place, level)
-        facts["difference"] = {"value": found.value, "low": found.low, "high": found.high, "p": found.p}
+        low, high = (max(found.low, -1.0), min(found.high, 1.0)) if score else (found.low, found.high)
+        facts["difference"] = {"value": found.value, "low": low, "high": high, "p": found.p}
     return facts
 
 

@@ -18,8 +18,9 @@ BETA = 0.999
 
 def checked(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """(recipe with defaults filled in, mistakes). Names that no room has are told elsewhere."""
-    loss, told = _loss(recipe.loss)
-    mistakes = told + _unused("sampler", recipe.sampler, "samplers", "draw", ("threshold",))
+    loss, told = _loss(recipe.loss, recipe.data.multi_label)
+    names = rooms.names("samplers")
+    mistakes = told + _unused("sampler", recipe.sampler, "samplers", names, "draw", ("threshold",))
     if recipe.sampler.name and recipe.data.streaming:
         mistakes.append(
             f"sampler: {recipe.sampler.name} needs all rows at once, and data.streaming reads them as they come; "
@@ -49,8 +50,9 @@ def dumped(section: dict[str, Any]) -> Any:
     return section["name"] if all(value is None for key, value in section.items() if key != "name") else section
 
 
-def _loss(loss: Loss) -> tuple[Loss, list[str]]:
-    mistakes = _unused("loss", loss, "losses", "rows", ("gamma", "tau"))
+def _loss(loss: Loss, several: bool) -> tuple[Loss, list[str]]:
+    names = [name for name in rooms.names("losses") if name.startswith("binary_") == several]
+    mistakes = _unused("loss", loss, "losses", names, "rows", ("gamma", "tau"))
     if loss.beta is not None and loss.weights != "effective_number":
         mistakes.append("loss.beta: only loss.weights=effective_number uses it; leave it out")
     if mistakes or loss.name not in rooms.names("losses"):
@@ -64,15 +66,17 @@ def _loss(loss: Loss) -> tuple[Loss, list[str]]:
     return dataclasses.replace(loss, **filled), []
 
 
-def _unused(section: str, given: Loss | Sampler, room: str, function: str, keys: tuple[str, ...]) -> list[str]:
-    """A sentence for each option that the room's function does not take."""
+def _unused(
+    section: str, given: Loss | Sampler, room: str, fitting: list[str], function: str, keys: tuple[str, ...]
+) -> list[str]:
+    """A sentence for each option that the room's function does not take. fitting: names to type instead."""
     known = rooms.names(room)
     if given.name is not None and given.name not in known:
         return []
     takes = {name: rooms.options(room, name, function) for name in known}
     return [
-        f"{section}.{key}: {given.name or 'no sampler'} does not use it; "
-        f"{section}={listed([name for name in known if key in takes[name]])} would"
+        f"{section}.{key}: {f'{given.name} does not use it' if given.name else 'there is no sampler to use it'}; "
+        f"{section}={listed([name for name in fitting if key in takes[name]])} would"
         for key in keys
         if getattr(given, key) is not None and (given.name is None or key not in takes[given.name])
     ]

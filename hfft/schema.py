@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from hfft import budgets, patterns
 from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
-from hfft.schema_decide import Decide
+from hfft.schema_decide import Decide, by_name
 from hfft.schema_imbalance import Loss, Sampler, named
 from hfft.schema_split import Share, Split
 
@@ -248,7 +248,7 @@ class Recipe:
             description="metric: '>= 0.70', judged on the interval; leaks: 0; looks: 3; no_worse_than: {run, margin}"
         ),
     ] = field(default_factory=dict)
-    decide: Decide = field(default_factory=Decide)
+    decide: Annotated[Decide, BeforeValidator(by_name)] = field(default_factory=Decide)
     abstain: Abstain = field(default_factory=Abstain)
     probes: Probes = field(default_factory=Probes)
     seed: Annotated[

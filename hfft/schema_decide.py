@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 STRICT = {"extra": "forbid"}
 ARGMAX, ADJUSTED, BIASED = "argmax", "logit_adjustment", "logit_bias"
+
+
+def by_name(value: Any) -> Any:
+    """`logit_bias` as {by: logit_bias}."""
+    return {"by": value} if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     rows, train = gathering.opened(wanted, folder)
     backbone = backbones.reload(folder.model, modality)
     look = _open(folder, rows, args)
+    if decided := answering.rule(folder):
+        say(decided)
     say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
     ask, began = stressing.asker(wanted, folder, backbone, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
@@ -231,7 +233,7 @@ def _environment(
 
 def _best_sentence(fit: training.Fit, n: int) -> str:
     if fit.best["value"] is None:
-        return "; the last weights are kept, because nothing was compared on validation"
+        return "; the last weights are kept (train.load_best_model_at_end is off)"
     steps = fit.best.get("averaged")
     kept = f"the mean of {len(steps)} checkpoints" if steps else f"step {fit.best['step']:,}"
     return f"; kept {kept}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"

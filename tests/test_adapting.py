@@ -255,7 +255,7 @@ def test_how_many_parameters_are_trained_is_what_is_trained(tmp_path):
     assert adapting.trained(Adapt(), made(built("bert", {}, {}))) == every
     assert adapting.told(Adapt(), made(built("bert", {}, {}))) == f"{every / 1e6:.1f} M parameters"
     told = adapting.told(Adapt(lora=Lora(r=3)), made(built("bert", {}, {})))
-    assert told == "0.0024 of 1.0 M parameters trained"
+    assert told == "2,435 of 1.0 M parameters trained"
 
 
 @pytest.mark.parametrize(

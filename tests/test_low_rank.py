@@ -144,7 +144,7 @@ def test_convolutions_whose_adapter_would_see_other_pixels_get_none():
             "embeddings.LayerNorm can take no adapter; layers that can: dense, key, query, va",
         ),
         ({"targets": ["classifier"]}, "classifier is in the head, which is trained whole; layers that can: dense"),
-        (True, "adapt.lora: input should be a section of keys"),
+        (True, "adapt.lora: expected a section of keys, such as adapt.lora.r"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(lora, said):

@@ -80,7 +80,7 @@ def test_one_mistake_is_one_line():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"data": []}, "data: input should be a section of keys"),
+        ({"data": []}, "data: expected a section of keys, such as data.path"),
         ({"data": None}, "data: is missing"),
         ({"train": 5}, "train: input should be a valid dictionary, got 5"),
         ({"train": {5: 1}}, "train.5: "),

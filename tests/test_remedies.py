@@ -89,8 +89,8 @@ def test_a_sampler_on_the_command_line(tmp_path):
         ({"sampler": "oversampling"}, "sampler: no 'oversampling' (did you mean 'over_sampling'?)"),
         ({"loss": {"nam": "focal"}}, "loss.nam: unknown key (did you mean 'name'?); known here: name, weights"),
         ({"loss": ["focal"]}, "loss: "),
-        ({"loss": {"gamma": 2}}, "loss.gamma: cross_entropy does not use it; loss=binary_focal, focal would"),
-        ({"loss": {"name": "focal", "tau": 2}}, "loss.tau: focal does not use it; loss=binary_logit_adjusted, logit_"),
+        ({"loss": {"gamma": 2}}, "loss.gamma: cross_entropy does not use it; loss=focal would"),
+        ({"loss": {"name": "focal", "tau": 2}}, "loss.tau: focal does not use it; loss=logit_adjusted would"),
         ({"loss": {"beta": 0.9}}, "loss.beta: only loss.weights=effective_number uses it; leave it out"),
         ({"loss": {"name": "focal", "gamma": -1}}, "loss.gamma: input should be greater than or equal to 0, got -1"),
         ({"loss": {"name": "focal", "gamma": "much"}}, "loss.gamma: input should be a valid number, got 'much'"),
@@ -102,7 +102,10 @@ def test_a_sampler_on_the_command_line(tmp_path):
         ({"loss": {"weights": {"spam": -2.5}}}, "loss.weights: the weight of spam must be a number above 0, not -2.5"),
         ({"loss": {"weights": {"spam": float("inf")}}}, "loss.weights: the weight of spam must be a number above 0"),
         ({"loss": {"weights": {"spam": True}}}, "loss.weights: the weight of spam must be a number above 0, not True"),
-        ({"sampler": {"threshold": 0.1}}, "sampler.threshold: no sampler does not use it; sampler=repeat_factor would"),
+        (
+            {"sampler": {"threshold": 0.1}},
+            "sampler.threshold: there is no sampler to use it; sampler=repeat_factor would",
+        ),
         (
             {"sampler": {"name": "over_sampling", "threshold": 0.1}},
             "sampler.threshold: over_sampling does not use it; sampler=repeat_factor would",

@@ -198,7 +198,7 @@ WORDS = [
     word(".data=1", "'.data=1': expected section.key=value"),
     word("task.x=1", "'task.x=1': task is a value, not a section"),
     word("train=5", "train: input should be a valid dictionary, got 5"),
-    word("data=5", "data: input should be a section of keys"),
+    word("data=5", "data: expected a section of keys, such as data.path"),
     word("data.path=", "data.path: input should be a valid string, got None"),
     word("loss=[", "loss: no '['"),
     word("loss={a: 1, a: 2}", "loss: no '{a: 1, a: 2}'"),
