@@ -7,6 +7,7 @@ where stages meet.
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def features(wanted: Recipe) -> None:
         return
     split = replace(wanted.data.split, folds=None, fold=None)
     found = gathering.read(replace(wanted, data=replace(wanted.data, split=split)), lambda _: None)
-    modality, args = found.modality, trainer_arguments.arguments(wanted, RunFolder(Path()), fitting=False)
+    modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     parts = [found.splits.parts[name] for name in ("train", "validation")]
@@ -32,6 +33,8 @@ def features(wanted: Recipe) -> None:
     ids = rows["id"][:]
     rows = predicting.labelled(rows.select(sorted(range(len(ids)), key=lambda i: ids[i])), backbone)
     head = anatomy.dissect(backbone.model, backbone.fresh).head
-    if not adapting.changing(wanted, args, rows) and len(head) == 1:
-        with contextlib.suppress(precomputing.Unfit):  # each fold says why, and trains through the backbone
-            precomputing.prime(backbone, head[0], modality, rows, wanted.model, args)
+    with tempfile.TemporaryDirectory(prefix="hfft-features-") as room:  # Trainer makes a folder, whatever it is for
+        args = trainer_arguments.arguments(wanted, RunFolder(Path(room)), fitting=False)
+        if not adapting.changing(wanted, args, rows) and len(head) == 1:
+            with contextlib.suppress(precomputing.Unfit):  # each fold says why, and trains through the backbone
+                precomputing.prime(backbone, head[0], modality, rows, wanted.model, args)

@@ -150,6 +150,8 @@ def test_what_is_there_is_never_overwritten(folder, capsys, tmp_path):
 
 def test_with_a_frozen_backbone_features_are_computed_once_for_all_folds(tmp_path, monkeypatch):
     counted = []
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     real = priming.precomputing._computed
     monkeypatch.setattr(priming.precomputing, "_computed", lambda *given: counted.append(1) or real(*given))
     monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
@@ -160,6 +162,7 @@ def test_with_a_frozen_backbone_features_are_computed_once_for_all_folds(tmp_pat
     monkeypatch.setattr(priming, "features", lambda _: None)
     assert hfft(*WORDS, *words, "--output-dir", str(tmp_path / "each")) == 0
     assert len(counted) == 7, "train and validation of each fold"
+    assert not list((tmp_path / "here").iterdir()), "nothing is left in the folder that one is in"
     for fold in (1, 2, 3):
         one, other = (
             Predictions.read(RunFolder(tmp_path / w / f"fold-{fold}").predictions(HELD_OUT)) for w in ("once", "each")

@@ -27,7 +27,6 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
-    | {"spaces"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
