@@ -16,11 +16,12 @@ from typing import Any
 import datasets
 from transformers import Trainer, TrainingArguments
 
-from hfft import anatomy, freezing, low_rank, mean_weights, precomputing
+from hfft import anatomy, freezing, low_rank, mean_weights, precomputing, predicting
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted
 from hfft.precomputing import Precomputed
 from hfft.recipe import Adapt, Augment, Recipe
+from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -76,6 +77,20 @@ def check_average(adapt: Adapt, checkpoints: int) -> None:
         )
 
 
+def predictions(
+    wanted: Recipe, saved: Backbone, modality: ModuleType, rows: datasets.Dataset, args: TrainingArguments
+) -> Predictions:
+    """The saved model's answers to rows with `id`, `label` and inputs: of a head alone where their features are known.
+
+    saved: as reloaded from the run folder.
+    """
+    known = None
+    if wanted.adapt.freeze == "backbone" and not wanted.adapt.unfreeze:
+        head = anatomy.dissect(saved.model, saved.fresh).head
+        known = precomputing.logits(saved, head[0], modality, rows, wanted.model, args) if len(head) == 1 else None
+    return predicting.predict(saved, modality, rows, wanted.model, args, known)
+
+
 class Adaptation:
     """The backbone as it is to be trained. model: what the Trainer is given. callbacks: what goes with it. rates: share
     of the learning rate by parameter, or None. seconds: that features took.
@@ -120,7 +135,7 @@ class Adaptation:
             return None
         started = time.perf_counter()
         try:
-            reason = _changing(self.wanted, self.args, train)
+            reason = changing(self.wanted, self.args, train)
             if reason or len(self.anatomy.head) > 1:
                 raise precomputing.Unfit(reason or f"the head is in {len(self.anatomy.head)} places")
             head, room = self.anatomy.head[0], run.root / ".features"
@@ -162,7 +177,7 @@ def _touches(adapt: Adapt) -> bool:
     return adapt.freeze != "none" or adapt.lora is not None or adapt.layer_decay is not None
 
 
-def _changing(wanted: Recipe, args: TrainingArguments, train: Any) -> str:
+def changing(wanted: Recipe, args: TrainingArguments, train: Any) -> str:
     """Why a row would not have the same features each time, or "" where it has."""
     if not isinstance(train, datasets.Dataset):
         return "the training rows are a stream"

@@ -117,6 +117,7 @@ def check(
 
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
+app.command("cv")(cli_before.cv)
 
 
 @app.command("run")
@@ -164,12 +165,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say which of two scored runs, or more, is better on the same test rows, or that it cannot be told."""
-    from hfft import averaging, display, display_seeds, weighing
+    from hfft import averaging, display, display_folds, display_seeds, fold_weighing, weighing
 
-    many = averaging.concerns(folders)
-    facts = (averaging if many else weighing).compare(folders)
-    shown = display_seeds.compared if many else display.compared
-    print_json(facts) if as_json else shown(facts)
+    ways = {fold_weighing: display_folds, averaging: display_seeds}
+    way = next((way for way in ways if way.concerns(folders)), weighing)
+    facts = way.compare(folders)
+    print_json(facts) if as_json else ways.get(way, display).compared(facts)
 
 
 @app.command("judge")

@@ -42,3 +42,22 @@ def imbalance(
     facts = bakeoff.run(chosen, overrides, output_dir, seeds, wanted, resume, sayer(as_json))
     if "arms" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_imbalance.judged(facts)
+
+
+def cv(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    folds: Annotated[int, typer.Option(metavar="K", help="Folds, each held out once.")] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", help="Deal the rows into folds so often.")] = 1,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_cv.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Train the folds that are missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cross-validate: train the recipe without each fold in turn, and judge the answers to it. Opens no test split."""
+    from hfft import display_folds, folding
+
+    chosen, overrides = recipe_words(name, recipe_, words)
+    facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
+    if "scores" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_folds.judged(facts)

@@ -56,7 +56,7 @@ def compare(runs: Sequence[tuple[str, Predictions]], metrics: Sequence[str]) -> 
         matched = aligned(name, base, other, predictions)
         differences = _differences(base, matched, metrics)
         headline = _headline(differences)
-        right, theirs = _right(base), _right(matched)
+        right, theirs = hits(base), hits(matched)
         won, lost = base.ids[theirs & ~right].tolist(), base.ids[right & ~theirs].tolist()
         tests = pairing.mcnemar(len(won), len(lost)) if matched.groups is None else None
         # Of accuracy there is an exact test, where rows are independent: no resample is needed.
@@ -115,7 +115,7 @@ def gain(base: Predictions, predictions: Predictions, metrics: Sequence[str]) ->
 def cautious(base: Predictions, other: Predictions, metric: str, apart: Difference) -> Difference:
     """The difference of two models on the same rows in any order, widened where it rests on few discordant rows."""
     other = aligned("one", base, "the other", other)
-    won, lost = _right(other) & ~_right(base), _right(base) & ~_right(other)
+    won, lost = hits(other) & ~hits(base), hits(base) & ~hits(other)
     rows, discordant = blind_rows(count(base.labels, base.predicted, len(base.names))), int((won | lost).sum())
     if base.groups is not None:  # the rows of a group are one witness
         rows = min(rows, len(np.unique(base.groups)))
@@ -143,7 +143,7 @@ def _headline(differences: dict[str, Difference]) -> str:
     return metric
 
 
-def _right(predictions: Predictions) -> np.ndarray:
+def hits(predictions: Predictions) -> np.ndarray:
     """Rows that are right as a whole, bool (n,)."""
     return (predictions.predicted == predictions.labels).reshape(predictions.n, -1).all(axis=1)
 

@@ -78,9 +78,11 @@ class Guarded:
     note: str = ""
     torn: frozenset[str] = frozenset()
 
-    def findings(self, policy: str) -> list[str]:
-        """What a person is told, as sentences."""
-        said = list(sentences(self.overlaps()))
+    def findings(self, policy: str, test: str = "test") -> list[str]:
+        """What a person is told, as sentences. test: what the last split is called there."""
+        said = list(
+            sentences([entry | {"split": test} if entry["split"] == "test" else entry for entry in self.overlaps()])
+        )
         if policy == "warn" and said:
             said.append("copies are kept, because data.on_leak is warn")
         if self.note:

@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import hashlib
 import shutil
+import tempfile
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,6 +153,48 @@ def features(
     if args.local_process_index == 0:
         weakref.finalize(done, shutil.rmtree, room, True)
     return done
+
+
+def prime(
+    backbone: Backbone, head: str, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> None:
+    """Compute the features of all `rows` together, so that any choice of them is known from then on.
+
+    rows: with inputs, `id` and `labels`. Features that are too large for memory are not kept. Raises Unfit as
+    `features` does.
+    """
+    args = _predicting(args)
+    head_module = backbone.model.get_submodule(head)
+    backbone.model.to(args.device)
+    first = _first_only(backbone, head_module, modality, rows.select(range(min(8, len(rows)))), spec, args)
+    below, key = Below(backbone.model, head_module, first), _key(backbone, head, modality, spec, args)
+    contents = [content_of(row) for row in rows["id"][:]]
+    try:
+        with tempfile.TemporaryDirectory(prefix="hfft-features-") as room:
+            compute = partial(_computed, below, backbone, modality, rows, spec, args, Path(room) / "all.npy")
+            remembering.computed(key, contents, compute, whole=True)
+    finally:
+        below.handle.remove()
+
+
+@torch.no_grad()
+def logits(
+    backbone: Backbone, head: str, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> np.ndarray | None:
+    """Logits (n, classes) of rows whose features are known from `prime`; None where they are not.
+
+    A batch is held against the whole model, which would show a backbone that is not the one they come from.
+    """
+    args = _predicting(args)
+    known = remembering.known(_key(backbone, head, modality, spec, args), [content_of(row) for row in rows["id"][:]])
+    if known is None:
+        return None
+    head_module = backbone.model.eval().get_submodule(head)
+    given = torch.from_numpy(known).to(args.device)
+    found = head_module.to(args.device)(given).float().cpu().numpy()
+    few = rows.select(range(min(8, len(rows))))
+    sample = predicting.outputs(backbone.model, backbone.processor, modality, few, spec, args)
+    return found if np.abs(found[: len(few)] - sample).max() <= NEAR else None  # type: ignore[no-any-return]
 
 
 def _key(backbone: Backbone, head: str, modality: ModuleType, spec: Model, args: TrainingArguments) -> str:

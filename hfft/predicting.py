@@ -27,15 +27,23 @@ MISTAKES = 600  # kept with their text or picture: three for each of 200 confuse
 
 
 def predict(
-    backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+    backbone: Backbone,
+    modality: ModuleType,
+    rows: datasets.Dataset,
+    spec: Model,
+    args: TrainingArguments,
+    logits: np.ndarray | None = None,
 ) -> Predictions:
     """Class probabilities for rows with `id` and `label`; the same on one process and on many.
 
-    The likeliest class is predicted; where several may apply, each with a probability of at least one half.
+    The likeliest class is predicted; where several may apply, each with a probability of at least one half. logits:
+    (n, classes), where they are known already.
     """
     names, many = class_order(backbone.model), several(backbone.model)
     labels = label_ids(rows["label"][:], names, many)
-    scores = probabilities(backbone, modality, rows, spec, args)
+    if logits is None:
+        logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
+    scores = _probabilities(logits, many)
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
     predicted = scores >= 0.5 if many else scores.argmax(axis=1)
@@ -46,10 +54,15 @@ def probabilities(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> np.ndarray:
     """Softmax of the logits, float32 (n, classes), in the order of `rows`; sigmoid where several classes may apply."""
-    logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args).astype(np.float64)
+    logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
+    return _probabilities(logits, several(backbone.model))
+
+
+def _probabilities(logits: np.ndarray, many: bool) -> np.ndarray:
+    logits = logits.astype(np.float64)
     if not np.isfinite(logits).all():
         raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
-    if several(backbone.model):
+    if many:
         return expit(logits).astype(np.float32)  # type: ignore[no-any-return]
     exp = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -40,17 +40,24 @@ def computed(
     for entry in _entries:
         if entry.key == key and entry.contents == wanted:
             return entry.values, True
-    for entry in _entries:
-        if entry.key == key and entry.whole:
-            places = {content: place for place, content in enumerate(entry.contents)}
-            if all(content in places for content in wanted):
-                return entry.values[[places[content] for content in wanted]], True
+    if not whole and (there := known(key, wanted)) is not None:
+        return there, True
     values = compute()
     if not isinstance(values, np.memmap):
         _entries.append(_Entry(key, wanted, values, whole))
         while len(_entries) > 1 and sum(entry.values.nbytes for entry in _entries) > ROOM:
             _entries.pop(0)
     return values, False
+
+
+def known(key: str, contents: Sequence[str]) -> np.ndarray | None:
+    """Features (n, …) of rows that were computed together with all others (`whole`), or None."""
+    for entry in _entries:
+        if entry.key == key and entry.whole:
+            places = {content: place for place, content in enumerate(entry.contents)}
+            if all(content in places for content in contents):
+                return entry.values[[places[content] for content in contents]]
+    return None
 
 
 def forget() -> None:

@@ -36,8 +36,19 @@ class Split:
         int | None,
         Field(strict=True, ge=0, lt=2**32, description="of the split and of data.limit (default: the recipe's seed)"),
     ] = None
+    folds: Annotated[
+        int | None, Field(strict=True, ge=2, description="deal train and validation into this many (see hfft cv)")
+    ] = None
+    fold: Annotated[
+        int | None,
+        Field(strict=True, ge=1, description="which of the folds is held out; from folds + 1 on they are dealt anew"),
+    ] = None
 
     def __post_init__(self) -> None:
         total = self.train + self.validation + self.test
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train + validation + test must be 1, not {total:.4g}")
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError("folds and fold go together, such as folds: 5 and fold: 1")
+        if self.folds and self.by == "time":
+            raise ValueError("folds would train on what comes after; by: time has none")

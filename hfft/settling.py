@@ -41,7 +41,7 @@ def settled(
         only = f"one class only, {labels[0]!r}" if labels else "no class at all"
         raise InputError(f"{shown(data)}: the train split has {only}; expected at least two{why}")
     findings = list(report.findings)
-    for name in ("validation", "test"):
+    for name in [name for name in counts if name != "train"]:
         if unknown := sorted(set(counts[name]) - set(labels)):
             leave = "leave these rows out" if not data.multi_label else "take the class from its rows"
             raise InputError(

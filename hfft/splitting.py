@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import labelsets, moments, sheets
+from hfft import folds, labelsets, moments, sheets
 from hfft.apportioning import by_classes
 from hfft.dealing import Keys, Shares, at_random, by_hash, by_time
 from hfft.errors import InputError, listed
@@ -29,7 +29,7 @@ from hfft.guarding import SIMILAR, Guarded, Leak, Policy, guard
 from hfft.limiting import ENOUGH, few, limited
 from hfft.loading import Table
 from hfft.recipe import Data
-from hfft.records import SPLITS, SplitReport, fingerprint, read_json, write_json, write_whole
+from hfft.records import HELD_OUT, SPLITS, SplitReport, fingerprint, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
 from hfft.settling import settled
 from hfft.sources import shown
@@ -72,13 +72,17 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
         places, more = _dealt(picked, places, missing, data, seed)
         found += more
     guarded = _guarded(picked, places, data, seed, modality).after(before, picked["id"][:])
+    if data.split.folds:
+        guarded, more = _folded(picked, guarded, data, seed, modality)
+        found += more
     shots, notes = few(picked["id"][:], picked["key"][:], picked["label"][:], guarded.places, data.shots, seed)
     guarded = dataclasses.replace(guarded, places=shots)
     found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak) + notes
     # Sorted by id: the order of the file must not reach training or prediction.
     ids = picked["id"][:]
     order = sorted(range(len(ids)), key=lambda i: ids[i])
-    made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in SPLITS}
+    names = (*SPLITS, HELD_OUT) if data.split.folds else SPLITS
+    made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in names}
     report = _report(data, seed, len(rows), [*table.dropped, *found], guarded)
     return _checked(Splits(made, (), report, guarded.leaks, guarded.torn), table.declared, data)
 
@@ -187,6 +191,48 @@ def _dealt(
     return out, [f"there is no {name} split: cut from train ({shares[name]:.0%})" for name in missing] + found
 
 
+def _folded(
+    rows: datasets.Dataset, guarded: Guarded, data: Data, seed: int, modality: ModuleType | None
+) -> tuple[Guarded, list[str]]:
+    """(the same with train and validation dealt anew, a fold of them held out; findings). The test split stays.
+
+    Copies of held-out rows leave train, as those of test rows did before.
+    """
+    spec = data.split
+    round_, held = divmod((spec.fold or 1) - 1, spec.folds or 1)
+    mine = [i for i, place in enumerate(guarded.places) if place in ("train", "validation")]
+    pool = rows.select(mine)
+    where, found = _folds(pool, data, seed + round_)
+    places = ["test" if fold == held else "train" for fold in where]  # for those inside, what is held out is the test
+    places, more = _dealt(pool, places, ["validation"], data, seed)
+    inside = _guarded(pool, places, data, seed, modality)
+    found += [line for line in more if not line.startswith("there is no")] + inside.findings(data.on_leak, "the fold")
+    again = f", dealt for the {round_ + 1}th time" if round_ > 1 else ", dealt anew" if round_ else ""
+    found = [f"fold {held + 1} of {spec.folds} is held out{again}: {places.count('test'):,} rows", *found]
+    out = list(guarded.places)
+    for i, place in zip(mine, inside.places, strict=True):
+        out[i] = HELD_OUT if place == "test" else place
+    return dataclasses.replace(guarded, places=out), found
+
+
+def _folds(pool: datasets.Dataset, data: Data, seed: int) -> tuple[list[int], list[str]]:
+    """(fold of each row, findings), dealt as the splits were."""
+    spec, keys, labels = data.split, pool["key"][:], pool["label"][:]
+    count = spec.folds or 1
+    groups = pool["group"][:] if "group" in pool.column_names else None
+    if spec.by == "hash":
+        return folds.by_hash(groups or keys, count, f"{spec.salt}\x1f{seed}"), []
+    if groups and spec.by != "random":
+        sets = [labelsets.names(label) for label in labels] if data.multi_label else labels
+        return folds.of_groups(groups, sets, count, seed, spec.stratify)
+    classes = _classes(keys, labels)
+    if data.multi_label and spec.stratify:
+        where, found = folds.by_set({key: labelsets.names(label) for key, label in classes.items()}, count, seed)
+    else:
+        where, found = folds.by_key(classes, count, seed, spec.stratify)
+    return [where[key] for key in keys], found
+
+
 def _at_random(classes: Keys, shares: Shares, seed: int, data: Data) -> tuple[Keys, list[str]]:
     if data.multi_label and data.split.stratify:
         return by_classes({key: labelsets.names(label) for key, label in classes.items()}, shares, seed)
@@ -229,7 +275,8 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
 
 
 def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guarded) -> SplitReport:
-    method = {**dataclasses.asdict(data.split), "seed": seed, "rows_read": read, "limit": data.limit}
+    spec = {key: value for key, value in vars(data.split).items() if data.split.folds or key not in ("folds", "fold")}
+    method = {**spec, "seed": seed, "rows_read": read, "limit": data.limit}
     return SplitReport(method, {}, {}, findings, guarded.facts(data.on_leak))
 
 

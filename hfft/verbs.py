@@ -83,7 +83,7 @@ def run(
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
-    predictions = predicting.predict(saved, modality, found.splits.parts["validation"], wanted.model, plain)
+    predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
     if args.process_index:
         return {"run": str(folder.root)}
     predictions = _answered(folder, wanted, predictions, found.report.counts["train"], say)

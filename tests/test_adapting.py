@@ -162,8 +162,8 @@ def test_what_cannot_be_computed_once_is_trained_through_the_backbone_and_said(t
     ]
     args = SimpleNamespace(train_sampling_strategy="group_by_length")
     stream = datasets.IterableDataset.from_generator(lambda: iter([]))
-    assert adapting._changing(built("bert", {}, {}), args, stream) == "the training rows are a stream"
-    assert "lengths" in adapting._changing(built("bert", {}, {}), args, datasets.Dataset.from_dict({}))
+    assert adapting.changing(built("bert", {}, {}), args, stream) == "the training rows are a stream"
+    assert "lengths" in adapting.changing(built("bert", {}, {}), args, datasets.Dataset.from_dict({}))
 
 
 def test_the_first_blocks_stay_with_the_statistics_of_their_batch_norms(tmp_path):

@@ -26,6 +26,7 @@ LAYERS = [
     | {"schema_split"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
+    | {"corrected"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -50,6 +51,7 @@ LAYERS = [
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
+    | {"folds"}
     | {"class_texts"}
     | {
         "training",
@@ -76,14 +78,18 @@ LAYERS = [
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"},
     {"stressing"},
-    {"rate_finding"} | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"} | {"showing"},
+    {"rate_finding"}
+    | {"priming", "holding", "fold_weighing"}
+    | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
+    | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"},
+    {"bakeoff"} | {"folding"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before"}
     | {"display_batch"}
-    | {"display_imbalance"},
+    | {"display_imbalance"}
+    | {"display_folds"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -97,6 +103,9 @@ HELPERS = {
     ("streaming", "labelling"),
     ("splitting", "loading"),
     ("splitting", "apportioning"),
+    ("splitting", "folds"),
+    ("folds", "apportioning"),
+    ("folds", "grouping"),
     ("splitting", "settling"),
     ("settling", "loading"),
     ("apportioning", "dealing"),
@@ -112,6 +121,7 @@ HELPERS = {
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
     ("adapting", "precomputing"),
+    ("adapting", "predicting"),
     ("adapting", "mean_weights"),
     ("precomputing", "predicting"),
     ("mean_weights", "checkpoints"),
@@ -153,6 +163,8 @@ HELPERS = {
     ("cli", "display_batch"),
     ("answering", "scoring"),
     ("cli_before", "display_imbalance"),
+    ("cli_before", "display_folds"),
+    ("cli", "display_folds"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -241,6 +253,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"showing"}
     bringing |= {"explaining"}
     bringing |= {"bakeoff"}
+    bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
