@@ -5,8 +5,9 @@ arms were made, nor any file. numpy, scipy.
 
 The rule: a remedy is recommended only if its macro-F1 is higher than that of plain training with a p-value that Holm's
 method has adjusted for all remedies. Of those, the one with the highest mean leads; any that is not told apart from it
-and is cheaper takes its place, free ones first. Where no arm differs, one is recommended in at most 5 % of all cases
-(benchmarks/imbalance_rule.py measures it, and how often a remedy worth three points is found).
+and is cheaper takes its place, free ones first, if its own interval is above 0, too. Where no arm differs, one is
+recommended in at most 5 % of all cases (benchmarks/imbalance_rule.py measures it, and how often a remedy worth three
+points is found).
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ def _recommended(f1: Quantity, rows: list[dict[str, Any]], facts: dict[str, Any]
     best = max(good, key=lambda place: means[place])
     alike = [place for place in good if place == best or f1.apart(place, best, 1 - LEVEL).p >= LEVEL]
     chosen = best
-    for place in sorted(alike, key=lambda place: -means[place]):
+    # With few seeds Holm's later steps can pass what its own interval does not: that is not offered instead.
+    sure = [place for place in alike if place == best or rows[place]["f1_macro"]["difference"]["low"] > 0]
+    for place in sorted(sure, key=lambda place: -means[place]):
         chosen = place if _cheaper(rows[place], rows[chosen]) else chosen
     name = str(rows[chosen]["arm"])
     said = [_praise(rows[chosen], len(rows) - 1)]
