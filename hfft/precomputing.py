@@ -133,10 +133,7 @@ def features(
     features would not give the model's logits.
     """
     args = _predicting(args)
-    head_module = backbone.model.get_submodule(head)
-    backbone.model.to(args.device)
-    first = _first_only(backbone, head_module, modality, train.select(range(min(8, len(train)))), spec, args)
-    below, key = Below(backbone.model, head_module, first), _key(backbone, head, modality, spec, args)
+    below, key = _below(backbone, head, modality, train, spec, args)
     found, known = [], True
     try:
         for name, rows in (("train", train), ("validation", validation)):
@@ -149,7 +146,9 @@ def features(
             found.append(Rows(values, rows["labels"][:]))
     finally:
         below.handle.remove()
-    done = Precomputed(Head(head_module), found[0], found[1], int(np.prod(found[0].features.shape[1:])), known)
+    done = Precomputed(
+        Head(backbone.model.get_submodule(head)), found[0], found[1], int(np.prod(found[0].features.shape[1:])), known
+    )
     if args.local_process_index == 0:
         weakref.finalize(done, shutil.rmtree, room, True)
     return done
@@ -164,10 +163,7 @@ def prime(
     `features` does.
     """
     args = _predicting(args)
-    head_module = backbone.model.get_submodule(head)
-    backbone.model.to(args.device)
-    first = _first_only(backbone, head_module, modality, rows.select(range(min(8, len(rows)))), spec, args)
-    below, key = Below(backbone.model, head_module, first), _key(backbone, head, modality, spec, args)
+    below, key = _below(backbone, head, modality, rows, spec, args)
     contents = [content_of(row) for row in rows["id"][:]]
     try:
         with tempfile.TemporaryDirectory(prefix="hfft-features-") as room:
@@ -195,6 +191,16 @@ def logits(
     few = rows.select(range(min(8, len(rows))))
     sample = predicting.outputs(backbone.model, backbone.processor, modality, few, spec, args)
     return found if np.abs(found[: len(few)] - sample).max() <= NEAR else None  # type: ignore[no-any-return]
+
+
+def _below(
+    backbone: Backbone, head: str, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+) -> tuple[Below, str]:
+    """(the model up to its head, tried on the first rows; what its features depend on)."""
+    module = backbone.model.get_submodule(head)
+    backbone.model.to(args.device)
+    first = _first_only(backbone, module, modality, rows.select(range(min(8, len(rows)))), spec, args)
+    return Below(backbone.model, module, first), _key(backbone, head, modality, spec, args)
 
 
 def _key(backbone: Backbone, head: str, modality: ModuleType, spec: Model, args: TrainingArguments) -> str:
