@@ -32,6 +32,7 @@ LAYERS = [
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"},
@@ -77,23 +78,26 @@ LAYERS = [
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
     | {"answering"}
-    | {"winners"},
+    | {"winners"}
+    | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"},
     {"rehearsing"},
-    {"judging", "yardsticks", "selecting"} | {"asking"},
+    {"judging", "yardsticks", "selecting"} | {"asking"} | {"reckoning"},
     {"stressing"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"},
+    {"bakeoff"} | {"folding"} | {"searching"},
+    {"tuning"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before"}
     | {"display_batch"}
     | {"display_imbalance"}
-    | {"display_folds"},
+    | {"display_folds"}
+    | {"display_trials"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -125,6 +129,7 @@ HELPERS = {
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
     ("winners", "scoring"),
+    ("training", "watching"),
     ("adapting", "precomputing"),
     ("adapting", "predicting"),
     ("adapting", "mean_weights"),
@@ -168,6 +173,7 @@ HELPERS = {
     ("cli", "display_batch"),
     ("answering", "scoring"),
     ("cli_before", "display_imbalance"),
+    ("cli_before", "display_trials"),
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
 }
@@ -257,6 +263,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"explaining"}
+    bringing |= {"tuning", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
