@@ -116,6 +116,7 @@ def check(
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
+app.command("learn-curve")(cli_before.learn_curve)
 
 
 @app.command("run")
