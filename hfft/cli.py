@@ -117,6 +117,7 @@ app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
 app.command("tune")(cli_before.tune)
+app.command("learn-curve")(cli_before.learn_curve)
 
 
 @app.command("run")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hfft.phrases import INTERRUPTED, Json, Name, Option, Words, print_json, recipe_words, sayer
+from hfft.phrases import INTERRUPTED, Json, Name, Option, Words, numbers, print_json, recipe_words, sayer
 
 
 def lr(
@@ -42,6 +42,37 @@ def imbalance(
     facts = bakeoff.run(chosen, overrides, output_dir, seeds, wanted, resume, sayer(as_json))
     if "arms" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_imbalance.judged(facts)
+
+
+def learn_curve(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    shares: Annotated[
+        str, typer.Option(metavar="A,B,C", help="Shares of the training rows, ascending.")
+    ] = "0.1,0.25,0.5,1",
+    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each share.")] = 1,
+    same_steps: Annotated[
+        bool, typer.Option("--same-steps", help="Train every share as many steps, not as many epochs.")
+    ] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Say what relabelling suspicious rows could be worth.")
+    ] = True,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_curve.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Train what is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train on growing shares of the training rows, and say what twice as many would be worth. Opens no test split."""
+    from hfft import display_curves, learning_curves
+
+    chosen, overrides = recipe_words(name, recipe_, words)
+    wanted = numbers("--shares", shares)
+    facts = learning_curves.run(
+        chosen, overrides, output_dir, wanted, seeds, same_steps, labels, resume, sayer(as_json)
+    )
+    if "points" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_curves.judged(facts)
+    raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
 
 
 def cv(

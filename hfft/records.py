@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+CURVE = "learning_curve.json"  # in a folder of a learning curve
 FOLDS = "folds.json"  # in a folder of cross-validation
 HELD_OUT = "held_out"  # the fold of cross-validation that a run does not see
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for

@@ -27,6 +27,7 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
+    | {"power_law"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -41,9 +42,10 @@ LAYERS = [
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"pages"}
+    | {"curve_telling", "curve_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
@@ -80,7 +82,7 @@ LAYERS = [
     | {"answering"}
     | {"winners"}
     | {"studies", "watching", "trial_figures"},
-    {"gathering", "ending", "deciding", "excerpts"},
+    {"gathering", "ending", "deciding", "excerpts"} | {"extrapolating", "relabelling"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"} | {"reckoning"},
     {"stressing"},
@@ -89,7 +91,7 @@ LAYERS = [
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"} | {"searching"},
+    {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"},
     {"tuning"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
@@ -97,7 +99,8 @@ LAYERS = [
     | {"display_batch"}
     | {"display_imbalance"}
     | {"display_folds"}
-    | {"display_trials"},
+    | {"display_trials"}
+    | {"display_curves"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -176,6 +179,7 @@ HELPERS = {
     ("cli_before", "display_trials"),
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
+    ("cli_before", "display_curves"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -198,6 +202,8 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["sharing"]
+NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -267,6 +273,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"learning_curves", "extrapolating", "relabelling"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
