@@ -77,10 +77,10 @@ LAYERS = [
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
     | {"answering"},
-    {"gathering", "ending", "deciding", "excerpts"},
+    {"gathering", "ending", "deciding", "excerpts"} | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"},
-    {"stressing"},
+    {"stressing"} | {"fold_judging"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
@@ -190,6 +190,7 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -258,6 +259,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
