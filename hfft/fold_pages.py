@@ -29,7 +29,7 @@ def _shown(root: Path, facts: dict[str, Any]) -> dict[str, Any]:
     classes = summarising.classes({key: Score(**made) for key, made in facts[OUT_OF_FOLD].items()})
     ranked = classes["ranked_by"]
     lead = facts["scores"][headline] if headline else None
-    mean = lead and {"value": lead["mean"], "low": lead["low"], "high": lead["high"]}
+    mean: dict[str, Any] = {"value": lead["mean"], "low": lead["low"], "high": lead["high"]} if lead else {}
     drawn = facts["by_fold"][headline] if headline and not less_is_better(headline) else []
     told = calibration_telling.told(facts["calibration"]) if facts["calibration"]["n"] else None
     return {

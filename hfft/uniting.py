@@ -58,8 +58,8 @@ def sentence(folder: RunFolder) -> str:
         return said
     found = facts["scores"][lead]
     return (
-        f"{said} The out-of-fold {lead} {found['mean']:.4f} [{found['low']:.4f}, {found['high']:.4f}] is that of single "
-        "models; this score is the ensemble's own."
+        f"{said} The out-of-fold {lead} {found['mean']:.4f} [{found['low']:.4f}, {found['high']:.4f}] is that of "
+        "single models; this score is the ensemble's own."
     )
 
 

@@ -47,7 +47,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"},
+    {"arms"} | {"spaces"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
@@ -76,7 +76,8 @@ LAYERS = [
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
-    | {"answering"},
+    | {"answering"}
+    | {"winners"},
     {"gathering", "ending", "deciding", "excerpts"} | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"},
@@ -123,6 +124,7 @@ HELPERS = {
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
+    ("winners", "scoring"),
     ("adapting", "precomputing"),
     ("adapting", "predicting"),
     ("adapting", "mean_weights"),
