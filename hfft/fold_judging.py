@@ -156,11 +156,11 @@ def _gates(
 ) -> tuple[list[gating.Verdict], str]:
     """(verdicts on the gates that scores decide, a sentence on those that only test rows do, or "").
 
-    Whole-split metrics are judged on the corrected interval of the mean, which allows for other training, too; those of
-    a class on the interval of all answers together.
+    Whole-split metrics are judged on the mean of the folds and the wider of two intervals: the corrected one, which
+    allows for other training, too, but is narrow by chance where few folds happen to agree; and that of all answers
+    together. Those of a class are judged on the latter.
     """
-    method = f"mean of {len(next(iter(found.values()))['values'])} folds, Nadeau and Bengio" if found else ""
-    means = {key: Score(made["mean"], made["low"], made["high"], n, method) for key, made in found.items()}
+    means = {key: _wider(made, pooled[key], n) for key, made in found.items()}
     scores = pooled | means | calibrating.scores(calibration)
     each = {f"{key.partition('[')[0]}{gating.EACH}" for key in scores if "[" in key}
     mine = {key: rule for key, rule in wanted.gates.items() if key in scores or key in each}
@@ -170,6 +170,14 @@ def _gates(
         f"{counted(len(others), 'gate')} ({listed(others)}) {are} judged on test rows, by hfft eval." if others else ""
     )
     return gating.judge(mine, gating.Evidence(scores)), said
+
+
+def _wider(made: dict[str, Any], pooled: Score, n: int) -> Score:
+    """The mean of the folds, with an interval that holds the corrected one and that of all answers together."""
+    ends = [(made["low"], made["high"]), (pooled.low, pooled.high)]
+    low, high = min(low for low, _ in ends if low is not None), max(high for _, high in ends if high is not None)
+    method = f"mean of {len(made['values'])} folds; Nadeau and Bengio, or {pooled.method}, whichever is wider"
+    return Score(made["mean"], low, high, n, method)
 
 
 def _write(whole: RunFolder, runs: list[RunFolder], parts: list[Predictions], predictions: Predictions) -> None:

@@ -142,6 +142,7 @@ def _facts(
     facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
     facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
+    facts |= {"members": [run.root.name for run in folder.members]} if folder.members else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told
 

@@ -219,4 +219,6 @@ def _value(key: str, text: str) -> Any:
     try:
         return notation.parse(text)
     except InputError as error:
-        raise InputError(f"--space {key}: cannot read {text!r}; expected values between commas, or LOW..HIGH") from error
+        raise InputError(
+            f"--space {key}: cannot read {text!r}; expected values between commas, or LOW..HIGH"
+        ) from error

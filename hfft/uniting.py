@@ -47,20 +47,20 @@ def united(whole: RunFolder, runs: list[RunFolder], wanted: Recipe, predictions:
     write_whole(whole.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
 
 
-def sentence(folder: RunFolder) -> str:
-    """What is scored where several models answer together, beside their score out of fold; "" for a single model."""
+def sentences(folder: RunFolder) -> list[str]:
+    """What is scored where several models answer together, beside their score out of fold; none for a single model."""
     if not folder.members:
-        return ""
+        return []
     facts = read_json(folder.root / FOLDS)
     lead = leading(facts["scores"])
     said = f"{len(folder.members)} models answer together: what is scored is the mean of their probabilities."
     if lead is None:
-        return said
+        return [said]
     found = facts["scores"][lead]
-    return (
+    return [
         f"{said} The out-of-fold {lead} {found['mean']:.4f} [{found['low']:.4f}, {found['high']:.4f}] is that of "
         "single models; this score is the ensemble's own."
-    )
+    ]
 
 
 def _split(whole: RunFolder, runs: list[RunFolder], multi_label: bool) -> dict[str, int]:

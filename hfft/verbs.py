@@ -115,11 +115,10 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     rows, train = gathering.opened(wanted, folder)
     model = ensembling.reload(folder, modality)
     look = _open(folder, rows, args)
-    if told := uniting.sentence(folder):
-        say(told)
     if decided := answering.rule(folder):
         say(decided)
-    say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
+    many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
+    say(f"{folder.root.name}: scoring {len(rows):,} test rows{many}, {_hardware_sentence(args)}")
     ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
@@ -134,7 +133,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
         return {"run": str(folder.root)}
-    yardsticks.write(folder, predictions, train, rows, features, [*notes, told] if told else notes)
+    yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
