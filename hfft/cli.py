@@ -147,7 +147,7 @@ def run(
 
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
-    """Score a run, or the runs of several seeds, on the held-out test split; the ledger keeps count."""
+    """Score a run, the runs of several seeds, or the models of all folds as one, on the held-out test split."""
     from hfft import display, display_seeds, repeating, verbs
 
     many = repeating.holds(folder)
@@ -175,11 +175,12 @@ def compare(
 
 @app.command("judge")
 def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
-    """Judge a scored run again from its prediction files: no model, no look. Takes metrics= and gates.NAME= words."""
-    from hfft import display, judging
+    """Judge a scored run, or folds, again from prediction files: no model, no look. Takes metrics= and gates.NAME=."""
+    from hfft import display, display_folds, fold_judging, judging
 
-    facts = judging.judge(folder, recipe_words(folder, None, words)[1])
-    print_json(facts) if as_json else display.verdict(facts)
+    folds = fold_judging.concerns(folder)
+    facts = (fold_judging if folds else judging).judge(folder, recipe_words(folder, None, words)[1])
+    print_json(facts) if as_json else (display_folds.judged if folds else display.verdict)(facts)
     raise typer.Exit(facts["exit_code"])
 
 

@@ -82,10 +82,12 @@ LAYERS = [
     | {"answering"}
     | {"winners"}
     | {"studies", "watching", "trial_figures"},
-    {"gathering", "ending", "deciding", "excerpts"} | {"extrapolating", "relabelling"},
+    {"gathering", "ending", "deciding", "excerpts"}
+    | {"extrapolating", "relabelling"}
+    | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"} | {"asking"} | {"reckoning"},
-    {"stressing"},
+    {"stressing"} | {"fold_judging"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
@@ -204,6 +206,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["sharing"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
+NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -274,6 +277,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
+    bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
