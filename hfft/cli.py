@@ -16,9 +16,7 @@ import typer
 
 from hfft import cli_before
 from hfft.errors import InputError
-from hfft.phrases import Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
-
-INTERRUPTED = 130  # what typer makes of Ctrl-C
+from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -295,5 +293,5 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("hfft: stopped; an unfinished run goes on with: hfft run FOLDER --resume", file=sys.stderr)
+            print("hfft: stopped; the same command with --resume goes on with what is unfinished", file=sys.stderr)
         raise

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hfft.phrases import Json, Name, Option, Words, print_json, recipe_words, sayer
+from hfft.phrases import INTERRUPTED, Json, Name, Option, Words, print_json, recipe_words, sayer
 
 
 def lr(
@@ -61,3 +61,4 @@ def cv(
     facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
     if "scores" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_folds.judged(facts)
+    raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)

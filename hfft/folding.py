@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from hfft import (
 )
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
+from hfft.milestones import Milestones
 from hfft.recipe import Recipe
 from hfft.records import FOLDS, HELD_OUT, Predictions, leading, less_is_better, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
@@ -53,39 +53,64 @@ def run(
     """Train the recipe once for each fold, without it, and judge the answers to the rows held out.
 
     repeats: how often the rows are dealt into folds. output_dir: default runs/<recipe>_cv; each fold's run goes into
-    its fold-N. resume: finished folds are passed over. In each fold some of the rest is validation, as large a share as
-    the recipe's, which chooses the checkpoint: held-out rows choose nothing. Returns what folds.json holds. Raises
-    InputError before anything is trained where the recipe or the folder cannot be used.
+    its fold-N. resume: finished folds are passed over. After Ctrl-C, with two folds or more, what is finished is
+    judged. In each fold some of the rest is validation, as large a share as the recipe's, which chooses the checkpoint:
+    held-out rows choose nothing. Returns what folds.json holds. Raises InputError before anything is trained where the
+    recipe or the folder cannot be used.
     """
     root, members = _planned(name, overrides, output_dir, folds, repeats)
     _claimed(root, members, resume, name)
-    started, clock = time.perf_counter(), 0.0
-    with gathering.shared():
-        if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
-            priming.features(members[0][1])
-        for place, (run, _, words) in enumerate(members, 1):
-            if run.predictions(HELD_OUT).is_file():
-                _only(say, f"fold {place} of {len(members)}: there already, passed over")
-                continue
-            left = f", about {_time((len(members) - place + 1) * clock / (place - 1))} left" if clock else ""
-            _only(say, f"fold {place} of {len(members)}{left}")
-            if not run.finished:
-                told = repeating.brief(say) if place > 1 else say
-                verbs.run(name, words, str(run.root), (run.root / "recipe.yaml").is_file(), told)
-            holding.out(str(run.root))
-            gc.collect()
-            clock = time.perf_counter() - started
+    way, stopped = Milestones("fold", len(members), None, say, mean=True), None
+    try:
+        with gathering.shared():
+            if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
+                priming.features(members[0][1])
+            for run, _, words in members:
+                _trained(name, run, words, way, say)
+    except KeyboardInterrupt:
+        members = [member for member in members if member[0].predictions(HELD_OUT).is_file()]
+        if len(members) < 2:
+            raise
+        stopped = way.stopped()
     if os.environ.get("RANK", "0") != "0":
         return {"run": str(root)}
-    return judged(root, [run for run, *_ in members], members[0][1], repeats)
+    return judged(root, [run for run, *_ in members], members[0][1], folds, repeats, stopped)
 
 
-def judged(root: Path, runs: list[RunFolder], wanted: Recipe, repeats: int) -> dict[str, Any]:
-    """Everything about the held-out rows, from the files of the folds; written into `root`."""
+def _trained(name: str, run: RunFolder, words: tuple[str, ...], way: Milestones, say: Say) -> None:
+    """One fold's run and its answers to the rows held out, where they are not there yet."""
+    if run.predictions(HELD_OUT).is_file():
+        return way.skipped(run.root.name, _value(run, way))
+    with way.step(run.root.name) as step:
+        if not run.finished:
+            told = repeating.brief(say) if len(way.steps) > 1 else say
+            verbs.run(name, words, str(run.root), (run.root / "recipe.yaml").is_file(), told)
+        holding.out(str(run.root))
+        gc.collect()
+        step.value = _value(run, way)
+    return None
+
+
+def _value(run: RunFolder, way: Milestones) -> float | None:
+    """The score of the held-out rows that leads; None on processes that need not know."""
+    if not run.predictions(HELD_OUT).is_file():
+        return None
+    scores = scoring.score(Predictions.read(run.predictions(HELD_OUT)), recipe.load(str(run.root)).metrics)
+    way.metric = leading(scores)
+    return scores[way.metric].value if way.metric else None
+
+
+def judged(
+    root: Path, runs: list[RunFolder], wanted: Recipe, folds: int, repeats: int, stopped: str | None
+) -> dict[str, Any]:
+    """Everything about the held-out rows of `runs`, from their files; written into `root`.
+
+    stopped: a sentence where some folds are missing.
+    """
     whole = RunFolder(root)
     parts = [Predictions.read(run.predictions(HELD_OUT)) for run in runs]
     predictions = _joined(parts, repeats)
-    _write(whole, parts, predictions, len(runs) // repeats)
+    _write(whole, runs, parts, predictions)
     sizes = [{split: sum(n.values()) for split, n in read_json(run.split)["counts"].items()} for run in runs]
     ratio = float(np.mean([size[HELD_OUT] / size["train"] for size in sizes]))
     scored = [scoring.score(part, wanted.metrics) for part in parts]
@@ -100,7 +125,7 @@ def judged(root: Path, runs: list[RunFolder], wanted: Recipe, repeats: int) -> d
     if slices:
         write_json(whole.slices, {OUT: slices})
     facts = {
-        "folds": len(runs) // repeats,
+        "folds": folds,
         "repeats": repeats,
         "members": [run.root.name for run in runs],
         "sizes": sizes,
@@ -112,7 +137,8 @@ def judged(root: Path, runs: list[RunFolder], wanted: Recipe, repeats: int) -> d
         "seconds": [float(read_json(run.environment)["seconds"]["train"]) for run in runs],
         "recipe": recipe.dump(wanted),
     }
-    facts["sentences"] = _sentences(facts)
+    facts |= {"stopped": stopped} if stopped else {}
+    facts["sentences"] = [*([stopped] if stopped else []), *_sentences(facts)]
     write_json(root / FOLDS, facts)
     shown = facts | {"title": root.resolve().name, "headline": leading(found)}
     pages.write(root / PAGE, pages.render("folds.html.j2", shown, reporting.FILTERS))
@@ -168,14 +194,14 @@ def _joined(parts: list[Predictions], repeats: int) -> Predictions:
     return parts[0].joined(*parts[1:])
 
 
-def _write(whole: RunFolder, parts: list[Predictions], predictions: Predictions, folds: int) -> None:
+def _write(whole: RunFolder, runs: list[RunFolder], parts: list[Predictions], predictions: Predictions) -> None:
     """predictions/out_of_fold.parquet, with the fold of each row, and the attributes that slices are made by."""
-    number = np.concatenate([np.full(part.n, place + 1) for place, part in enumerate(parts)])
+    places = [int(run.root.name.removeprefix(MEMBER)) for run in runs]
+    number = np.concatenate([np.full(part.n, place) for place, part in zip(places, parts, strict=True)])
     table = predictions.table().append_column("fold", pa.array(number))
     whole.predictions(OUT).parent.mkdir(parents=True, exist_ok=True)
     write_whole(whole.predictions(OUT), lambda target: pq.write_table(table, target))
-    kept = [whole.root / f"{MEMBER}{place + 1}" for place in range(len(parts))]
-    tables = [pq.read_table(RunFolder(root).attributes(HELD_OUT)) for root in kept]
+    tables = [pq.read_table(run.attributes(HELD_OUT)) for run in runs]
     joined = pa.concat_tables(tables, promote_options="permissive")
     write_whole(whole.attributes(OUT), lambda target: pq.write_table(joined, target))
 
@@ -205,12 +231,3 @@ def _amount(metric: str, value: float) -> str:
 
 def _bounded(metric: str) -> bool:
     return not less_is_better(metric) and metric not in ("mcc", "kappa")
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _only(say: Say, sentence: str) -> None:
-    if os.environ.get("RANK", "0") == "0":
-        say(sentence)

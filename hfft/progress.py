@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 
+from hfft.milestones import HEAD
+
 PIPED_SECONDS = 20  # between lines when nobody watches live
 
 
@@ -41,7 +43,9 @@ class ProgressLine(TrainerCallback):
             TextColumn("{task.fields[facts]}"),
         )
         self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True)
-        self.task = self.bar.add_task("training", total=state.max_steps, completed=state.global_step, facts="")
+        self.task = self.bar.add_task(
+            HEAD.get() or "training", total=state.max_steps, completed=state.global_step, facts=""
+        )
         self.bar.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -65,7 +69,7 @@ class ProgressLine(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
         self.mark = time.perf_counter()
-        if state.is_world_process_zero and metrics:
+        if state.is_world_process_zero and metrics and not HEAD.get():  # of many runs each one's end says enough
             shown = "  ".join(f"{k} {metrics[f'eval_{k}']:.4f}" for k in dict.fromkeys((self.metric, "loss")))
             self.console.print(f"  epoch {state.epoch:.1f}  validation {shown}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -91,10 +92,31 @@ def test_means_and_intervals_are_those_of_the_folds(folder, capsys):
     assert read_json(folder / "metrics.json")["out_of_fold"]["accuracy"] == facts["out_of_fold"]["accuracy"]
     assert hfft(*WORDS, "--output-dir", str(folder), "--resume") == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert out.count("there already, passed over") == 3 and facts["sentences"][0][:60] in out
+    assert out.count("is there already, passed over") == 3 and facts["sentences"][0][:60] in out
     assert "test rows took no part" in out and read_json(folder / FOLDS) == facts
     page = (folder / folding.PAGE).read_text()
     assert "Nadeau" in page and "fold-3" in page and f"{made['mean']:.3f}" in page
+
+
+def test_what_is_finished_at_ctrl_c_is_judged(folder, tmp_path, capsys, monkeypatch):
+    """With two folds of three; one alone has no spread."""
+    root = tmp_path / "stopped"
+    shutil.copytree(folder, root)
+    for gone in (root / "fold-3", root / "predictions"):
+        shutil.rmtree(gone)
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folding.verbs, "run", pressed)
+    assert hfft(*WORDS, "--output-dir", str(root), "--resume", "--json") == 130
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["stopped"].startswith("Stopped after 2 of 3 folds") and facts["members"] == ["fold-1", "fold-2"]
+    sizes = [Predictions.read(RunFolder(root / f"fold-{fold}").predictions(HELD_OUT)).n for fold in (1, 2)]
+    assert (
+        facts["out_of_fold"]["accuracy"]["n"] == sum(sizes)
+        and "Stopped after 2 of 3" in (root / folding.PAGE).read_text()
+    )
 
 
 def test_two_recipes_are_compared_over_the_same_folds(folder, tmp_path, capsys):

@@ -31,7 +31,10 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
-    {"resamples", "rules", "run_folder", "perturbing", "explained_files"} | {"remedies"} | {"agreements"},
+    {"milestones"}
+    | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
+    | {"remedies"}
+    | {"agreements"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
