@@ -116,6 +116,7 @@ def check(
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
+app.command("rank")(cli_before.rank)
 
 
 @app.command("run")

@@ -27,6 +27,7 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
+    | {"transferability"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -40,6 +41,7 @@ LAYERS = [
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"pages"}
+    | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
@@ -79,20 +81,24 @@ LAYERS = [
     | {"answering"},
     {"gathering", "ending", "deciding", "excerpts"},
     {"rehearsing"},
-    {"judging", "yardsticks", "selecting"} | {"asking"},
+    {"judging", "yardsticks", "selecting"}
+    | {"asking"}
+    | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
     {"stressing"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"},
+    {"bakeoff"} | {"folding"} | {"knockout"},
+    {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before"}
     | {"display_batch"}
     | {"display_imbalance"}
-    | {"display_folds"},
+    | {"display_folds"}
+    | {"display_ranks"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -168,6 +174,7 @@ HELPERS = {
     ("cli_before", "display_imbalance"),
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
+    ("cli_before", "display_ranks"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -190,6 +197,7 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -258,6 +266,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
