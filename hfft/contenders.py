@@ -26,8 +26,8 @@ from hfft.errors import InputError
 from hfft.processors import SAFE
 from hfft.recipe import Model
 
-BATCH, BATCHES = 32, 9  # rows of a batch that is timed, and how many, the first for warm-up
-ROUNDS, LONG = 3, 6.0  # each batch counts at its quickest: what else the machine does is no cost of the model; seconds
+BATCH, BATCHES = 32, 6  # rows of a batch that is timed, and how many, the first for warm-up
+ROUNDS, LONG = 3, 4.0  # each batch counts at its quickest: what else the machine does is no cost of the model; seconds
 HELD = 24  # bytes per number: as it came, as it is kept, scaled to fit a regression, and squared for the evidence
 UNKNOWN = "unknown"
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -46,10 +46,10 @@ def fits(spec: Model, modality: ModuleType) -> None:
         if "Hugging Face Hub" not in str(error):
             raise
         own = "tokenizer.json" if modality.INPUT == "text" else "preprocessor_config.json"
+        files = f"config.json, model.safetensors, {own}"
         raise InputError(
             f"model.name {spec.name!r}: not a local folder, and not to be had from the Hugging Face Hub: check the "
-            f"name and the network. Without one, bring a folder with config.json, model.safetensors and {own}, and type its "
-            "path"
+            f"name and the network. Without one, bring its folder ({files}) and type the path"
         ) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from hfft import comparing, pairing, scoring
 from hfft.comparing import SIGNIFICANT
-from hfft.errors import counted, listed
+from hfft.errors import listed
 from hfft.records import Predictions, Score, leading, less_is_better
 
 MAJORITY, WORDS = "majority class", "TF-IDF + linear"
@@ -144,8 +144,7 @@ def sentences(facts: dict[str, Any], folds: int) -> list[str]:
             f"{best} is better than {listed(behind)}: {'; '.join(difference_told(of_best[name]) for name in behind)}."
         )
     said += [_beside(best, pair) for pair in of_best.values() if pair["baseline"] and _worth_saying(pair)]
-    many = f"p: of a paired test, adjusted for {counted(len(facts['pairs']), 'comparison')}; intervals are not."
-    return [*said, many, _choice(facts, rows, of_best, chosen), *_others(facts)]
+    return [_choice(facts, rows, of_best, chosen), *said, *_others(facts)]
 
 
 def difference_told(pair: dict[str, Any]) -> str:

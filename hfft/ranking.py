@@ -45,7 +45,8 @@ from hfft.run_folder import RunFolder
 FOLDS, ROWS = 5, 5_000
 ABOUT = (
     "Probes are fitted on features of the models as they are, and judged on training and validation rows held out. The "
-    "intervals allow for other rows, not for other training rows. A probe says what features tell; fine-tuning changes "
+    "intervals allow for other rows, not for other training rows; p is of a paired test, adjusted for all comparisons "
+    "here (Holm), and intervals are not. A probe says what features tell; fine-tuning changes "
     "them, and the order can change with them."
 )
 
