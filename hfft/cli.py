@@ -118,6 +118,7 @@ app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
 app.command("tune")(cli_before.tune)
 app.command("learn-curve")(cli_before.learn_curve)
+app.command("rank")(cli_before.rank)
 
 
 @app.command("run")

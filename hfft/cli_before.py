@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from hfft.phrases import INTERRUPTED, Json, Name, Option, Words, numbers, print_json, recipe_words, sayer
+from hfft.phrases import (
+    INTERRUPTED,
+    Json,
+    Name,
+    Option,
+    Words,
+    model_words,
+    numbers,
+    print_json,
+    recipe_words,
+    sayer,
+)
 
 
 def lr(
@@ -126,4 +137,33 @@ def tune(
     )  # fmt: skip
     if "trials" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_trials.judged(facts)
+    raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
+
+
+def rank(
+    name: Name = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL|KEY=VALUE]...", help="More models; override the recipe.")
+    ] = None,
+    recipe_: Option = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--models", metavar="A B | A,B", help="Models, as model.name takes them.")
+    ] = None,
+    finalists: Annotated[
+        int, typer.Option(metavar="N", help="Then fine-tune the best N on growing shares of the rows (0: no training).")
+    ] = 0,
+    rows: Annotated[
+        int, typer.Option(metavar="N", help="Training and validation rows for the probes, at most.")
+    ] = 5000,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_rank.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Do what is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which pretrained model to start from, before training: probes, time, memory. Opens no test split."""
+    chosen, overrides, named = model_words(name, recipe_, words, models)
+    from hfft import display_ranks, ranking
+
+    facts = ranking.run(chosen, named, overrides, output_dir, finalists, rows, resume, sayer(as_json))
+    if "models" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_ranks.judged(facts)
     raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)

@@ -28,6 +28,7 @@ LAYERS = [
     | {"changes", "remembering"}
     | {"corrected"}
     | {"power_law"}
+    | {"transferability"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -43,6 +44,7 @@ LAYERS = [
     | {"labelsets", "thresholds"}
     | {"pages"}
     | {"curve_telling", "curve_figures"}
+    | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
@@ -86,15 +88,18 @@ LAYERS = [
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
-    {"judging", "yardsticks", "selecting"} | {"asking"} | {"reckoning"},
+    {"judging", "yardsticks", "selecting"}
+    | {"asking"}
+    | {"reckoning"}
+    | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
     {"stressing"} | {"fold_judging"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"},
-    {"tuning"},
+    {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
+    {"tuning"} | {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before"}
@@ -102,7 +107,8 @@ LAYERS = [
     | {"display_imbalance"}
     | {"display_folds"}
     | {"display_trials"}
-    | {"display_curves"},
+    | {"display_curves"}
+    | {"display_ranks"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -182,6 +188,7 @@ HELPERS = {
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
     ("cli_before", "display_curves"),
+    ("cli_before", "display_ranks"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -207,6 +214,7 @@ NO_ML += ["asking", "probe_telling"]
 NO_ML += ["sharing"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
+NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -278,6 +286,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"asking"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 
