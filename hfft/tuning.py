@@ -37,7 +37,7 @@ from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
-from hfft.records import Predictions, less_is_better, write_json
+from hfft.records import OUT_OF_FOLD, Predictions, less_is_better, write_json
 from hfft.run_folder import RunFolder
 from hfft.searching import Search
 from hfft.spaces import Dimension
@@ -181,7 +181,7 @@ def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, key: st
         return 0.0
     if key in facts["scores"]:
         return float(facts["scores"][key]["mean"])
-    return _scored(folder / "predictions" / f"{folding.OUT}.parquet", recipe.load(name, words), key)
+    return _scored(folder / "predictions" / f"{OUT_OF_FOLD}.parquet", recipe.load(name, words), key)
 
 
 def _scored(path: Path, wanted: Recipe, key: str) -> float:
@@ -228,7 +228,7 @@ def _judged(
 ) -> dict[str, Any]:
     """tuning.json, the best recipe and the page, from the study and the folders that are here."""
     _lightened(root, study)
-    file = f"predictions/{folding.OUT if folds else 'validation'}.parquet"
+    file = f"predictions/{OUT_OF_FOLD if folds else 'validation'}.parquet"
     facts = reckoning.facts(studies.trials(study), search.space, root, wanted, key, file)
     facts |= {"recipe_name": search.name, "words": list(search.words), "folds": folds, "recipe": recipe.dump(wanted)}
     facts |= {"importance": studies.importance(study, search.space, reckoning.ENOUGH)}

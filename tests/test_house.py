@@ -102,7 +102,7 @@ LAYERS = [
     {"tuning"} | {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "display_rates", "cli", "cli_before"}
+    | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
     | {"display_batch"}
     | {"display_imbalance"}
     | {"display_folds"}
@@ -177,10 +177,13 @@ HELPERS = {
     ("contrasting", "figures"),
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
+    ("cli_after", "display_probes"),
+    ("cli_after", "display"),
+    ("cli", "cli_after"),
     ("cli", "cli_before"),
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
-    ("cli", "display_explaining"),
+    ("cli_after", "display_explaining"),
     ("cli", "display_batch"),
     ("answering", "scoring"),
     ("cli_before", "display_imbalance"),
