@@ -33,7 +33,7 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
-    {"milestones"}
+    {"milestones"} | {"agreeing", "storages"}
     | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -99,6 +99,7 @@ LAYERS = [
     | {"showing"},
     {"repeating", "presenting"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
+    {"trialling"},
     {"tuning"} | {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
@@ -283,7 +284,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"explaining"}
-    bringing |= {"tuning", "searching", "reckoning"}
+    bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
