@@ -5,6 +5,7 @@ In: a URL, or a folder. Out: optuna's storage, and sentences for what goes wrong
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,14 @@ def opened(storage: str | None, root: Path) -> Any:
         raise InputError(f"--storage {brief(storage)}: expected a URL such as postgresql://user@host/database")
     if storage.startswith("postgresql://"):  # SQLAlchemy's own choice of a driver differs between its versions
         storage = "postgresql+psycopg://" + storage.removeprefix("postgresql://")
-    return made.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+    for wait in (0.5, 1.0, 2.0, 4.0, None):
+        try:
+            return made.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:  # two workers that come first both make the tables, and one is too late
+            if wait is None or type(error).__name__ not in ("IntegrityError", "ProgrammingError"):
+                raise
+            time.sleep(wait)
+    raise AssertionError
 
 
 def _bare(url: str) -> str:

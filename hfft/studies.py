@@ -44,12 +44,21 @@ def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any],
             study = optuna.load_study(storage=kept, study_name=name)
     found = _patient(lambda: study.user_attrs.get("settings"))
     if found != settings:
+        closed(study)
         other = next((key for key in settings if (found or {}).get(key) != settings[key]), "recipe")
         raise InputError(
             f"the study {name!r} was begun with another {other}; type what it was begun with, or --study NAME for a new"
             " one"
         )
     return study
+
+
+def closed(study: Any) -> None:
+    """Give the connections of a database back."""
+    kept = getattr(study._storage, "_backend", study._storage)
+    if hasattr(kept, "engine"):
+        kept.remove_session()
+        kept.engine.dispose()
 
 
 def trials(study: Any) -> list[Any]:

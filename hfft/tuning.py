@@ -95,11 +95,22 @@ def run(
     )  # fmt: skip
     _check(plan)
     _claimed(root, resume, name)
-    began, stopped = time.perf_counter(), None
     found: list[Any] = []
+    try:
+        return _run(plan, found, say)
+    finally:
+        for kept in found:
+            if kept is not None:
+                studies.closed(kept)
+
+
+def _run(plan: Plan, found: list[Any], say: Say) -> dict[str, Any]:
+    """The shares one after the other. found: is given the study of each."""
+    began, stopped = time.perf_counter(), None
     with gathering.shared():
         for place in range(len(plan.shares)):
-            until = None if minutes is None else began + 60 * minutes * (place + 1) / len(plan.shares)
+            part = (place + 1) / len(plan.shares)
+            until = None if plan.minutes is None else began + 60 * plan.minutes * part
             kept, way = _opened(plan, place, found, say, until)
             found.append(kept)
             try:
@@ -110,8 +121,8 @@ def run(
                 stopped = way.stopped()
                 break
     if os.environ.get("RANK", "0") != "0":
-        return {"run": str(root)}
-    with storages.reached(storage or str(root)):
+        return {"run": str(plan.root)}
+    with storages.reached(_where(plan)):
         return _judged(plan, found, stopped)
 
 

@@ -33,7 +33,8 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
-    {"milestones"} | {"agreeing", "storages"}
+    {"milestones"}
+    | {"agreeing", "storages"}
     | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}

@@ -1,4 +1,4 @@
-"""`hfft tune`, through the real command line: what is tried, what is kept, what it is said to be worth, what is refused."""
+"""`hfft tune`, through the real command line: what is tried, what is kept, what that is worth, what is refused."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ def worth(words) -> float:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Trials take no time: answers to 400 rows as right as `worth` says, one validation on the way. Returns the words."""
+    """Trials take no time: answers to 400 rows as right as `worth` says, one validation on the way. Gives the words."""
     seen: list[tuple[str, ...]] = []
 
     def trained(name, words, folder, resume, say):
-        seen.append(tuple(word for word in words if not word.startswith(("data.limit", "train.max_steps", "train.per"))))
+        seen.append(
+            tuple(word for word in words if not word.startswith(("data.limit", "train.max_steps", "train.per")))
+        )
         wanted, root = recipe.load(name, words), Path(folder)
         root.mkdir(parents=True, exist_ok=True)
         (root / "recipe.yaml").write_text(recipe.dump(wanted))
@@ -50,7 +52,9 @@ def quick(monkeypatch):
         scores[np.arange(400), np.where(wrong, 1 - labels, labels)] = 0.8
         (root / "predictions").mkdir(exist_ok=True)
         ids = np.array([f"{row:03}" for row in range(400)])
-        Predictions(ids, labels, scores.argmax(axis=1), scores, NAMES).write(root / "predictions" / "validation.parquet")
+        Predictions(ids, labels, scores.argmax(axis=1), scores, NAMES).write(
+            root / "predictions" / "validation.parquet"
+        )
         (root / "model").mkdir(exist_ok=True)
 
     monkeypatch.setattr(trialling.verbs, "run", trained)
