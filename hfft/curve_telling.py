@@ -64,8 +64,8 @@ def _steps(facts: dict[str, Any]) -> str:
     if facts["same_steps"]:
         return "Every share trained as many steps as the most rows: this is what rows bring with equal work."
     return (
-        f"Every share trained as many epochs as the recipe says: {smallest} of the rows got {smallest} of the steps, so "
-        "what rows bring includes the longer training that comes with them. --same-steps holds that equal."
+        f"Every share trained as many epochs as the recipe says: {smallest} of the rows got {smallest} of the steps, "
+        "and what rows bring includes the longer training that comes with them. --same-steps holds that equal."
     )
 
 
