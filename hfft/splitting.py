@@ -204,7 +204,7 @@ def _folded(
     round_, held = divmod((spec.fold or 1) - 1, spec.folds or 1)
     mine = [i for i, place in enumerate(guarded.places) if place in ("train", "validation")]
     pool = rows.select(mine)
-    where, found = _folds(pool, data, seed + round_)
+    where, found = fold_numbers(pool, data, seed + round_)
     places = ["test" if fold == held else "train" for fold in where]  # for those inside, what is held out is the test
     places, more = _dealt(pool, places, ["validation"], data, seed)
     inside = _guarded(pool, places, data, seed, modality)
@@ -217,7 +217,7 @@ def _folded(
     return dataclasses.replace(guarded, places=out), found
 
 
-def _folds(pool: datasets.Dataset, data: Data, seed: int) -> tuple[list[int], list[str]]:
+def fold_numbers(pool: datasets.Dataset, data: Data, seed: int) -> tuple[list[int], list[str]]:
     """(fold of each row, findings), dealt as the splits were."""
     spec, keys, labels = data.split, pool["key"][:], pool["label"][:]
     count = spec.folds or 1
