@@ -99,7 +99,7 @@ def _once(predictions: Predictions) -> Predictions:
 def _data(wanted: Recipe, modality: ModuleType, needed: bool) -> tuple[loading.Table | None, list[str]]:
     """(the data, []), or (None, [why]) where it is gone and only its texts would have been shown."""
     try:
-        return loading.read(wanted.data, modality), []
+        return gathering.table(wanted, modality), []
     except InputError as error:
         if needed:
             raise

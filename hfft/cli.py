@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_before
+from hfft import cli_after, cli_before
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -116,6 +116,9 @@ def check(
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
+app.command("tune")(cli_before.tune)
+app.command("learn-curve")(cli_before.learn_curve)
+app.command("rank")(cli_before.rank)
 
 
 @app.command("run")
@@ -182,26 +185,6 @@ def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
     raise typer.Exit(facts["exit_code"])
 
 
-@app.command("probe")
-def probe(
-    folder: Folder,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PROBE]...", help="Which ones, or templates (default: as the recipe says)."),
-    ] = None,
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="60s, 5min: as much as fits.")] = None,
-    rows: Annotated[int | None, typer.Option(metavar="N", help="Rows to change, whatever the time.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="Test rows: one more look, kept in the ledger.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Change held-back rows a little and count how often the answer moves: typos, blur … (hfft ls --probes)."""
-    from hfft import display_probes, stressing
-
-    facts = stressing.probe(folder, names or (), budget, rows, test, sayer(as_json))
-    if "probes" in facts:  # else a process other than the first
-        print_json(facts) if as_json else display_probes.probed(facts)
-
-
 @app.command("report")
 def report(
     folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="One run, several runs, or a folder of runs.")],
@@ -212,42 +195,9 @@ def report(
     print(presenting.report(folders, sayer(True)))
 
 
-@app.command("explain")
-def explain(
-    folder: Folder,
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts, or picture files.")
-    ] = None,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", metavar="ID", help="A validation row, or a kept mistake.")
-    ] = None,
-    mistakes: Annotated[int, typer.Option(min=0, metavar="N", help="The N surest mistakes on validation.")] = 0,
-    chosen: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the answer.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
-    from hfft import display_explaining, explaining
-
-    facts = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, sayer(as_json))
-    print_json(facts) if as_json else display_explaining.explained(facts)
-
-
-@app.command("labels")
-def labels(
-    folder: Folder,
-    train: Annotated[
-        bool, typer.Option("--train", help="Judge the training rows, too (needs the pretrained model and the data).")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """List rows whose label looks wrong; opens no split."""
-    from hfft import auditing, display
-
-    facts = auditing.labels(folder, train, sayer(as_json))
-    if "splits" in facts:
-        print_json(facts) if as_json else display.doubts(facts)
+app.command("probe")(cli_after.probe)
+app.command("explain")(cli_after.explain)
+app.command("labels")(cli_after.labels)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,16 @@ def run(
     repeats: int = 1,
     resume: bool = False,
     say: Say = print,
+    after: Callable[[list[float]], None] = lambda values: None,
 ) -> dict[str, Any]:
     """Train the recipe once for each fold, without it, and judge the answers to the rows held out.
 
     repeats: how often the rows are dealt into folds. output_dir: default runs/<recipe>_cv; each fold's run goes into
     its fold-N. resume: finished folds are passed over. After Ctrl-C, with two folds or more, what is finished is
     judged. In each fold some of the rest is validation, as large a share as the recipe's, which chooses the checkpoint:
-    held-out rows choose nothing. Returns what folds.json holds. Raises InputError before anything is trained where the
-    recipe or the folder cannot be used.
+    held-out rows choose nothing. Returns what folds.json holds. after: is given the scores so far, of
+    the metric that leads, when a fold is done, and may raise to end it. Raises InputError before anything is trained
+    where the recipe or the folder cannot be used.
     """
     root, members = _planned(name, overrides, output_dir, folds, repeats)
     _claimed(root, members, resume, name)
@@ -73,6 +76,7 @@ def run(
                 priming.features(members[0][1])
             for run, _, words in members:
                 _trained(name, run, words, way, say)
+                after([step.value for step in way.steps if step.value is not None])
     except KeyboardInterrupt:
         members = [member for member in members if member[0].predictions(HELD_OUT).is_file()]
         if len(members) < 2:

@@ -35,6 +35,34 @@ def recipe_words(name: str | None, option: str | None, words: list[str] | None) 
     return chosen, tuple(overrides)
 
 
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of an option that takes several, such as "0.1,0.5,1"."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise InputError(f"{option}: expected numbers with commas between them, got {text!r}") from None
+
+
+def model_words(
+    name: str | None, option: str | None, words: list[str] | None, models: list[str] | None
+) -> tuple[str, tuple[str, ...], list[str]]:
+    """(recipe, overrides, models): what follows --models without a "=" is one of them, too.
+
+    >>> model_words("tiny", None, ["b", "seed=1"], ["a,c"])
+    ('tiny', ('seed=1',), ['a', 'c', 'b'])
+    """
+    given = list(words or [])
+    if option is not None and name is not None:
+        given.insert(0, name)
+        name = None
+    named = [part.strip() for model in models or [] for part in model.split(",") if part.strip()]
+    if models:
+        named += [word for word in given if "=" not in word]
+        given = [word for word in given if "=" in word]
+    return *recipe_words(name, option, given), named
+
+
 def sayer(as_json: bool) -> Callable[[str], None]:
     """What prints sentences: on stdout, or beside facts in JSON on stderr."""
 

@@ -143,8 +143,11 @@ def alike(labels: np.ndarray, guesses: list[np.ndarray], classes: int) -> tuple[
         code: np.ndarray = np.ascontiguousarray(bits).view(np.dtype((np.void, bits.shape[1])))[:, 0]
     else:
         code = labels.astype(np.int64)
+        crowded = float(classes) ** (len(guesses) + 1) >= 2.0**62
         for guess in guesses:
             code = np.asarray(code * classes + guess)
+            if crowded:  # ranks keep the order, and the next product inside 64 bits
+                code = np.unique(code, return_inverse=True)[1]
     _, first, kind, times = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
     return first, kind, times.astype(np.int64)
 

@@ -92,10 +92,10 @@ def read(given: Sequence[str]) -> list[Dimension]:
         raise InputError("--space: expected what to search, such as --space train.learning_rate=1e-5..1e-3")
     if twice := sorted({one.key for one in found if sum(one.key == other.key for other in found) > 1}):
         raise InputError(f"--space: {listed(twice)} is given twice")
-    for one in found:
+    for key in (dimension.key for dimension in found):
         for fixed, why in FIXED.items():
-            if f"{one.key}.".startswith(f"{fixed}."):
-                raise InputError(f"--space {one.key}: {why}; type it as a word of the recipe instead: {one.key}=…")
+            if f"{key}.".startswith(f"{fixed}."):
+                raise InputError(f"--space {key}: {why}; type it as a word of the recipe instead: {key}=…")
     return found
 
 

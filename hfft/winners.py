@@ -1,18 +1,19 @@
 """What the best of many trials is worth, when the same rows scored them all and chose among them.
 
-In: the answers of every trial to the same rows, and the metric that chose. Out: the gain over the recipe as it was, what
-luck alone would have given, what is left of it, and an interval that allows for the choice. It must not know how trials
-were made. numpy, scipy.
+In: the answers of every trial to the same rows, and the metric that chose. Out: the gain over the recipe as it was,
+what luck alone would have given, what is left of it, and an interval that allows for the choice. It must not know how
+trials were made. numpy, scipy.
 
-To first order a score's error is the mean of its rows' pulls (the influence function), so all scores can be thrown again
-at once: normal weights on the rows, the same for every trial, as in a multiplier bootstrap. The largest of these errors
-is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68, section 2).
-How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): what share of the trials' spread
-their rows' noise explains. Trials that failed outright are kept out of that spread: they would make any noise look small.
+To first order a score's error is the mean of its rows' pulls (the influence function), so all scores can be thrown
+again at once: normal weights on the rows, the same for every trial, as in a multiplier bootstrap. The largest of these
+errors is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68).
+How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): what share of the trials'
+spread their rows' noise explains. Trials that failed outright are kept out of it: they make any noise look small.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def judged(
 
 
 def _noise(values: np.ndarray, errors: np.ndarray) -> float:
-    """Expected over observed variance of the trials about their mean. errors: (rows, trials), of which scores' are sums."""
+    """Expected over observed variance of trials. errors: (rows, trials); scores are sums."""
     middle = np.median(values)
     spread = 1.4826 * float(np.median(np.abs(values - middle)))
     kept = np.flatnonzero(values >= middle - FAILED * spread)
@@ -81,6 +82,19 @@ def _noise(values: np.ndarray, errors: np.ndarray) -> float:
     centred = errors[:, kept] - errors[:, kept].mean(axis=1, keepdims=True)
     expected, observed = float((centred**2).sum()) / (len(kept) - 1), float(values[kept].var(ddof=1))
     return min(expected / observed, 1.0) if observed > 0 else 1.0
+
+
+def expected_best(values: np.ndarray) -> list[float]:
+    """Expected best of k of the trials drawn at random, for k = 1 … all (Dodge et al. 2019, without replacement).
+
+    values: more is better.
+
+    >>> expected_best(np.array([1.0, 2.0, 3.0]))
+    [2.0, 2.6666666666666665, 3.0]
+    """
+    ordered, n = np.sort(values), len(values)
+    ranks = np.arange(1, n + 1)
+    return [float((np.array([math.comb(r - 1, k - 1) for r in ranks]) / math.comb(n, k)) @ ordered) for k in ranks]
 
 
 def value(predictions: Predictions, metrics: Sequence[str], key: str) -> float | None:

@@ -27,11 +27,14 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
+    | {"power_law"}
+    | {"transferability"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"},
@@ -40,9 +43,11 @@ LAYERS = [
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"pages"}
+    | {"curve_telling", "curve_figures"}
+    | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
@@ -77,23 +82,33 @@ LAYERS = [
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
     | {"answering"}
-    | {"winners"},
-    {"gathering", "ending", "deciding", "excerpts"} | {"ensembling", "uniting", "fold_pages"},
+    | {"winners"}
+    | {"studies", "watching", "trial_figures"},
+    {"gathering", "ending", "deciding", "excerpts"}
+    | {"extrapolating", "relabelling"}
+    | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
-    {"judging", "yardsticks", "selecting"} | {"asking"},
+    {"judging", "yardsticks", "selecting"}
+    | {"asking"}
+    | {"reckoning"}
+    | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
     {"stressing"} | {"fold_judging"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"},
+    {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
+    {"tuning"} | {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "display_rates", "cli", "cli_before"}
+    | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
     | {"display_batch"}
     | {"display_imbalance"}
-    | {"display_folds"},
+    | {"display_folds"}
+    | {"display_trials"}
+    | {"display_curves"}
+    | {"display_ranks"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -125,6 +140,7 @@ HELPERS = {
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
     ("winners", "scoring"),
+    ("training", "watching"),
     ("adapting", "precomputing"),
     ("adapting", "predicting"),
     ("adapting", "mean_weights"),
@@ -161,15 +177,21 @@ HELPERS = {
     ("contrasting", "figures"),
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
+    ("cli_after", "display_probes"),
+    ("cli_after", "display"),
+    ("cli", "cli_after"),
     ("cli", "cli_before"),
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
-    ("cli", "display_explaining"),
+    ("cli_after", "display_explaining"),
     ("cli", "display_batch"),
     ("answering", "scoring"),
     ("cli_before", "display_imbalance"),
+    ("cli_before", "display_trials"),
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
+    ("cli_before", "display_curves"),
+    ("cli_before", "display_ranks"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -192,7 +214,10 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["sharing"]
+NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
+NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -258,10 +283,13 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"explaining"}
+    bringing |= {"tuning", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
 

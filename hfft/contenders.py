@@ -1,0 +1,205 @@
+"""Pretrained models before anything is trained: whether they fit the task, what they cost, and what they see.
+
+In: a `Model` of a recipe, a modality, rows. Out: plain facts, and features. It must not know labels.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import statistics
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+import transformers
+import yaml
+from huggingface_hub import try_to_load_from_cache
+
+from hfft import backbones, features, pooling, references
+from hfft.backbones import Backbone
+from hfft.errors import InputError
+from hfft.processors import SAFE
+from hfft.recipe import Model
+
+BATCH, BATCHES = 32, 6  # rows of a batch that is timed, and how many, the first for warm-up
+ROUNDS, LONG = 3, 4.0  # each batch counts at its quickest: what else the machine does is no cost of the model; seconds
+HELD = 24  # bytes per number: as it came, as it is kept, scaled to fit a regression, and squared for the evidence
+UNKNOWN = "unknown"
+WEIGHTS = ("*.safetensors", "*.bin")
+
+
+def fits(spec: Model, modality: ModuleType) -> None:
+    """Raise InputError unless the model can be had and is one for the task; reads no weights."""
+    try:
+        backbones.processor(spec, modality)
+    except InputError as error:
+        if kind := _foreign(spec, modality):
+            task = "texts" if modality.INPUT == "text" else "pictures"
+            raise InputError(
+                f"model.name {spec.name!r} is a {kind}: no model for {task}, which the recipe has"
+            ) from error
+        if "Hugging Face Hub" not in str(error):
+            raise
+        own = "tokenizer.json" if modality.INPUT == "text" else "preprocessor_config.json"
+        files = f"config.json, model.safetensors, {own}"
+        raise InputError(
+            f"model.name {spec.name!r}: not a local folder, and not to be had from the Hugging Face Hub: check the "
+            f"name and the network. Without one, bring its folder ({files}) and type the path"
+        ) from error
+
+
+def _foreign(spec: Model, modality: ModuleType) -> str | None:
+    """The kind of a model that there is no form of for this task; None where that cannot be told."""
+    try:
+        config = transformers.AutoConfig.from_pretrained(references.resolve(spec.name), **SAFE)
+    except (OSError, *backbones.DOES_NOT_FIT, InputError):
+        return None
+    known = getattr(transformers, modality.AUTO_CLASS)._model_mapping
+    return None if type(config) in known else str(config.model_type)
+
+
+def seen(
+    backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: Any
+) -> tuple[dict[str, Any], np.ndarray]:
+    """({ms_per_row, batch, parameters, memory_mb, disk_mb, licence, width, pretrained}, features float32 (n, d)).
+
+    ms_per_row: median over batches of `batch` rows as they come, each at the quickest of three tries; the model's own
+    time, not reading, decoding or tokenising. memory_mb: of weights in float32, or the most that an accelerator held.
+    Raises InputError where features do not fit into memory, or are no numbers.
+    """
+    batches, share = _batches(backbone, modality, rows, spec)
+    cost = _timed(backbone, batches, args) | {"batch": min(BATCH, len(rows))}
+    cost["ms_per_row"] *= share
+    check_room(spec.name, len(rows), cost["width"], memory_left())
+    facts = about(backbone, spec) | cost
+    facts["memory_mb"] = max(facts["memory_mb"], cost.pop("accelerator_mb"))
+    facts.pop("accelerator_mb")
+    return facts, features.extract(backbone, modality, rows, spec, args)
+
+
+def about(backbone: Backbone, spec: Model) -> dict[str, Any]:
+    """Parameters, megabytes in memory and on disk (None: no file here), licence, whether weights are pretrained."""
+    tensors = [*backbone.model.parameters(), *backbone.model.buffers()]
+    return {
+        "parameters": backbone.parameters,
+        "memory_mb": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
+        "disk_mb": disk_mb(spec) if spec.pretrained else None,
+        "licence": licence(spec.name),
+        "pretrained": spec.pretrained,
+    }
+
+
+def check_room(name: str, rows: int, width: int, free: float | None) -> None:
+    """Raise InputError where features of `rows` rows, `width` numbers each, need more than `free` bytes."""
+    needed = rows * width * HELD
+    if free is not None and needed > free:
+        raise InputError(
+            f"{name}: {width:,} features of {rows:,} rows need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            f"free; type --rows {max(int(0.8 * free / width / HELD), 1)}"
+        )
+
+
+def memory_left() -> float | None:
+    """Bytes that this process may still take: the machine's, or the container's where that is less."""
+    found = []
+    try:
+        told = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        found += [int(told[1]) * 1024.0] if told else []
+        most, now = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
+        found += [float(most) - float(now)] if most != "max" else []
+    except OSError:
+        pass
+    return min(found, default=None)
+
+
+def disk_mb(spec: Model) -> float | None:
+    """Megabytes of the weights' files; None where they are not on this disk."""
+    path = Path(references.resolve(spec.name))
+    if references.is_file(path):
+        return path.stat().st_size / 1e6
+    if not references.is_folder(path):
+        known = (try_to_load_from_cache(spec.name, file, revision=spec.revision) for file in ("model.safetensors",))
+        return next((Path(file).stat().st_size / 1e6 for file in known if isinstance(file, str)), None)
+    held = next((files for kind in WEIGHTS if (files := list(path.glob(kind)))), [])
+    return sum(file.stat().st_size for file in held) / 1e6 or None
+
+
+def licence(name: str) -> str:
+    """As the model's card says, else the package that brings it, else timm; "unknown" where none does."""
+    path = Path(references.resolve(name))
+    card: Any = path / "README.md" if references.is_file(path / "README.md") else _cached_card(name)
+    text = Path(card).read_text(encoding="utf-8", errors="replace") if isinstance(card, (str, Path)) else ""
+    if told := _front_matter(text).get("license"):
+        return ", ".join(told) if isinstance(told, list) else str(told)
+    if name.startswith(references.SCHEME):
+        return _of_package(name.removeprefix(references.SCHEME).partition("/")[0])
+    if name.startswith(backbones.TIMM):
+        import timm
+
+        found = timm.get_pretrained_cfg(name.removeprefix(backbones.TIMM), allow_unregistered=True)
+        return str(getattr(found, "license", None) or UNKNOWN)
+    return UNKNOWN
+
+
+def _cached_card(name: str) -> Any:
+    return try_to_load_from_cache(name, "README.md") if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) else None
+
+
+def _front_matter(text: str) -> dict[str, Any]:
+    found = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
+    try:
+        tree = yaml.safe_load(found[1]) if found else {}
+    except yaml.YAMLError:
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _of_package(module: str) -> str:
+    for package in importlib.metadata.packages_distributions().get(module, []):
+        told: Any = importlib.metadata.metadata(package)
+        for value in (told["License-Expression"], told["License"]):
+            if value and value.upper() != "UNKNOWN":
+                return " ".join(str(value).split())[:40]
+    return UNKNOWN
+
+
+def _batches(
+    backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model
+) -> tuple[list[dict[str, torch.Tensor]], float]:
+    """(batches of rows in the order they have, model inputs per row, more than 1 where a text is cut into windows)."""
+    inputs = [name for name in modality.ROLES if name in rows.column_names]
+    some = rows.select(range(min(len(rows), BATCH * BATCHES))).select_columns(inputs)
+    prepared, _ = pooling.apart(modality.prepare(some, backbone.processor, spec))
+    collate = modality.collator(backbone.processor)
+    starts = range(0, max(len(prepared) - BATCH, 0) + 1, BATCH)
+    made = [collate([prepared[i] for i in range(at, min(at + BATCH, len(prepared)))]) for at in starts]
+    return made[:BATCHES], len(prepared) / len(some)
+
+
+@torch.no_grad()
+def _timed(backbone: Backbone, batches: list[dict[str, torch.Tensor]], args: Any) -> dict[str, Any]:
+    """{ms_per_row, width of its features, accelerator_mb}."""
+    model, card = backbone.model.eval().to(args.device), args.device.type == "cuda"
+    if card:
+        torch.cuda.reset_peak_memory_stats()
+    pooled = features.Pooled(model)
+    width = pooled(**{name: tensor.to(args.device) for name, tensor in batches[0].items()})["features"].shape[1]
+    timed = [{name: tensor.to(args.device) for name, tensor in batch.items()} for batch in batches[1:] or batches]
+    started = time.perf_counter()
+    best = [float("inf")] * len(timed)
+    for _ in range(ROUNDS):
+        for place, given in enumerate(timed):
+            began = time.perf_counter()
+            model(**given)
+            if card:
+                torch.cuda.synchronize()
+            best[place] = min(best[place], (time.perf_counter() - began) / len(next(iter(given.values()))))
+        if time.perf_counter() - started > LONG:
+            break
+    peak = torch.cuda.max_memory_allocated() / 1e6 if card else 0.0
+    return {"ms_per_row": 1000 * statistics.median(best), "width": int(width), "accelerator_mb": peak}
