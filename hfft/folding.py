@@ -29,7 +29,7 @@ from hfft.fold_judging import MEMBER
 from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
-from hfft.records import FOLDS, HELD_OUT, Predictions, leading
+from hfft.records import FOLDS, HELD_OUT, Predictions, leading, read_json
 from hfft.run_folder import RunFolder
 
 # What lies beside the folds: what is judged of them, and what their models as one leave like any run.
@@ -70,8 +70,9 @@ def run(
     _claimed(root, members, resume, name)
     way, stopped = Milestones("fold", len(members), None, say, mean=True), None
     try:
-        with gathering.shared():
+        with gathering.shared(), claiming.room_left(root, f"`hfft cv {name} --resume` with the same words"):
             if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
+                _unchanged(root, members)
                 priming.features(members[0][1])
             for run, _, words in members:
                 _trained(name, run, words, way, say)
@@ -98,6 +99,19 @@ def _trained(name: str, run: RunFolder, words: tuple[str, ...], way: Milestones,
         gc.collect()
         step.value = _value(run, way)
     return None
+
+
+def _unchanged(root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]]) -> None:
+    """Raise InputError where folds are there of other data than there is now: together they would judge nothing."""
+    for run, wanted, _ in members:
+        if run.predictions(HELD_OUT).is_file():
+            found = gathering.read(wanted, lambda _: None)
+            if found.report.fingerprints != read_json(run.split)["fingerprints"]:
+                raise InputError(
+                    f"{root}: the data has changed since {run.root.name} was trained; bring it back, or type "
+                    "--output-dir FOLDER to train all folds on the data as it is now"
+                )
+            return
 
 
 def _value(run: RunFolder, way: Milestones) -> float | None:
