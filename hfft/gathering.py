@@ -82,6 +82,7 @@ def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
     # How many rows are used and where they go is dealt out later, from the same table.
     by = Split(by=wanted.data.split.by, time_format=wanted.data.split.time_format)
     undealt = replace(wanted.data, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
+    undealt = replace(undealt, train_share=1.0)
     key = repr((wanted.task, undealt))
     if key not in known:
         known.clear()  # one table at a time

@@ -156,9 +156,12 @@ def _worth_saying(pair: dict[str, Any]) -> bool:
 
 
 def _beside(best: str, pair: dict[str, Any]) -> str:
-    verdict = "is better than" if pair["told"] else "cannot be told from"
+    ahead = (pair["difference"]["value"] > 0) != less_is_better(pair["metric"])
+    verdict = ("is better than" if ahead else "is WORSE than") if pair["told"] else "cannot be told from"
     aside = (
-        "" if pair["told"] else ". More rows, or fine-tuning, would have to show what a pretrained model is worth here"
+        ""
+        if pair["told"] and ahead
+        else ". What a pretrained model is worth here, only fine-tuning or more rows can show"
     )
     return f"{best} {verdict} the baseline {pair['other']}: {difference_told(pair)}{aside}."
 

@@ -72,6 +72,10 @@ class Data:
         int | None,
         Field(strict=True, ge=1, description="train on so many rows of each class, drawn by the split's seed"),
     ] = None
+    train_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="train on this share of the training rows only, class proportions kept"),
+    ] = 1.0
     class_text: Annotated[
         str | None, Field(description="train on this text for each class, too, such as This text expresses {label}.")
     ] = None
@@ -121,6 +125,8 @@ class Data:
             raise ValueError(
                 f"data.shots counts rows of one class each, held in memory; {other} has none such: leave one out"
             )
+        if self.train_share != 1 and self.streaming:
+            raise ValueError("data.train_share needs all rows at once; type data.streaming=false or leave it out")
         if self.pixels is not None and self.slices:
             raise ValueError("data.pixels takes all columns but one, which data.slices is not; leave one out")
         if self.label_columns is None:

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import folds, labelsets, moments, sheets
+from hfft import folds, labelsets, moments, sharing, sheets
 from hfft.apportioning import by_classes
 from hfft.dealing import Keys, Shares, at_random, by_hash, by_time
 from hfft.errors import InputError, listed
@@ -75,11 +75,13 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
     if data.split.folds:
         guarded, more = _folded(picked, guarded, data, seed, modality)
         found += more
-    shots, notes = few(picked["id"][:], picked["key"][:], picked["label"][:], guarded.places, data.shots, seed)
-    guarded = dataclasses.replace(guarded, places=shots)
-    found += _repeats(picked["key"][:], picked["label"][:]) + guarded.findings(data.on_leak) + notes
+    ids, keys, labels = (picked[name][:] for name in ("id", "key", "label"))
+    shots, notes = few(ids, keys, labels, guarded.places, data.shots, seed)
+    units = picked["group"][:] if "group" in picked.column_names else keys
+    shared, more = sharing.kept(units, labels, shots, data.train_share, seed, data.multi_label)
+    guarded = dataclasses.replace(guarded, places=shared)
+    found += _repeats(keys, labels) + guarded.findings(data.on_leak) + notes + more
     # Sorted by id: the order of the file must not reach training or prediction.
-    ids = picked["id"][:]
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     names = (*SPLITS, HELD_OUT) if data.split.folds else SPLITS
     made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in names}
@@ -277,6 +279,7 @@ def _repeats(keys: list[str], labels: list[str]) -> list[str]:
 def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guarded) -> SplitReport:
     spec = {key: value for key, value in vars(data.split).items() if data.split.folds or key not in ("folds", "fold")}
     method = {**spec, "seed": seed, "rows_read": read, "limit": data.limit}
+    method |= {"train_share": data.train_share} if data.train_share < 1 else {}
     return SplitReport(method, {}, {}, findings, guarded.facts(data.on_leak))
 
 

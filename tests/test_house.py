@@ -44,7 +44,7 @@ LAYERS = [
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
@@ -198,6 +198,7 @@ LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
+NO_ML += ["sharing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
