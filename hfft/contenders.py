@@ -66,11 +66,11 @@ def _foreign(spec: Model, modality: ModuleType) -> str | None:
 def seen(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: Any
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """({ms_per_row, batch, clock, parameters, memory_mb, disk_mb, licence, width, pretrained}, features float32 (n, d)).
+    """(what it costs: see below, features, float32 (n, d)).
 
-    ms_per_row: of one CPU core, or of the accelerator; median over batches of `batch` rows as they come, each at the
-    quickest of three tries; the model's own time, not reading, decoding or tokenising. memory_mb: of weights in float32,
-    or the most that an accelerator held.
+    ms_per_row: median over batches of `batch` rows as they come, each at the quickest of three tries; the model's own
+    time, not reading, decoding or tokenising. clock: whose time, one core's or the accelerator's. width: numbers that a
+    row becomes. memory_mb is the most that an accelerator held, where there is one.
     Raises InputError where features do not fit into memory, or are no numbers.
     """
     batches, share = _batches(backbone, modality, rows, spec)
@@ -192,8 +192,8 @@ def _timed(backbone: Backbone, batches: list[dict[str, torch.Tensor]], args: Any
     width = pooled(**{name: tensor.to(args.device) for name, tensor in batches[0].items()})["features"].shape[1]
     timed = [{name: tensor.to(args.device) for name, tensor in batch.items()} for batch in batches[1:] or batches]
     started, best = time.perf_counter(), [float("inf")] * len(timed)
-    # On a busy machine the wall clock tells of the others, above all where threads wait for one another: on CPU the time
-    # that one thread has worked is taken, which is what the model costs a core.
+    # On a busy machine the wall clock tells of the others, above all where threads wait for one another: on CPU it is
+    # the time that one thread has worked, which is what the model costs a core.
     clock, threads = time.perf_counter if card else time.thread_time, torch.get_num_threads()
     torch.set_num_threads(threads if card else 1)
     try:
