@@ -19,6 +19,7 @@ import torch
 import transformers
 import yaml
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from hfft import backbones, features, pooling, references
 from hfft.backbones import Backbone
@@ -124,8 +125,8 @@ def disk_mb(spec: Model) -> float | None:
     if references.is_file(path):
         return path.stat().st_size / 1e6
     if not references.is_folder(path):
-        known = (try_to_load_from_cache(spec.name, file, revision=spec.revision) for file in ("model.safetensors",))
-        return next((Path(file).stat().st_size / 1e6 for file in known if isinstance(file, str)), None)
+        kept = _cached(spec.name, "model.safetensors", spec.revision)
+        return kept.stat().st_size / 1e6 if kept else None
     held = next((files for kind in WEIGHTS if (files := list(path.glob(kind)))), [])
     return sum(file.stat().st_size for file in held) / 1e6 or None
 
@@ -133,8 +134,8 @@ def disk_mb(spec: Model) -> float | None:
 def licence(name: str) -> str:
     """As the model's card says, else the package that brings it, else timm; "unknown" where none does."""
     path = Path(references.resolve(name))
-    card: Any = path / "README.md" if references.is_file(path / "README.md") else _cached_card(name)
-    text = Path(card).read_text(encoding="utf-8", errors="replace") if isinstance(card, (str, Path)) else ""
+    card = path / "README.md" if references.is_file(path / "README.md") else _cached(name, "README.md")
+    text = card.read_text(encoding="utf-8", errors="replace") if card else ""
     if told := _front_matter(text).get("license"):
         return ", ".join(told) if isinstance(told, list) else str(told)
     if name.startswith(references.SCHEME):
@@ -147,8 +148,13 @@ def licence(name: str) -> str:
     return UNKNOWN
 
 
-def _cached_card(name: str) -> Any:
-    return try_to_load_from_cache(name, "README.md") if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) else None
+def _cached(name: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a Hub model that is on this disk already."""
+    try:
+        found = try_to_load_from_cache(name, file, revision=revision)
+    except HFValidationError:  # no name that the Hub could have
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def _front_matter(text: str) -> dict[str, Any]:
