@@ -122,7 +122,7 @@ def evaluate(run: str | Path) -> dict[str, Any]:
 
 
 def load(run: str | Path) -> Run:
-    """A finished run by its folder. Raises InputError when there is none."""
+    """A finished run by its folder, or the models of all folds as one. Raises InputError when there is none."""
     from hfft.run_folder import RunFolder
 
-    return Run(RunFolder.existing(run).root)
+    return Run(RunFolder.existing(run, folds=True).root)

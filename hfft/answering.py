@@ -16,7 +16,7 @@ from hfft import biasing, rooms, scoring
 from hfft.biasing import Value
 from hfft.errors import InputError, counted, listed, meant
 from hfft.recipe import Recipe
-from hfft.records import Predictions, read_json
+from hfft.records import VALIDATION, Predictions, read_json
 from hfft.run_folder import RunFolder
 from hfft.schema_decide import ADJUSTED, ARGMAX, BIASED, Decide
 
@@ -45,10 +45,13 @@ def value_of(metric: str, names: Sequence[str]) -> Value:
     return lambda counts: statistic(counts)[metric]
 
 
-def settled(folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: Mapping[str, int]) -> Predictions:
+def settled(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: Mapping[str, int], split: str = VALIDATION
+) -> Predictions:
     """Validation predictions with the answers that the recipe wants, and how they are made, kept beside the model.
 
-    rows: class → training rows. With `by: argmax` nothing is written and the predictions are returned as they came.
+    rows: class → training rows. split: what the predictions are of. With `by: argmax` nothing is written and the
+    predictions are returned as they came.
     """
     decide, names = wanted.decide, predictions.names
     if decide.by == ARGMAX:
@@ -62,7 +65,7 @@ def settled(folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: M
     else:
         bias = biasing.tune(predictions.scores, predictions.labels, value_of(decide.metric, names))
         rule = f"{decide.metric} is highest, then shrunk by k / (k + {biasing.SHRUNK:g}) for k rows of the class"
-        facts |= {"metric": decide.metric, "from": "validation", "rule": rule}
+        facts |= {"metric": decide.metric, "from": split, "rule": rule}
     made = dataclasses.replace(predictions, predicted=biasing.decided(predictions.scores, bias))
     facts |= {"rows": sum(found), "n": predictions.n, "changed": int((made.predicted != predictions.predicted).sum())}
     two = biasing.of_two(names, bias)

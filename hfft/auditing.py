@@ -30,20 +30,23 @@ from hfft.doubting import Doubt
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions
+from hfft.records import OUT_OF_FOLD, Predictions
 from hfft.run_folder import RunFolder
 
-HELD_OUT = ("validation", "test")
+HELD_OUT = ("validation", OUT_OF_FOLD, "test")
 
 
 def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     """Rows of a finished run whose label looks wrong; writes suspicious_labels.csv into the run folder.
 
     Judged are the validation rows and, where the test split has been opened before, the test rows, by the run's model.
-    train: also the training rows, by logistic regression out of fold on features of the pretrained model. Returns
+    Of a folder of folds: instead of validation all rows that were held out, those of train and of validation. train:
+    also the training rows, by logistic regression out of fold on features of the pretrained model. Returns
     {"run", "csv", "splits": split → counts, sentence and scores, "doubts": the CSV's rows, "notes"}.
     """
-    folder = RunFolder.existing(name)
+    folder = RunFolder.existing(name, folds=True)
+    if train and folder.members:
+        raise InputError(f"the folds of {name} judge the training rows already, as none saw its own; leave --train out")
     wanted = recipe.load(str(folder.root))
     if wanted.data.multi_label:
         raise InputError(
@@ -57,7 +60,7 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     if train and wanted.data.streaming:
         raise InputError(f"--train needs all training rows at once, and {name} streamed them; leave --train out")
     modality = rooms.find("modalities", wanted.task)
-    judged = {split: Predictions.read(folder.predictions(split)) for split in HELD_OUT if _made(folder, split)}
+    judged = {split: _once(Predictions.read(folder.predictions(split))) for split in HELD_OUT if _made(folder, split)}
     table, notes = _data(wanted, modality, needed=train)
     if train and table is not None:
         rows = splitting.reopen(table, folder, "train")
@@ -77,14 +80,26 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
 
 
 def _made(folder: RunFolder, split: str) -> bool:
-    """Validation predictions every run has; test predictions only after an opening."""
-    return split == "validation" or folder.predictions(split).is_file()
+    """Validation predictions every run has, or those of all folds; test predictions only after an opening."""
+    first = OUT_OF_FOLD if folder.members else "validation"
+    return split == first or (split == "test" and folder.predictions(split).is_file())
+
+
+def _once(predictions: Predictions) -> Predictions:
+    """Each row once: of answers to a row by several models, as where folds are dealt again, the mean."""
+    ids, first, place = np.unique(predictions.ids.astype(str), return_index=True, return_inverse=True)
+    if len(ids) == predictions.n:
+        return predictions
+    scores = np.zeros((len(ids), len(predictions.names)))
+    np.add.at(scores, place, predictions.scores)
+    mean = (scores / np.bincount(place)[:, None]).astype(np.float32)
+    return dataclasses.replace(predictions.where(first), scores=mean, predicted=mean.argmax(axis=1))
 
 
 def _data(wanted: Recipe, modality: ModuleType, needed: bool) -> tuple[loading.Table | None, list[str]]:
     """(the data, []), or (None, [why]) where it is gone and only its texts would have been shown."""
     try:
-        return loading.read(wanted.data, modality), []
+        return gathering.table(wanted, modality), []
     except InputError as error:
         if needed:
             raise

@@ -18,7 +18,7 @@ import numpy as np
 
 from hfft.counts import Counts, count
 from hfft.errors import InputError, listed
-from hfft.records import read_json, write_json
+from hfft.records import VALIDATION, read_json, write_json
 
 Value = Callable[[Counts], np.ndarray]
 TINY = float(np.finfo(np.float32).tiny)  # a probability that was stored as 0 is one that float32 could not hold
@@ -121,7 +121,8 @@ def how(facts: Mapping[str, Any]) -> str:
     cut = f": {two['class']} from {two['probability']:.2f} on, before any temperature" if two else ""
     if facts["metric"] is None:
         return f"decided by log-probability less {facts['tau']:g} log(share of the class in train){cut}"
-    return f"decided by a bias per class, tuned for {facts['metric']} on {facts['rows']:,} validation rows{cut}"
+    kind = facts.get("from", VALIDATION).replace("_", "-")
+    return f"decided by a bias per class, tuned for {facts['metric']} on {facts['rows']:,} {kind} rows{cut}"
 
 
 def _logs(scores: np.ndarray) -> np.ndarray:

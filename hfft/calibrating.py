@@ -20,7 +20,7 @@ from hfft import halving, reliability, tempering, withholding
 from hfft.errors import InputError
 from hfft.estimates import numbered
 from hfft.means import mean
-from hfft.records import Predictions, Score, read_json, write_json
+from hfft.records import OUT_OF_FOLD, VALIDATION, Predictions, Score, read_json, write_json
 from hfft.run_folder import RunFolder
 from hfft.schema import Abstain
 
@@ -28,6 +28,12 @@ FILE = "calibration.json"
 ECE = "ece"
 VERSION = 1  # of the definitions; a reader that knows another one must not guess
 SALT = b"hfft calibration halves 1:"
+ABOUT_FOLDS = (
+    "Fitted on out-of-fold answers, each of a single model; the mean of all models' probabilities is less sure than "
+    "they are, so guarantees of the threshold and the sets are not exact. The temperature comes from one half of the "
+    "rows, threshold and quantiles from the other, on calibrated probabilities. A quantile that is null lets every "
+    "class in; a threshold that is null keeps no promise."
+)
 FORMS = {False: "softmax(log(p) / temperature)", True: "sigmoid(log(p / (1 - p)) / temperature) of each class"}
 ABOUT = (
     "Fitted on validation, which also chose the checkpoint: guarantees of the threshold and the sets are not exact. "
@@ -36,8 +42,10 @@ ABOUT = (
 )
 
 
-def fitted(predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
+def fitted(predictions: Predictions, wanted: Abstain, split: str = VALIDATION) -> dict[str, Any]:
     """What `model/calibration.json` holds: temperature, threshold, quantiles; plain JSON-able data.
+
+    split: what the predictions are of.
 
     With several classes per row: the temperature alone. The result depends on the set of rows, not on their order.
     """
@@ -46,8 +54,8 @@ def fitted(predictions: Predictions, wanted: Abstain) -> dict[str, Any]:
     temperature = tempering.fit(one.scores, one.labels, numbered(one.groups))
     facts: dict[str, Any] = {
         "version": VERSION,
-        "about": ABOUT,
-        "split": "validation",
+        "about": ABOUT if split == VALIDATION else ABOUT_FOLDS,
+        "split": split,
         "rows": {"temperature": one.n, "thresholds": other.n},
         "classes": list(predictions.names),
         "several_classes_per_row": several,
@@ -72,6 +80,8 @@ def judged(predictions: Predictions, stored: dict[str, Any] | None) -> dict[str,
     facts |= {"groups": None if units is None else len(np.unique(units)), "rows": stored and stored["rows"]}
     facts |= {"temperature": stored and stored["temperature"], "before": None, "after": None, "gain": None}
     facts |= {"selective": None, "sets": None}
+    if stored and stored.get("split") == OUT_OF_FOLD:
+        facts["split"] = OUT_OF_FOLD
     if n == 0:
         return facts
     labels, predicted = predictions.labels, predictions.predicted

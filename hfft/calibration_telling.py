@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from hfft import conformal
+from hfft.records import VALIDATION
 
 SETS = {"lac": "LAC", "aps": "APS", "lac_per_class": "LAC per class"}
 MEASURES = {
@@ -40,10 +41,10 @@ def told(facts: dict[str, Any]) -> dict[str, list[str]]:
         found["answering"] = ["A threshold and sets of classes are not for rows with several classes: none are made."]
         return found
     promise = facts["selective"]["promise"]
-    found["answering"] = [_answering(promise)] if promise else []
+    found["answering"] = [_answering(promise, _kind(facts))] if promise else []
     if facts["sets"]:
         found["sets"] = [_set(kind, facts["sets"]) for kind in SETS]
-        found["unbounded"] = _unbounded(facts["sets"])
+        found["unbounded"] = _unbounded(facts["sets"], _kind(facts))
     return found
 
 
@@ -84,8 +85,8 @@ def _calibration(facts: dict[str, Any]) -> list[str]:
         more = "takes confidence back" if temperature["value"] > 1 else "adds confidence"
         ends = f"[{temperature['low']:.2f}, {temperature['high']:.2f}]"
         said.append(
-            f"Temperature {temperature['value']:.2f} {ends}, fitted on {temperature['n']:,} validation rows: it {more}"
-            "; no answer changes."
+            f"Temperature {temperature['value']:.2f} {ends}, fitted on {temperature['n']:,} {_kind(facts)} rows: it "
+            f"{more}; no answer changes."
         )
     elif temperature:
         said.append(f"The temperature stays 1 ({temperature['note'] or 'nothing is better'}).")
@@ -105,6 +106,11 @@ def _calibration(facts: dict[str, Any]) -> list[str]:
     return said
 
 
+def _kind(facts: dict[str, Any]) -> str:
+    """The rows that were tuned on: "validation", or of folds "out-of-fold"."""
+    return str(facts.get("split", VALIDATION)).replace("_", "-")
+
+
 def _verdict(shown: dict[str, Any], kind: str) -> str:
     if not shown[kind]["miscalibrated"]:
         return "nothing to see"
@@ -122,7 +128,7 @@ def _gained(apart: dict[str, Any]) -> str:
     return "the temperature helps" if apart["value"] < 0 else "the temperature HURTS on these rows"
 
 
-def _answering(promise: dict[str, Any]) -> str:
+def _answering(promise: dict[str, Any], kind: str) -> str:
     asked = f"{100 * promise['max_error']:g} %"
     level = f"{100 * promise['level']:g} % confidence"
     if promise["threshold"] is None:
@@ -133,7 +139,7 @@ def _answering(promise: dict[str, Any]) -> str:
                 needs = ": its surest answers err too often, or are too few; a larger abstain.max_error may be kept"
         else:
             needs = ""
-        return f"No threshold keeps an error of {asked} with {level} on {promise['n']:,} validation rows{needs}."
+        return f"No threshold keeps an error of {asked} with {level} on {promise['n']:,} {kind} rows{needs}."
     test = promise["on_test"]
     what = (
         f"Answers {percent(test['answered'])} of the rows with an error of {percent(test['error'])} (promised: at most "
@@ -142,7 +148,7 @@ def _answering(promise: dict[str, Any]) -> str:
     endings = {
         "kept": "the promise is kept here.",
         "in line": "these rows do not contradict the promise.",
-        "broken": "the promise is BROKEN here: these rows differ from validation, or validation was tuned on.",
+        "broken": f"the promise is BROKEN here: these rows differ from {kind}, or {kind} was tuned on.",
         "no answers": "no row here is sure enough.",
     }
     return f"{what}: {endings[test['verdict']]}"
@@ -162,11 +168,11 @@ def _set(kind: str, sets: dict[str, Any]) -> str:
     )
 
 
-def _unbounded(sets: dict[str, Any]) -> list[str]:
+def _unbounded(sets: dict[str, Any], kind: str) -> list[str]:
     """Classes that are in every set because too few rows could calibrate them."""
     names = sets["lac_per_class"]["infinite"]
     if not names:
         return []
     many = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     least = conformal.rows_needed(sets["coverage"])
-    return [f"Too few validation rows (fewer than {least}) to bound {many}: in every set per class."]
+    return [f"Too few {kind} rows (fewer than {least}) to bound {many}: in every set per class."]

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_before
+from hfft import cli_after, cli_before
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -116,6 +116,8 @@ def check(
 app.command("lr")(cli_before.lr)
 app.command("imbalance")(cli_before.imbalance)
 app.command("cv")(cli_before.cv)
+app.command("tune")(cli_before.tune)
+app.command("learn-curve")(cli_before.learn_curve)
 app.command("rank")(cli_before.rank)
 
 
@@ -146,7 +148,7 @@ def run(
 
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
-    """Score a run, or the runs of several seeds, on the held-out test split; the ledger keeps count."""
+    """Score a run, the runs of several seeds, or the models of all folds as one, on the held-out test split."""
     from hfft import display, display_seeds, repeating, verbs
 
     many = repeating.holds(folder)
@@ -174,32 +176,13 @@ def compare(
 
 @app.command("judge")
 def judge(folder: Folder, words: Words = None, as_json: Json = False) -> None:
-    """Judge a scored run again from its prediction files: no model, no look. Takes metrics= and gates.NAME= words."""
-    from hfft import display, judging
+    """Judge a scored run, or folds, again from prediction files: no model, no look. Takes metrics= and gates.NAME=."""
+    from hfft import display, display_folds, fold_judging, judging
 
-    facts = judging.judge(folder, recipe_words(folder, None, words)[1])
-    print_json(facts) if as_json else display.verdict(facts)
+    folds = fold_judging.concerns(folder)
+    facts = (fold_judging if folds else judging).judge(folder, recipe_words(folder, None, words)[1])
+    print_json(facts) if as_json else (display_folds.judged if folds else display.verdict)(facts)
     raise typer.Exit(facts["exit_code"])
-
-
-@app.command("probe")
-def probe(
-    folder: Folder,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PROBE]...", help="Which ones, or templates (default: as the recipe says)."),
-    ] = None,
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="60s, 5min: as much as fits.")] = None,
-    rows: Annotated[int | None, typer.Option(metavar="N", help="Rows to change, whatever the time.")] = None,
-    test: Annotated[bool, typer.Option("--test", help="Test rows: one more look, kept in the ledger.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Change held-back rows a little and count how often the answer moves: typos, blur … (hfft ls --probes)."""
-    from hfft import display_probes, stressing
-
-    facts = stressing.probe(folder, names or (), budget, rows, test, sayer(as_json))
-    if "probes" in facts:  # else a process other than the first
-        print_json(facts) if as_json else display_probes.probed(facts)
 
 
 @app.command("report")
@@ -212,42 +195,9 @@ def report(
     print(presenting.report(folders, sayer(True)))
 
 
-@app.command("explain")
-def explain(
-    folder: Folder,
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT|FILE]...", help="Texts, or picture files.")
-    ] = None,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", metavar="ID", help="A validation row, or a kept mistake.")
-    ] = None,
-    mistakes: Annotated[int, typer.Option(min=0, metavar="N", help="The N surest mistakes on validation.")] = 0,
-    chosen: Annotated[
-        str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the answer.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show which words, or which part of a picture, spoke for an answer; opens no split. For debugging, not a test."""
-    from hfft import display_explaining, explaining
-
-    facts = explaining.explain(folder, inputs or (), row or (), mistakes, chosen, sayer(as_json))
-    print_json(facts) if as_json else display_explaining.explained(facts)
-
-
-@app.command("labels")
-def labels(
-    folder: Folder,
-    train: Annotated[
-        bool, typer.Option("--train", help="Judge the training rows, too (needs the pretrained model and the data).")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """List rows whose label looks wrong; opens no split."""
-    from hfft import auditing, display
-
-    facts = auditing.labels(folder, train, sayer(as_json))
-    if "splits" in facts:
-        print_json(facts) if as_json else display.doubts(facts)
+app.command("probe")(cli_after.probe)
+app.command("explain")(cli_after.explain)
+app.command("labels")(cli_after.labels)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

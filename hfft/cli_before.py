@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from hfft.phrases import INTERRUPTED, Json, Name, Option, Words, model_words, print_json, recipe_words, sayer
+from hfft.phrases import (
+    INTERRUPTED,
+    Json,
+    Name,
+    Option,
+    Words,
+    model_words,
+    numbers,
+    print_json,
+    recipe_words,
+    sayer,
+)
 
 
 def lr(
@@ -44,6 +55,37 @@ def imbalance(
         print_json(facts) if as_json else display_imbalance.judged(facts)
 
 
+def learn_curve(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    shares: Annotated[
+        str, typer.Option(metavar="A,B,C", help="Shares of the training rows, ascending.")
+    ] = "0.1,0.25,0.5,1",
+    seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each share.")] = 1,
+    same_steps: Annotated[
+        bool, typer.Option("--same-steps", help="Train every share as many steps, not as many epochs.")
+    ] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Say what relabelling suspicious rows could be worth.")
+    ] = True,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_curve.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Train what is missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train on growing shares of the training rows, and say what twice as many would be worth. Opens no test split."""
+    from hfft import display_curves, learning_curves
+
+    chosen, overrides = recipe_words(name, recipe_, words)
+    wanted = numbers("--shares", shares)
+    facts = learning_curves.run(
+        chosen, overrides, output_dir, wanted, seeds, same_steps, labels, resume, sayer(as_json)
+    )
+    if "points" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_curves.judged(facts)
+    raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
+
+
 def cv(
     name: Name = None,
     words: Words = None,
@@ -61,6 +103,40 @@ def cv(
     facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
     if "scores" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_folds.judged(facts)
+    raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
+
+
+def tune(
+    name: Name = None,
+    words: Words = None,
+    recipe_: Option = None,
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUES|FILE", help="LOW..HIGH, or A,B,C; any key; repeatable.")
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", help="In all; the first is the recipe as it is.")] = 20,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after so long.")] = None,
+    folds: Annotated[int | None, typer.Option(metavar="K", help="Score by cross-validation.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="A database for many machines (default: a file in the folder).")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name in the storage (default: the folder's).")
+    ] = None,
+    no_pruning: Annotated[bool, typer.Option("--no-pruning", help="Train every trial to its end.")] = False,
+    output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_tune.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search, or join it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search recipe keys, and say what the best is worth beyond luck. Opens no test split."""
+    from hfft import display_trials, tuning
+
+    chosen, overrides = recipe_words(name, recipe_, words)
+    facts = tuning.run(
+        chosen, overrides, space or (), output_dir, trials, minutes, folds, storage, study, not no_pruning, resume,
+        sayer(as_json),
+    )  # fmt: skip
+    if "trials" in facts:  # else a process other than the first
+        print_json(facts) if as_json else display_trials.judged(facts)
     raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
 
 

@@ -42,7 +42,7 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several), *probes], several)
     for rival in rules.rivals(wanted.gates):
         try:
-            other = RunFolder.existing(rival.run)
+            other = RunFolder.existing(rival.run, folds=True)
         except InputError as error:
             raise InputError(f"gates.{rules.RIVAL}: {error}") from error
         if other.root.resolve() == run.root.resolve():
@@ -107,7 +107,7 @@ def unsearched(split: Mapping[str, Any]) -> str:
 
 def _against(predictions: Predictions, metrics: list[str], name: str, metric: str | None) -> tuple[str, Difference]:
     """(metric, this run minus run `name` on the same rows)"""
-    base = Predictions.read(RunFolder.existing(name).predictions("test"))
+    base = Predictions.read(RunFolder.existing(name, folds=True).predictions("test"))
     found = comparing.compare([(name, base), ("this run", predictions)], metrics)[0]
     chosen = metric or found.headline
     if chosen not in found.differences:

@@ -152,6 +152,9 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"\nNothing was written: {facts['run']} keeps the verdict of its own recipe.")
         return
     console.print(f"\nreport  {facts['report']}")
+    if "members" in facts:
+        console.print(f"Next:   hfft compare {facts['run']} RUN     (a single run, on the same test rows)")
+        return
     console.print(
         f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
     )

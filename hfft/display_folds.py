@@ -38,8 +38,18 @@ def judged(facts: dict[str, Any]) -> None:
     screen.print(grid)
     for sentence in facts["sentences"]:
         screen.print(sentence)
-    screen.print(f"\nfacts   {facts['run']}/folds.json\nanswers {facts['run']}/predictions/out_of_fold.parquet")
-    screen.print(f"page    {facts['run']}/folds.html")
+    for note in facts["notes"]:
+        screen.print(f"note: {note}")
+    for gate in facts["gates"]:
+        screen.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
+    run = facts["run"]
+    if not facts["page"]:
+        screen.print(f"\nNothing was written: {run} keeps the verdict of its own recipe.")
+        return
+    screen.print(f"\nfacts   {run}/folds.json\nanswers {run}/predictions/out_of_fold.parquet\npage    {facts['page']}")
+    if "stopped" not in facts:
+        screen.print(f"Next:   hfft labels {run}     (labels that look wrong, judged by models that did not see them)")
+        screen.print(f"        hfft eval {run}     (opens the test split once, for the mean of the models' answers)")
 
 
 def compared(facts: dict[str, Any]) -> None:

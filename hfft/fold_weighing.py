@@ -17,15 +17,8 @@ from hfft.run_folder import RunFolder
 
 
 def concerns(names: list[str]) -> bool:
-    """Whether these are folders of folds; InputError when only some of them are."""
-    many = [name for name in names if (Path(name) / FOLDS).is_file()]
-    if many and len(many) < len(names):
-        other = next(name for name in names if name not in many)
-        raise InputError(
-            f"{many[0]} holds the folds of a cross-validation and {other} does not: compare it with another "
-            "`hfft cv` of the same data, seed and --folds"
-        )
-    return bool(many)
+    """Whether all of these are folders of folds: beside a run, their models answer together, on the test rows."""
+    return bool(names) and all((Path(name) / FOLDS).is_file() for name in names)
 
 
 def compare(names: list[str]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ In: a recipe, or the folder of a run. Out: splits before training, training rows
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
@@ -60,6 +61,30 @@ class Inputs:
         return self.splits.report
 
 
+class Searching:
+    """A modality that keeps what its last search for look-alikes found, within `shared`: the folds of a table begin
+    with the same search, and each goes on with one of its own.
+    """
+
+    def __init__(self, modality: ModuleType) -> None:
+        self.modality = modality
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.modality, name)
+
+    def near(self, rows: datasets.Dataset, part: np.ndarray, seed: int, least: float) -> Any:
+        known = _searches.get()
+        asked = "\n".join([self.modality.__name__, str(seed), str(least), part.tobytes().hex(), *rows["id"][:]])
+        key = hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+        if known is not None and key in known:
+            return known[key]
+        found = self.modality.near(rows, part, seed, least)
+        if known is not None and not known:  # the first is the one that comes again
+            known[key] = found
+        return found
+
+
+_searches: ContextVar[dict[str, Any] | None] = ContextVar("searches", default=None)
 _tables: ContextVar[dict[str, loading.Table] | None] = ContextVar("tables", default=None)
 
 
@@ -68,10 +93,12 @@ def shared() -> Iterator[None]:
     """Within it, runs on the same data read them once: for verbs that train many. The data must not change then."""
     known = _tables.get()
     token = _tables.set({} if known is None else known)
+    other = _searches.set({} if known is None else _searches.get())
     try:
         yield
     finally:
         _tables.reset(token)
+        _searches.reset(other)
 
 
 def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
@@ -86,6 +113,7 @@ def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
     key = repr((wanted.task, undealt))
     if key not in known:
         known.clear()  # one table at a time
+        (_searches.get() or {}).clear()
         known[key] = loading.read(wanted.data, modality)
     return known[key]
 
@@ -101,7 +129,8 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
         survey = streaming.survey(wanted.data, modality, wanted.split_seed, sample=sample)
         found = Inputs(survey.splits, modality, survey)
     else:
-        splits = splitting.split(table(wanted, modality), wanted.data, wanted.split_seed, modality)
+        whole = table(wanted, modality)
+        splits = splitting.split(whole, wanted.data, wanted.split_seed, cast(ModuleType, Searching(modality)))
         found = Inputs(splits, modality)
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)

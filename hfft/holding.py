@@ -1,7 +1,7 @@
 """A finished run's answers to the fold that it did not see. Like verbs.py, this is a place where stages meet.
 
-In: the folder of a run that was trained on all folds but one. Out: predictions/held_out.parquet and the attributes that
-slices are made by, beside its other files.
+In: the folder of a run that was trained on all folds but one. Out: predictions/held_out.parquet, the attributes that
+slices are made by, and the surest mistakes, beside its other files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from hfft import (
     backbones,
     describing,
     gathering,
+    predicting,
     recipe,
     rooms,
     thresholds,
@@ -36,4 +37,5 @@ def out(name: str) -> None:
     else:
         found = answering.applied(folder, wanted.decide, found)
     describing.write(rows, modality, backbone.processor, folder.attributes(HELD_OUT))
+    predicting.write_mistakes(found, rows, modality, folder.mistakes(HELD_OUT))
     found.write(folder.predictions(HELD_OUT))  # last: it says that the fold is finished

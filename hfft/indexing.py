@@ -78,7 +78,7 @@ def _run(run: RunFolder, name: str) -> dict[str, Any]:
         "ledger": looks.state,
         "when": str(environment.get("started") or "")[:16].replace("T", " "),
         "report": run.report.is_file(),
-        "finished": run.finished,
+        "finished": run.finished or bool(run.members),
         "seeds": (run.root.parent / SEEDS).is_file(),
     }
 

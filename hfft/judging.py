@@ -43,11 +43,8 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     InputError when the test split has not been opened yet, and for overrides of anything else: that would be another
     run.
     """
-    if wrong := [word for word in overrides if not word.startswith(("metrics=", "gates=", "gates."))]:
-        way = " (for abstain see docs/calibration.md)" if wrong[0].startswith("abstain") else ""
-        raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run{way}")
-    folder = RunFolder.existing(name)
-    wanted = recipe.load(str(folder.root), overrides)
+    folder = RunFolder.existing(name, folds=True)
+    wanted = recipe.load(str(folder.root), judgeable(overrides))
     try:
         deciding.ready(folder, wanted)
     except InputError as error:
@@ -59,9 +56,17 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return judged(folder, wanted, predictions) if not overrides else _facts(folder, wanted, predictions)[0]
 
 
+def judgeable(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """The same words. Raises InputError for one that is not about metrics or gates."""
+    if wrong := [word for word in overrides if not word.startswith(("metrics=", "gates=", "gates."))]:
+        way = " (for abstain see docs/calibration.md)" if wrong[0].startswith("abstain") else ""
+        raise InputError(f"{wrong[0]!r}: only metrics and gates can be judged anew; anything else is another run{way}")
+    return overrides
+
+
 def report(name: str, say: Callable[[str], None] = print) -> Path:
     """Write report.html and the card again from the files of a run; opens no split. A broken ledger is said."""
-    folder = RunFolder.existing(name)
+    folder = RunFolder.existing(name, folds=True)
     publish(folder)
     if warning := openings.told(folder, None, None)["warning"]:
         say(warning)
@@ -79,7 +84,8 @@ def judged(
             folder.write_scores(split, {key: Score(**made) for key, made in facts[split].items()})
     write_json(folder.root / calibrating.FILE, facts["calibration"])
     if facts["slices"]:
-        write_json(folder.slices, {"test": facts["slices"]})
+        kept = read_json(folder.slices) if folder.slices.is_file() else {}
+        write_json(folder.slices, kept | {"test": facts["slices"]})
     write_json(folder.baselines, facts["baselines"])
     write_json(folder.root / "gains.json", facts["gains"])
     write_json(folder.root / "notes.json", facts["notes"])
@@ -108,8 +114,10 @@ def scored(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[
 
 
 def publish(folder: RunFolder) -> None:
-    """The page and the card, from the run's files."""
+    """The page and the card, from the run's files; the models of folds have cards of their own."""
     reporting.render(folder)
+    if folder.members:
+        return
     (folder.model / "README.md").write_text(reporting.card(folder), encoding="utf-8")
 
 
@@ -134,6 +142,7 @@ def _facts(
     facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
     facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
+    facts |= {"members": [run.root.name for run in folder.members]} if folder.members else {}
     ending = {"report": None, "exit_code": gating.exit_code(told)}
     return facts | {"notes": notes, "gates": [verdicts.plain(verdict) for verdict in told]} | ending, told
 

@@ -49,13 +49,17 @@ class Milestones:
         self.steps.append(Step(name, value))
         self._say(f"{self._place(len(self.steps))}: {name} is there already, passed over")
 
+    def known(self, name: str, value: float | None) -> None:
+        """The same without a word, where there may be many of them."""
+        self.steps.append(Step(name, value, value is None))
+
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Around one step: its head is the line's while it lasts. What it raises goes on."""
         made, began = Step(name), time.perf_counter()
         self.steps.append(made)
         self._say(self.head)
-        token = HEAD.set(self.head)
+        token = HEAD.set(" · ".join(part for part in (HEAD.get(), self.head) if part))
         try:
             yield made
         except BaseException:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hfft import ledger, luck
 from hfft.ledger import Ledger
-from hfft.records import SEEDS, Score, less_is_better
+from hfft.records import FOLDS, SEEDS, Score, less_is_better
 from hfft.run_folder import RunFolder
 
 
@@ -59,7 +59,7 @@ def times(count: int) -> str:
 def _shared(run: RunFolder, own: Ledger, rows: object) -> dict[str, Any]:
     """Looks at the same rows that are written down in the folder where this run lies: {looks, models, runs, folder}."""
     root = run.root.resolve().parent
-    if (root / SEEDS).is_file():
+    if (root / SEEDS).is_file() or (root / FOLDS).is_file():
         root = root.parent
     looks, weights, runs = own.count, {look.get("weights") for look in own.looks}, int(bool(own.count))
     for other in _beside(root, run.root.resolve()) if rows else ():

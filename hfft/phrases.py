@@ -35,6 +35,15 @@ def recipe_words(name: str | None, option: str | None, words: list[str] | None) 
     return chosen, tuple(overrides)
 
 
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of an option that takes several, such as "0.1,0.5,1"."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        raise InputError(f"{option}: expected numbers with commas between them, got {text!r}") from None
+
+
 def model_words(
     name: str | None, option: str | None, words: list[str] | None, models: list[str] | None
 ) -> tuple[str, tuple[str, ...], list[str]]:

@@ -199,8 +199,10 @@ def _below(
     """(the model up to its head, tried on the first rows; what its features depend on)."""
     module = backbone.model.get_submodule(head)
     backbone.model.to(args.device)
-    first = _first_only(backbone, module, modality, rows.select(range(min(8, len(rows)))), spec, args)
-    return Below(backbone.model, module, first), _key(backbone, head, modality, spec, args)
+    key, few = _key(backbone, head, modality, spec, args), rows.select(range(min(8, len(rows))))
+    find = partial(_first_only, backbone, module, modality, few, spec, args)
+    # Of one backbone heads differ in nothing but their numbers, and so do a batch's rows.
+    return Below(backbone.model, module, remembering.told(f"{key} {head} {module}", find)), key
 
 
 def _key(backbone: Backbone, head: str, modality: ModuleType, spec: Model, args: TrainingArguments) -> str:

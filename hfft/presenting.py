@@ -32,7 +32,7 @@ def report(names: list[str], say: Callable[[str], None] = print) -> Path:
 
 def compared(names: list[str]) -> Path:
     """The page that holds the second run, and every further one, against the first; beside the first run's folder."""
-    folders = [RunFolder.existing(name) for name in names]
+    folders = [RunFolder.existing(name, folds=True) for name in names]
     called = _called(folders)
     if len(set(called)) < len(called):
         again = next(name for name, short in zip(names, called, strict=True) if called.count(short) > 1)

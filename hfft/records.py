@@ -21,8 +21,10 @@ import pyarrow.parquet as pq
 from hfft.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+CURVE = "learning_curve.json"  # in a folder of a learning curve
 FOLDS = "folds.json"  # in a folder of cross-validation
 HELD_OUT = "held_out"  # the fold of cross-validation that a run does not see
+VALIDATION, OUT_OF_FOLD = "validation", "out_of_fold"  # what is tuned after the model; the latter: of all folds
 HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
 LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
 PROBE = "probe."  # of the gates' keys: probe.typos.flip_rate

@@ -25,6 +25,7 @@ class _Entry:
 
 
 _entries: list[_Entry] = []
+_facts: dict[str, bool] = {}
 
 
 def computed(
@@ -60,6 +61,14 @@ def known(key: str, contents: Sequence[str]) -> np.ndarray | None:
     return None
 
 
+def told(key: str, find: Callable[[], bool]) -> bool:
+    """A fact that was found out once about what `key` stands for. What `find` raises is not kept."""
+    if key not in _facts:
+        _facts[key] = find()
+    return _facts[key]
+
+
 def forget() -> None:
     """Drop everything."""
     _entries.clear()
+    _facts.clear()

@@ -46,7 +46,7 @@ def _shown(run: RunFolder, facts: dict[str, Any]) -> dict[str, Any]:
     rows = [row["score"] for row in drawn if row["model"] or row["who"] == rival["title"]]
     ranked, split = facts["classes"]["ranked_by"], facts["split"]
     return {
-        "commands": _commands(facts["path"]),
+        "commands": _commands(facts),
         "recipe_text": yaml.safe_dump(facts["recipe"], sort_keys=False, allow_unicode=True),
         "axis": figures.axis(rows),
         "class_axis": figures.axis([row["cells"][ranked] for row in facts["classes"]["rows"]]),
@@ -75,9 +75,7 @@ def card(run: RunFolder) -> str:
     facts = summarise(run)
     front = yaml.safe_dump(_front(facts), sort_keys=False, allow_unicode=True)
     pair = "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})
-    return pages.template("card.md.j2", FILTERS).render(
-        **facts, front=front, pair=pair, commands=_commands(facts["path"])
-    )
+    return pages.template("card.md.j2", FILTERS).render(**facts, front=front, pair=pair, commands=_commands(facts))
 
 
 def _public(name: object) -> str:
@@ -85,9 +83,10 @@ def _public(name: object) -> str:
     return Path(str(name)).name if Path(str(name)).is_absolute() else str(name)
 
 
-def _commands(path: str) -> list[str]:
-    recipe, again = shlex.quote(f"{path}/recipe.yaml"), shlex.quote(f"{path}-again")
-    return [f"hfft run {recipe} --output-dir {again}", f"hfft eval {again}"]
+def _commands(facts: dict[str, Any]) -> list[str]:
+    recipe, again = (shlex.quote(f"{facts['path']}{end}") for end in ("/recipe.yaml", "-again"))
+    verb = f"cv {recipe} {facts['dealt']}" if facts["folds"] else f"run {recipe}"
+    return [f"hfft {verb} --output-dir {again}", f"hfft eval {again}"]
 
 
 def _draw(run: RunFolder, facts: dict[str, Any]) -> None:

@@ -111,7 +111,7 @@ class Sample:
 def sample(labels: np.ndarray, guesses: Sequence[np.ndarray], classes: int, groups: np.ndarray | None = None) -> Sample:
     """The rows as draws. labels and each of guesses: int (n,), or bool (n, classes). groups: (n,) or None."""
     labels = np.asarray(labels)
-    first, kind, times = _alike(labels, [np.asarray(guess) for guess in guesses], classes)
+    first, kind, times = alike(labels, [np.asarray(guess) for guess in guesses], classes)
     truth = _marks(labels[first], classes)
     marks = [_marks(np.asarray(guess)[first], classes) for guess in guesses]
     told = [(truth.multiply(guess), truth, guess, _right(truth, guess)) for guess in marks]
@@ -136,15 +136,18 @@ def of_matrix(matrix: np.ndarray) -> Sample:
 REST = ("models", "rows", "occurring", "multi_label", "grouped")
 
 
-def _alike(labels: np.ndarray, guesses: list[np.ndarray], classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def alike(labels: np.ndarray, guesses: list[np.ndarray], classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(a row of each kind, the kind of each row, rows of each kind); a kind is what truth and all models say."""
     if labels.ndim == 2:
         bits = np.packbits(np.concatenate([labels, *guesses], axis=1), axis=1)
         code: np.ndarray = np.ascontiguousarray(bits).view(np.dtype((np.void, bits.shape[1])))[:, 0]
     else:
         code = labels.astype(np.int64)
+        crowded = float(classes) ** (len(guesses) + 1) >= 2.0**62
         for guess in guesses:
             code = np.asarray(code * classes + guess)
+            if crowded:  # ranks keep the order, and the next product inside 64 bits
+                code = np.unique(code, return_inverse=True)[1]
     _, first, kind, times = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
     return first, kind, times.astype(np.int64)
 

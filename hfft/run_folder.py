@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from hfft.errors import InputError, listed
-from hfft.records import SEEDS, Score, read_json, write_json
+from hfft.records import FOLDS, SEEDS, Score, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,21 @@ class RunFolder:
         saved = pq.read_table(path, columns=["id", "leak"]).to_pylist() if known else []
         return {row["id"] for row in saved if row["leak"]}
 
+    @property
+    def members(self) -> list[RunFolder]:
+        """The finished folds of a cross-validation; none where this is a run of its own."""
+        path = self.root / FOLDS
+        return [RunFolder(self.root / name) for name in read_json(path)["members"]] if path.is_file() else []
+
     @classmethod
-    def existing(cls, name: str | Path) -> RunFolder:
-        """The run folder `name`, finished: its model/ is there. Raises InputError otherwise."""
+    def existing(cls, name: str | Path, folds: bool = False) -> RunFolder:
+        """The run folder `name`, finished: its model/ is there. Raises InputError otherwise.
+
+        folds: a finished cross-validation will do, too: its models answer together.
+        """
         run = cls(Path(name))
+        if (run.root / FOLDS).is_file():
+            return run._united(folds)
         if (run.root / SEEDS).is_file():
             held = sorted(path.parent.name for path in run.root.glob("*/recipe.yaml"))
             raise InputError(
@@ -128,6 +139,23 @@ class RunFolder:
         if not (run.model / "config.json").is_file():
             raise InputError(f"{name} holds an unfinished run: finish it with `hfft run {name} --resume`")
         return run
+
+    def _united(self, folds: bool) -> RunFolder:
+        """The same, where the folds below may be asked as one model."""
+        if not folds:
+            one = self.root / read_json(self.root / FOLDS)["members"][0]
+            raise InputError(
+                f"{self.root} holds the folds of a cross-validation, and this takes a single model; type one of them, "
+                f"such as {one}"
+            )
+        if read_json(self.root / FOLDS).get("stopped"):
+            raise InputError(f"{self.root} lacks folds: type the same `hfft cv` with --resume to train them")
+        if not (self.root / "recipe.yaml").is_file():
+            raise InputError(
+                f"{self.root} is of an older hfft, which made no model of its folds; type the same `hfft cv` with "
+                "--resume: it trains nothing again"
+            )
+        return self
 
     def write_scores(self, split: str, scores: dict[str, Score]) -> None:
         """Put one split's scores into metrics.json, leaving the other splits as they are."""

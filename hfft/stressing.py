@@ -21,13 +21,12 @@ from hfft import (
     answering,
     answers,
     asking,
-    backbones,
     budgets,
+    ensembling,
     gathering,
     judging,
     ledger,
     perturbing,
-    predicting,
     probing,
     recipe,
     robustness,
@@ -36,15 +35,14 @@ from hfft import (
     trainer_arguments,
 )
 from hfft.answers import AS_IT_IS, TEMPLATES, Cell
-from hfft.backbones import Backbone
 from hfft.budgets import LEAST
+from hfft.ensembling import Ensemble
 from hfft.errors import InputError, counted
 from hfft.gathering import Say
 from hfft.perturbing import title
 from hfft.probing import Subject
 from hfft.recipe import Recipe
 from hfft.records import Predictions, SplitReport, fingerprint, read_json, write_json
-from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 OF_TRAINING = 0.3  # of the time training took, at most, unless probes are named
@@ -73,23 +71,23 @@ def probe(
     "split", "look", "asked": names of what was tried now, "probes": facts}. Raises InputError for bad words, and where
     the time is too short for any probe.
     """
-    folder, split = RunFolder.existing(name), "test" if test else "validation"
+    folder, split = RunFolder.existing(name, folds=test), "test" if test else "validation"
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
     wanted = asking.applied(wanted, modality.INPUT, names or (), budget, rows)
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = say if args.process_index == 0 else _silent
     held = gathering.held_back(wanted, folder, split)
-    backbone = backbones.reload(folder.model, modality)
+    model = ensembling.reload(folder, modality)
     look = None
     if test and args.process_index == 0:
-        prints = fingerprint(held["id"][:]), sha256(folder.model / "model.safetensors")
+        prints = fingerprint(held["id"][:]), ensembling.weights(folder)
         look = ledger.opened(folder, len(held), *prints)
-    ask = asker(wanted, folder, backbone, modality, args)
+    ask = asker(wanted, folder, model, modality, args)
     began = time.perf_counter()
     answered = ask(held)
     each = (time.perf_counter() - began) / max(len(held), 1)
-    subject = Subject(modality, backbone.processor, held, ask, answered)
+    subject = Subject(modality, model.processor, held, ask, answered)
     done = run(wanted, folder, split, subject, each, args, say, capped=budget is None)
     if look is not None:
         ledger.scored(folder, look, {})  # seen to its end; nothing was scored
@@ -108,11 +106,11 @@ def probe(
     return {"run": str(folder.root), "split": split, "look": look, "asked": list(done.tried), "probes": facts}
 
 
-def asker(wanted: Recipe, folder: RunFolder, backbone: Backbone, modality: ModuleType, args: Any) -> probing.Ask:
+def asker(wanted: Recipe, folder: RunFolder, model: Ensemble, modality: ModuleType, args: Any) -> probing.Ask:
     """The model as a function from rows to predictions, by its thresholds or biases where it has any."""
 
     def ask(rows: datasets.Dataset) -> Predictions:
-        found = predicting.predict(backbone, modality, rows, wanted.model, args)
+        found = ensembling.predict(model, modality, rows, wanted.model, args)
         if not found.multi_label:
             return answering.applied(folder, wanted.decide, found)
         return thresholds.applied(found, thresholds.read(folder.thresholds, found.names))

@@ -15,7 +15,20 @@ from typing import Any
 from hfft import biasing, calibration_telling, figures, gallery, openings
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
-from hfft.records import HEADLINES, PROBE, SEEDS, SPLITS, Predictions, Score, leading, less_is_better, read_json
+from hfft.records import (
+    FOLDS,
+    HEADLINES,
+    OUT_OF_FOLD,
+    PROBE,
+    SEEDS,
+    SPLITS,
+    VALIDATION,
+    Predictions,
+    Score,
+    leading,
+    less_is_better,
+    read_json,
+)
 from hfft.run_folder import RunFolder
 
 TITLES = {
@@ -47,7 +60,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     several = predictions is not None and predictions.multi_label
     return {
         "name": run.root.resolve().name,
-        "path": _path(run),
+        "path": called(run),
         "task": recipe["task"],
         "split": split,
         "tested": split == "test",
@@ -56,7 +69,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "overall": _groups(overall, baselines, main=True),
         "averages": _groups(overall, baselines, main=False),
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
-        "classes": _classes(shown),
+        "classes": classes(shown),
         "confusion": figures.confusions(predictions) if predictions and not several else None,
         "only_answer": predictions.only_answer if predictions else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
@@ -71,6 +84,9 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
         "seeds": _seeds(run, split, headline),
+        "folds": len(run.members),
+        "dealt": _dealt(run),
+        "tuned_on": (OUT_OF_FOLD if run.members else VALIDATION).replace("_", "-"),
         "environment": _environment(_json(run.environment, {})),
         "history": _json(run.root / "history.json", []),
     }
@@ -101,7 +117,7 @@ def _json(path: Path, default: Any) -> Any:
     return read_json(path) if path.is_file() else default
 
 
-def _path(run: RunFolder) -> str:
+def called(run: RunFolder) -> str:
     """How commands name the run: as given, or its last two parts, so that no home directory is published."""
     root = run.root
     return (Path(*root.parts[-2:]) if root.is_absolute() else root).as_posix()
@@ -146,7 +162,7 @@ def _usual(scores: Iterable[Any]) -> str:
     return min(methods, key=lambda name: (-methods[name], name)) if methods else ""
 
 
-def _classes(shown: dict[str, Score]) -> dict[str, Any]:
+def classes(shown: dict[str, Score]) -> dict[str, Any]:
     """Per-class scores, weakest class first; a class without a value comes last."""
     rows: dict[str, Any] = {}
     for key, score in shown.items():
@@ -225,6 +241,12 @@ def _seeds(run: RunFolder, split: str, headline: str | None) -> dict[str, Any] |
         for place, (seed, value) in enumerate(zip(tree["seeds"], found["values"], strict=True))
     ]
     return {"title": title(str(headline)), "rows": rows, "spread": found, "sentences": tree["sentences"][split]}
+
+
+def _dealt(run: RunFolder) -> str:
+    """Words that make the same folds; "" for a run of its own."""
+    tree = _json(run.root / FOLDS, None)
+    return f"--folds {tree['folds']} --repeats {tree['repeats']}" if tree else ""
 
 
 def _environment(tree: dict[str, Any]) -> dict[str, Any]:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from hfft.errors import InputError, counted, listed
-from hfft.records import Predictions, read_json, write_json
+from hfft.records import VALIDATION, Predictions, read_json, write_json
 
 HALF = 0.5
 # The best cut of few rows follows their noise. So its log-odds are shrunk towards those of one half by k / (k + SHRUNK)
 # for k positive rows, and below FEW of them one half stays. Simulated (docs/multi-label.md): against one half the mean
 # F1 on new rows then falls by 0.006 at worst, where the unshrunk cut loses up to 0.03, and rises by up to 0.2.
 FEW, SHRUNK = 5, 10.0
-RULE = f"F1 of each class is highest on validation, log-odds shrunk by k / (k + {SHRUNK:g}) for k rows of the class"
+RULE = f"F1 of each class is highest on {{}}, log-odds shrunk by k / (k + {SHRUNK:g}) for k rows of the class"
 
 
 def tune(predictions: Predictions) -> np.ndarray:
@@ -77,12 +77,13 @@ def applied(predictions: Predictions, thresholds: np.ndarray) -> Predictions:
     return dataclasses.replace(predictions, predicted=predictions.scores >= thresholds)
 
 
-def write(path: Path, thresholds: np.ndarray, predictions: Predictions) -> None:
+def write(path: Path, thresholds: np.ndarray, predictions: Predictions, split: str = VALIDATION) -> None:
     """Thresholds by class name with the rows they were found on, for people and for `read`."""
     having = predictions.labels.sum(axis=0).tolist()
     rows = zip(predictions.names, thresholds.tolist(), having, strict=True)
     classes = {name: {"threshold": threshold, "rows": n} for name, threshold, n in rows}
-    write_json(path, {"tuned_on": "validation", "rows": predictions.n, "rule": RULE, "classes": classes})
+    rule = RULE.format(split.replace("_", "-"))
+    write_json(path, {"tuned_on": split, "rows": predictions.n, "rule": rule, "classes": classes})
 
 
 def read(path: Path, names: tuple[str, ...]) -> np.ndarray:

@@ -23,7 +23,7 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import adapting, callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping
+from hfft import adapting, callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping, watching
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
@@ -166,7 +166,7 @@ def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]
     patience, minutes = recipe.train.get("patience"), recipe.train.get("minutes")
     found: list[Any] = [stopping.Patience(patience)] if patience else []
     found += [stopping.TimeBudget(minutes, used)] if minutes else []
-    return found + ([stopping.BatchSize()] if args.auto_find_batch_size else [])
+    return [*found, *watching.OUTSIDE.get(), *([stopping.BatchSize()] if args.auto_find_batch_size else [])]
 
 
 def first_output(logits: Any, labels: Any) -> torch.Tensor:

@@ -23,6 +23,7 @@ from hfft import (
     claiming,
     deciding,
     describing,
+    ensembling,
     environment,
     gathering,
     judging,
@@ -38,6 +39,7 @@ from hfft import (
     thresholds,
     trainer_arguments,
     training,
+    uniting,
     yardsticks,
 )
 from hfft.errors import InputError
@@ -100,20 +102,24 @@ def run(
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
-    """Open the test split of a finished run once, score the saved model on it, and write that down in the ledger."""
-    folder = RunFolder.existing(name)
+    """Open the test split of a finished run once, score the saved model on it, and write that down in the ledger.
+
+    name: its folder, or that of a cross-validation: then the mean of its models' probabilities is scored.
+    """
+    folder = RunFolder.existing(name, folds=True)
     wanted = recipe.load(str(folder.root))
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = _only_first(say, args)
     modality = rooms.find("modalities", wanted.task)
     deciding.ready(folder, wanted)
     rows, train = gathering.opened(wanted, folder)
-    backbone = backbones.reload(folder.model, modality)
+    model = ensembling.reload(folder, modality)
     look = _open(folder, rows, args)
     if decided := answering.rule(folder):
         say(decided)
-    say(f"{folder.root.name}: scoring {len(rows):,} test rows, {_hardware_sentence(args)}")
-    ask, began = stressing.asker(wanted, folder, backbone, modality, args), time.perf_counter()
+    many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
+    say(f"{folder.root.name}: scoring {len(rows):,} test rows{many}, {_hardware_sentence(args)}")
+    ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
     if args.process_index == 0:
@@ -121,13 +127,13 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
-        describing.write(rows, modality, backbone.processor, folder.attributes("test"))
-    subject = probing.Subject(modality, backbone.processor, rows, ask, predictions)
+        describing.write(rows, modality, model.processor, folder.attributes("test"))
+    subject = probing.Subject(modality, model.processor, rows, ask, predictions)
     stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
         return {"run": str(folder.root)}
-    yardsticks.write(folder, predictions, train, rows, features, notes)
+    yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
@@ -135,21 +141,23 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
 def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
     """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
 
+    name: its folder, or that of a cross-validation: then they are the mean of its models'.
+
     Where the run decides otherwise (`decide`), its answer comes first, and then the others. They sum to 1, unless
     several classes may apply (`data.multi_label`): then each is a probability of its own.
     calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
     """
-    folder = RunFolder.existing(name)
+    folder = RunFolder.existing(name, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
     if not inputs:
         return []
     gathering.quiet()
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    backbone = backbones.reload(folder.model, modality)
-    raw = predicting.probabilities(backbone, modality, modality.as_rows(inputs), wanted.model, args)
+    model = ensembling.reload(folder, modality)
+    raw = ensembling.probabilities(model, modality, modality.as_rows(inputs), wanted.model, args)
     scores = calibrating.applied(folder, raw) if calibrated else raw
-    names = backbones.class_order(backbone.model)
+    names = model.names
     first = -raw
     if (bias := answering.biases(folder, wanted.decide, names)) is not None:
         first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
@@ -199,7 +207,7 @@ def _open(folder: RunFolder, rows: datasets.Dataset, args: Any) -> int:
     """The ledger line of a look that is about to happen, once for all processes; returns the look's number."""
     if args.process_index:
         return 0
-    return ledger.opened(folder, len(rows), fingerprint(rows["id"][:]), sha256(folder.model / "model.safetensors"))
+    return ledger.opened(folder, len(rows), fingerprint(rows["id"][:]), ensembling.weights(folder))
 
 
 def _environment(

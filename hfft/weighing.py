@@ -27,7 +27,7 @@ def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]
     """
     if len(names) < 2:
         raise InputError("compare needs two runs or more: hfft compare runs/first runs/second")
-    folders = [RunFolder.existing(name) for name in names]
+    folders = [RunFolder.existing(name, folds=True) for name in names]
     metrics = recipe.load(str(folders[0].root)).metrics
     called = called or names
     runs = [(name, Predictions.read(folder.predictions("test"))) for name, folder in zip(called, folders, strict=True)]

@@ -94,7 +94,7 @@ def test_means_and_intervals_are_those_of_the_folds(folder, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert out.count("is there already, passed over") == 3 and facts["sentences"][0][:60] in out
     assert "test rows took no part" in out and read_json(folder / FOLDS) == facts
-    page = (folder / folding.PAGE).read_text()
+    page = (folder / "folds.html").read_text()
     assert "Nadeau" in page and "fold-3" in page and f"{made['mean']:.3f}" in page
 
 
@@ -115,7 +115,7 @@ def test_what_is_finished_at_ctrl_c_is_judged(folder, tmp_path, capsys, monkeypa
     sizes = [Predictions.read(RunFolder(root / f"fold-{fold}").predictions(HELD_OUT)).n for fold in (1, 2)]
     assert (
         facts["out_of_fold"]["accuracy"]["n"] == sum(sizes)
-        and "Stopped after 2 of 3" in (root / folding.PAGE).read_text()
+        and "Stopped after 2 of 3" in (root / "folds.html").read_text()
     )
 
 
@@ -135,7 +135,7 @@ def test_two_recipes_are_compared_over_the_same_folds(folder, tmp_path, capsys):
     assert hfft("compare", str(folder), str(folder)) == 0
     assert "CANNOT TELL. Too small to tell" in capsys.readouterr().out
     assert hfft("compare", str(folder), str(other / "fold-1")) == 2
-    assert "holds the folds of a cross-validation and" in capsys.readouterr().err
+    assert f"run `hfft eval {folder}` first" in capsys.readouterr().err
     (other / "fold-1").rename(tmp_path / "kept")
     (other / "fold-2").rename(other / "fold-1")
     (tmp_path / "kept").rename(other / "fold-2")

@@ -27,12 +27,14 @@ LAYERS = [
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
+    | {"power_law"}
     | {"transferability"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"},
@@ -41,6 +43,7 @@ LAYERS = [
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"pages"}
+    | {"curve_telling", "curve_figures"}
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
@@ -49,7 +52,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"},
+    {"arms"} | {"spaces"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
@@ -78,26 +81,33 @@ LAYERS = [
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
-    | {"answering"},
-    {"gathering", "ending", "deciding", "excerpts"},
+    | {"answering"}
+    | {"winners"}
+    | {"studies", "watching", "trial_figures"},
+    {"gathering", "ending", "deciding", "excerpts"}
+    | {"extrapolating", "relabelling"}
+    | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"}
     | {"asking"}
+    | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
-    {"stressing"},
+    {"stressing"} | {"fold_judging"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
     {"repeating", "presenting"},
-    {"bakeoff"} | {"folding"} | {"knockout"},
-    {"ranking"},
+    {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
+    {"tuning"} | {"ranking"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
-    | {"display_explaining", "display_rates", "cli", "cli_before"}
+    | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
     | {"display_batch"}
     | {"display_imbalance"}
     | {"display_folds"}
+    | {"display_trials"}
+    | {"display_curves"}
     | {"display_ranks"},
     {"__init__", "__main__", "run"},
 ]
@@ -129,6 +139,8 @@ HELPERS = {
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
+    ("winners", "scoring"),
+    ("training", "watching"),
     ("adapting", "precomputing"),
     ("adapting", "predicting"),
     ("adapting", "mean_weights"),
@@ -165,15 +177,20 @@ HELPERS = {
     ("contrasting", "figures"),
     ("cli", "display_seeds"),
     ("cli", "display_probes"),
+    ("cli_after", "display_probes"),
+    ("cli_after", "display"),
+    ("cli", "cli_after"),
     ("cli", "cli_before"),
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
-    ("cli", "display_explaining"),
+    ("cli_after", "display_explaining"),
     ("cli", "display_batch"),
     ("answering", "scoring"),
     ("cli_before", "display_imbalance"),
+    ("cli_before", "display_trials"),
     ("cli_before", "display_folds"),
     ("cli", "display_folds"),
+    ("cli_before", "display_curves"),
     ("cli_before", "display_ranks"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
@@ -199,6 +216,8 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
+NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -264,9 +283,12 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"explaining"}
+    bringing |= {"tuning", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"learning_curves", "extrapolating", "relabelling"}
+    bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5

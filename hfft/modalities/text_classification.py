@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ AUTO_CLASS = "AutoModelForSequenceClassification"
 PIPELINE = "text-classification"
 PROCESSOR = "AutoTokenizer"
 CONVOLUTIONAL = False
+CACHED = 20_000  # rows from which on tokens are kept on the disk
 STREAMED = 1000  # rows made ready together while training reads a stream
 PRINTED = False  # look-alikes are found by the texts themselves
 # Similarity from which a look-alike counts as a copy: at 0.65 short questions with one decisive word changed begin to
@@ -95,10 +97,12 @@ def prepare(
     kept = [name for name in (*ROLES, "labels") if name in rows.column_names]
     if encode.changes:
         return rows.select_columns(kept).with_transform(encode)
+    # Few rows are tokenised sooner than `datasets` has a key made for its cache out of the tokenizer.
+    anew: dict[str, Any] = {"keep_in_memory": True, "new_fingerprint": uuid.uuid4().hex} if len(rows) <= CACHED else {}
     if encode.spreads:
-        return rows.map(encode, batched=True, with_indices=True, remove_columns=rows.column_names, desc=None)
+        return rows.map(encode, batched=True, with_indices=True, remove_columns=rows.column_names, desc=None, **anew)
     kept = [name for name in rows.column_names if name != "labels"]
-    return rows.map(encode, batched=True, remove_columns=kept, desc=None)
+    return rows.map(encode, batched=True, remove_columns=kept, desc=None, **anew)
 
 
 def near(rows: datasets.Dataset, part: np.ndarray, seed: int, least: float) -> Matches:

@@ -1,0 +1,148 @@
+"""What came of a search: its trials, the best, and whether that is more than luck.
+
+In: the trials of a study and the folder of those that were run here. Out: the facts of tuning.json and the best recipe.
+It trains nothing and opens no test split.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hfft import recipe, spaces, studies, winners
+from hfft.errors import counted
+from hfft.records import Predictions, less_is_better, write_whole
+from hfft.spaces import Dimension
+
+MEMBER = "trial-"
+ENOUGH = 10  # trials from which on it is said which key mattered
+STATES = {"COMPLETE": "finished", "PRUNED": "ended early", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+
+
+def facts(
+    found: Sequence[Any], space: Sequence[Dimension], root: Path, wanted: recipe.Recipe, key: str, file: str
+) -> dict[str, Any]:
+    """Everything about the trials but the sentences. found: of `studies.trials`. key: the metric. file: the answers of
+    each, below its folder.
+    """
+    sign = -1.0 if less_is_better(key) else 1.0
+    rows = [_row(trial, space, root) for trial in found]
+    done = [row for row in rows if row["state"] == "finished"]
+    best = max(done, key=lambda row: sign * row["value"], default=None)
+    plain = next((row for row in done if row["plain"]), None)
+    searched = np.array([sign * row["value"] for row in done])
+    return {
+        "metric": key,
+        "space": [one.told for one in space],
+        "keys": [one.key for one in space],
+        "trials": rows,
+        "best": None if best is None else best["number"],
+        "plain": None if plain is None else plain["number"],
+        "gain": None if plain is None else _gain(done, plain, root, wanted, key, file, sign),
+        "expected": [sign * value for value in winners.expected_best(searched)],
+    }
+
+
+def sentences(facts: dict[str, Any], folds: int | None) -> list[str]:
+    """What a person should know of it, the most important first."""
+    rows = {row["number"]: row for row in facts["trials"]}
+    if facts["best"] is None:
+        return ["No trial was finished; the reasons are beside them."]
+    best, key, gain = rows[facts["best"]], facts["metric"], facts["gain"]
+    where = f"{counted(gain['n'], 'row')}" if gain else "rows"
+    rows_of = f"{where} of {folds} folds" if folds else f"{where.replace(' row', ' validation row')}"
+    plain = rows.get(facts["plain"])
+    said = [f"Best: {MEMBER}{best['number']}, {key} {best['value']:.4f} on {rows_of}: {' '.join(best['words'])}."]
+    if best["plain"]:
+        said = [f"No trial is better than the recipe as it is: {key} {best['value']:.4f} on {rows_of}."]
+    elif gain and plain:
+        said += _judged(gain, key, plain["value"])
+    said.append(
+        "These rows chose, so that the score flatters; the test split was not opened. Other training seeds are not "
+        "allowed for: the gain is that of these trained models."
+    )
+    return said
+
+
+def verdict(gain: dict[str, Any] | None) -> str:
+    """better, cannot tell, or nothing found."""
+    if gain is None or gain["gain"] <= 0:
+        return "nothing found"
+    return "better" if gain["low"] > 0 and gain["p"] < 0.05 else "cannot tell"
+
+
+def write_best(facts: dict[str, Any], name: str, words: Sequence[str], target: Path) -> None:
+    """The recipe of the best trial, with a line on what it is."""
+    best = next(row for row in facts["trials"] if row["number"] == facts["best"])
+    made = recipe.load(name, (*words, *best["words"]))
+    first = f"# Best of {len(facts['trials'])} trials by {facts['metric']} {best['value']:.4f}, which flatters."
+    told = f"# {facts['sentences'][0]}".replace("\n", " ")
+    write_whole(target, lambda path: path.write_text(f"{first}\n{told}\n{recipe.dump(made)}", encoding="utf-8"))
+
+
+def _row(trial: Any, space: Sequence[Dimension], root: Path) -> dict[str, Any]:
+    values, attributes = studies.params(trial, space), trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": STATES[trial.state.name],
+        "plain": studies.PLAIN in attributes,
+        "value": trial.value if trial.state.name == "COMPLETE" else None,
+        "words": list(spaces.words(space, values)),
+        "params": values,
+        "seconds": None if trial.duration is None else round(trial.duration.total_seconds(), 1),
+        "curve": {str(share): value for share, value in sorted(trial.intermediate_values.items())},
+        "share": attributes.get(studies.SHARE),
+        "host": attributes.get("host"),
+        "here": (root / f"{MEMBER}{trial.number}").is_dir(),
+        "why": attributes.get("why"),
+    }
+
+
+def _gain(
+    done: list[dict[str, Any]],
+    plain: dict[str, Any],
+    root: Path,
+    wanted: recipe.Recipe,
+    key: str,
+    file: str,
+    sign: float,
+) -> dict[str, Any] | None:
+    """The best against plain; None unless the answers of both are here, and all are to the same rows."""
+    parts: dict[int, Predictions] = {}
+    for row in done:
+        path = root / f"{MEMBER}{row['number']}" / file
+        if path.is_file():
+            part = Predictions.read(path)
+            parts[row["number"]] = part.where(np.argsort(part.ids, kind="stable"))
+    if plain["number"] not in parts:
+        return None
+    base = parts[plain["number"]]
+    kept = [row for row in done if row["number"] in parts and list(parts[row["number"]].ids) == list(base.ids)]
+    pulls = [winners.pulls(parts[row["number"]], key, wanted.metrics) for row in kept]
+    if any(pull is None for pull in pulls):
+        return None
+    values, place = np.array([sign * row["value"] for row in kept]), [row["number"] for row in kept]
+    told = np.stack([pull for pull in pulls if pull is not None], axis=1)
+    made = winners.judged(values, told, place.index(plain["number"]), winners.numbered(base))
+    return None if made is None else dataclasses.asdict(made)
+
+
+def _judged(gain: dict[str, Any], key: str, before: float) -> list[str]:
+    unit, digits, points = (1, 4, "") if less_is_better(key) else (100, 1, " points")
+
+    def told(value: float) -> str:
+        return f"{unit * value:+.{digits}f}"
+
+    seen = (
+        f"That is {told(gain['gain'])}{points} [{told(gain['low'])}, {told(gain['high'])}] better than the recipe as "
+        f"it is ({before:.4f}); the interval allows for choosing among {gain['trials']}. If all were equally good, "
+        f"the best of {gain['trials']} would be ahead by {told(gain['luck'])} by luck alone (p = {gain['p']:.2g})."
+    )
+    left = f"What is left after taking luck off: about {told(gain['left'])}{points}."
+    if verdict(gain) == "better":
+        return [seen, f"{left} It is better than the recipe as it is."]
+    return [seen, f"{left} Too small to tell from luck: the recipe as it is may be as good, and is simpler."]

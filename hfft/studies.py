@@ -1,0 +1,297 @@
+"""The trials of a search, kept where several workers can reach them: in a file, or in a database.
+
+In: a storage, a space. Out: trials to run, one at a time, each given to one worker only. optuna draws the values, and
+is imported here alone. It must not know what a trial does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hfft import spaces
+from hfft.errors import InputError, brief
+from hfft.spaces import Dimension
+
+BEAT, SILENT = 20.0, 180.0  # seconds between signs of life, and without one until a worker on another machine is dead
+PLAIN, BURIED, SHARE = "plain", "buried", "share"  # attributes of trials
+DRAWN = 200  # combinations drawn in search of one that was not tried
+SCHEMES = ("postgresql", "mysql", "sqlite")
+
+
+def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any], maximize: bool) -> Any:
+    """The study `name`, begun if need be. storage: URL of a database, or None for a file in `root`.
+
+    settings: what all workers must agree on, as plain data. Raises InputError where the storage cannot be reached, or
+    holds a study of that name with other settings.
+    """
+    optuna = _optuna()
+    direction = "maximize" if maximize else "minimize"
+    with reached(storage or str(root)):
+        kept = _storage(optuna, storage, root)
+        try:
+            study = optuna.create_study(storage=kept, study_name=name, direction=direction)
+            study.set_user_attr("settings", settings)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(storage=kept, study_name=name)
+    found = _patient(lambda: study.user_attrs.get("settings"))
+    if found != settings:
+        other = next((key for key in settings if (found or {}).get(key) != settings[key]), "recipe")
+        raise InputError(
+            f"the study {name!r} was begun with another {other}; type what it was begun with, or --study NAME for a new"
+            " one"
+        )
+    return study
+
+
+def trials(study: Any) -> list[Any]:
+    """All that count, in their order: not those whose worker died and which were given out again."""
+    failed = _state("FAIL")
+    return [t for t in study.get_trials(deepcopy=False) if t.state != failed or BURIED not in t.user_attrs]
+
+
+def ask(
+    study: Any, space: Sequence[Dimension], total: int, identity: Callable[[dict[str, Any]], str], seed: int
+) -> Any:
+    """The next trial to run, or None when `total` have been given out, or all that differ.
+
+    identity: values → text that is the same where two trials would be. Trials of workers that died come first.
+    """
+    _bury(study)
+    waiting = _state("WAITING")
+    for _ in range(DRAWN):
+        known = trials(study)
+        if len(known) >= total and not any(trial.state == waiting for trial in known):
+            return None
+        study.sampler = _sampler(_seed(known, seed))
+        trial = study.ask()
+        for key, value in {"host": socket.gethostname(), "pid": os.getpid(), "alive": time.time()}.items():
+            trial.set_user_attr(key, value)
+        before = [one for one in trials(study) if one.number < trial.number]
+        if len(before) >= total and "again" not in trial.user_attrs:  # another worker was quicker
+            _drop(study, trial)
+            continue
+        params = {} if PLAIN in trial.user_attrs else _suggested(trial, space)
+        taken = {one.user_attrs.get("identity") for one in before}
+        if (told := identity(params)) not in taken:
+            trial.set_user_attr("identity", told)
+            return trial
+        _drop(study, trial)
+        if (other := _untried(space, identity, taken, seed + trial.number)) is None:
+            return None
+        if not any(one.state == waiting for one in trials(study)):
+            study.enqueue_trial(other)
+    return None
+
+
+def params(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
+    """key → value of a trial, as the recipe takes them. Choices are kept by their place: any value can be one."""
+    return {
+        one.key: one.choices[trial.params[one.key]] if one.choices else trial.params[one.key]
+        for one in space
+        if one.key in trial.params
+    }
+
+
+def begin(study: Any) -> None:
+    """The first trial of a study is the recipe as it is."""
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial({}, user_attrs={PLAIN: True})
+
+
+def unpromising(study: Any, trial: Any, warm: int) -> bool:
+    """Whether the trial is below the median of the others, of which `warm` have ended, at the point it has come to."""
+    study.pruner = _optuna().pruners.MedianPruner(n_startup_trials=warm)
+    return bool(trial.should_prune())
+
+
+def tell(study: Any, trial: Any, value: float | None, state: str) -> None:
+    """The end of a trial: COMPLETE with its score, PRUNED or FAIL without."""
+    study.tell(trial, value, state=_state(state))
+
+
+def given_back(study: Any, trial: Any) -> None:
+    """A trial that was interrupted is run again by whoever asks next."""
+    frozen = next(one for one in study.get_trials(deepcopy=False) if one.number == trial.number)
+    _again(study, frozen)
+
+
+@contextmanager
+def reached(storage: str) -> Iterator[None]:
+    """Around whatever asks the storage; what it raises for one that is not there becomes one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        driver = "type: pip install 'hfft[postgres]'" if "postgresql" in storage else "install the driver of that URL"
+        raise InputError(f"--storage {_bare(storage)}: {error}; {driver}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{storage}: {why}; finished trials are kept, --resume goes on") from error
+    except Exception as error:
+        if not type(error).__module__.startswith(("sqlalchemy", "psycopg", "optuna")):
+            raise
+        why = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
+        raise InputError(
+            f"--storage {_bare(storage)} cannot be reached: {why}; finished trials are kept, --resume goes on"
+        ) from error
+
+
+@contextmanager
+def alive(trial: Any) -> Iterator[None]:
+    """While it lasts, others see that the worker of this trial lives."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            with suppress(Exception):  # the end of the trial meets the same fault, and tells it
+                trial.set_user_attr("alive", time.time())
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def importance(study: Any, space: Sequence[Dimension], least: int) -> dict[str, float] | None:
+    """key → share of what the values of trials explain, adding up to 1; None with fewer than `least` trials."""
+    optuna = _optuna()
+    kept = [trial for trial in trials(study) if trial.state == _state("COMPLETE") and trial.params]
+    if len(kept) < least or len(space) < 2 or len({trial.value for trial in kept}) < 2:
+        return None
+    copy = optuna.create_study(direction=study.direction)
+    copy.add_trials(kept)
+    found = optuna.importance.get_param_importances(copy)
+    return {key: float(value) for key, value in found.items()}
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("hfft tune needs optuna; type: pip install 'hfft[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def _state(name: str) -> Any:
+    return getattr(_optuna().trial.TrialState, name)
+
+
+def _storage(optuna: Any, storage: str | None, root: Path) -> Any:
+    if storage is None:
+        root.mkdir(parents=True, exist_ok=True)
+        file = root / "trials.log"
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    if "://" not in storage or storage.split("://")[0].split("+")[0] not in SCHEMES:
+        raise InputError(f"--storage {brief(storage)}: expected a URL such as postgresql://user@host/database")
+    if storage.startswith("postgresql://"):  # SQLAlchemy's own choice of a driver differs between its versions
+        storage = "postgresql+psycopg://" + storage.removeprefix("postgresql://")
+    return optuna.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+
+
+def _bare(url: str) -> str:
+    """Without a password.
+
+    >>> _bare("postgresql+psycopg://me:secret@host/db")
+    'postgresql+psycopg://me@host/db'
+    """
+    scheme, _, rest = url.partition("://")
+    who, at, place = rest.rpartition("@")
+    return f"{scheme}://{who.partition(':')[0]}{at}{place}"
+
+
+def _sampler(seed: int) -> Any:
+    optuna = _optuna()
+    with warnings.catch_warnings():  # grouping is new in optuna; without it one trial without values ends all learning
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def _suggested(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
+    for one in space:
+        if one.choices:
+            trial.suggest_categorical(one.key, list(range(len(one.choices))))
+        elif one.whole:
+            trial.suggest_int(one.key, int(one.low), int(one.high), log=one.log)
+        else:
+            trial.suggest_float(one.key, one.low, one.high, log=one.log)
+    return params(trial, space)
+
+
+def _untried(space: Sequence[Dimension], identity: Callable[[dict[str, Any]], str], taken: set[Any], seed: int) -> Any:
+    """Values, as optuna keeps them, of a trial that differs from all; None where there is none, or none was found."""
+    rng = random.Random(seed)
+    every = spaces.combinations(space, 10 * DRAWN)
+    drawn = every if every is not None else [{one.key: one.drawn(rng) for one in space} for _ in range(DRAWN)]
+    rng.shuffle(drawn)
+    for values in drawn:
+        if identity(values) not in taken:
+            return {one.key: one.choices.index(values[one.key]) if one.choices else values[one.key] for one in space}
+    return None
+
+
+def _bury(study: Any) -> None:
+    """Give out again what a worker was doing that is dead."""
+    running, here = _state("RUNNING"), socket.gethostname()
+    for trial in trials(study):
+        if trial.state != running or "pid" not in trial.user_attrs:
+            continue
+        facts = trial.user_attrs
+        silent = time.time() - facts.get("alive", 0.0)
+        if _gone(facts["pid"]) if facts["host"] == here else silent > SILENT:
+            _again(study, trial)
+
+
+def _again(study: Any, trial: Any) -> None:
+    optuna = _optuna()
+    kept = {key: value for key, value in trial.user_attrs.items() if key in (PLAIN, SHARE)}
+    # Whoever finds the trial finished already has lost the race to give it out again.
+    with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
+        study._storage.set_trial_user_attr(trial._trial_id, BURIED, True)
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params, user_attrs={**kept, "again": trial.number})
+
+
+def _drop(study: Any, trial: Any) -> None:
+    trial.set_user_attr(BURIED, True)
+    study.tell(trial, state=_state("FAIL"))
+
+
+def _gone(pid: int) -> bool:
+    """Whether no process of this machine has that number."""
+    if pid == os.getpid():
+        return True  # an earlier trial of this very process, which has ended it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _seed(known: Sequence[Any], seed: int) -> int:
+    """For the next draw: the same after a stop and a start; another for each of several workers at work."""
+    others = [t for t in known if t.state == _state("RUNNING") and t.user_attrs.get("pid") != os.getpid()]
+    own = zlib.crc32(f"{socket.gethostname()} {os.getpid()}".encode()) if others else 0
+    return (seed * 1_000_003 + 7919 * len(known) + own) % 2**32
+
+
+def _patient(found: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """What `found` finds, waiting a little for the worker that began the study to write it."""
+    end = time.monotonic() + seconds
+    while (value := found()) is None and time.monotonic() < end:
+        time.sleep(0.2)
+    return value

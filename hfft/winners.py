@@ -1,0 +1,135 @@
+"""What the best of many trials is worth, when the same rows scored them all and chose among them.
+
+In: the answers of every trial to the same rows, and the metric that chose. Out: the gain over the recipe as it was,
+what luck alone would have given, what is left of it, and an interval that allows for the choice. It must not know how
+trials were made. numpy, scipy.
+
+To first order a score's error is the mean of its rows' pulls (the influence function), so all scores can be thrown
+again at once: normal weights on the rows, the same for every trial, as in a multiplier bootstrap. The largest of these
+errors is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68).
+How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): what share of the trials'
+spread their rows' noise explains. Trials that failed outright are kept out of it: they make any noise look small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hfft import estimates, resamples, rooms, scoring
+from hfft.records import Predictions, less_is_better
+
+DRAWS, CHUNK = 4000, 500
+FAILED = 3.0  # robust standard deviations below the median from which a trial counts as failed outright
+
+
+@dataclass(frozen=True)
+class Gain:
+    """gain: best minus plain, in units of the metric, positive where better. luck: expected gain if all were equal.
+
+    left: of the gain, shrunk. low, high: interval of the gain that holds for whichever trial was chosen. p: of a gain
+    this large if no trial were better than plain. noise: share of the trials' spread that their rows explain, 0 to 1.
+    trials, n: how many, on how many rows.
+    """
+
+    gain: float
+    luck: float
+    left: float
+    low: float
+    high: float
+    p: float
+    noise: float
+    trials: int
+    n: int
+
+
+def judged(
+    values: np.ndarray, pulls: np.ndarray, plain: int, groups: np.ndarray | None = None, seed: int = 0
+) -> Gain | None:
+    """The best of `values` against that of the recipe as it was; None for fewer than two trials.
+
+    values: (trials,), more is better. pulls: (rows, trials), of each row on each value, mean 0. plain: place of the
+    recipe as it was. groups: numbers (rows,) of rows that are no independent witnesses.
+    """
+    n, trials = pulls.shape
+    if trials < 2:
+        return None
+    if groups is not None:
+        summed = np.zeros((int(groups.max()) + 1, trials))
+        np.add.at(summed, groups, pulls)
+        pulls = summed
+    best, rng = int(np.argmax(values)), np.random.default_rng(seed)
+    gain = float(values[best] - values[plain])
+    thrown = [rng.standard_normal((CHUNK, len(pulls))) @ pulls / n for _ in range(DRAWS // CHUNK)]
+    apart = np.concatenate([part - part[:, plain : plain + 1] for part in thrown])
+    ahead, behind = apart.max(axis=1), -apart.min(axis=1)
+    noise = _noise(values, pulls / n)
+    p = 1.0 if best == plain else float((1 + (ahead >= gain - 1e-12).sum()) / (1 + DRAWS))
+    low, high = gain - float(np.quantile(ahead, 0.975)), gain + float(np.quantile(behind, 0.975))
+    return Gain(gain, float(ahead.mean()), (1 - noise) * gain, low, high, p, noise, trials, n)
+
+
+def _noise(values: np.ndarray, errors: np.ndarray) -> float:
+    """Expected over observed variance of trials. errors: (rows, trials); scores are sums."""
+    middle = np.median(values)
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    kept = np.flatnonzero(values >= middle - FAILED * spread)
+    if len(kept) < 2:
+        return 1.0
+    centred = errors[:, kept] - errors[:, kept].mean(axis=1, keepdims=True)
+    expected, observed = float((centred**2).sum()) / (len(kept) - 1), float(values[kept].var(ddof=1))
+    return min(expected / observed, 1.0) if observed > 0 else 1.0
+
+
+def expected_best(values: np.ndarray) -> list[float]:
+    """Expected best of k of the trials drawn at random, for k = 1 … all (Dodge et al. 2019, without replacement).
+
+    values: more is better.
+
+    >>> expected_best(np.array([1.0, 2.0, 3.0]))
+    [2.0, 2.6666666666666665, 3.0]
+    """
+    ordered, n = np.sort(values), len(values)
+    ranks = np.arange(1, n + 1)
+    return [float((np.array([math.comb(r - 1, k - 1) for r in ranks]) / math.comb(n, k)) @ ordered) for k in ranks]
+
+
+def value(predictions: Predictions, metrics: Sequence[str], key: str) -> float | None:
+    """The metric `key`, one of `scoring.keys(metrics)` or log_loss; more may be worse."""
+    if key not in (found := scoring.score(predictions, metrics)):
+        found = scoring.score(predictions, ["log_loss"])
+    return found[key].value
+
+
+def pulls(predictions: Predictions, key: str, metrics: Sequence[str]) -> np.ndarray | None:
+    """Of each row on the metric, float (n,), turned so that more is better; None for a metric of one class alone.
+
+    For a metric of answers, the change that leaving a row out makes, times n - 1 (the jackknife's influence values,
+    Efron 1982, section 3.3).
+    """
+    module = next((name for name in (*metrics, "log_loss") if _gives(name, key, predictions)), None)
+    if module is None:
+        return None
+    if scoring.is_graded(rooms.find("metrics", module)):
+        found = scoring.graded(predictions, [module])[key].pull
+        return -found if less_is_better(key) else found
+    labels, guess, classes = predictions.labels, predictions.predicted, len(predictions.names)
+    statistic = scoring.statistic([module])
+    _, kind, _ = resamples.alike(labels, [guess], classes)
+    drawn = resamples.sample(labels, [guess], classes)
+    whole = float(statistic(drawn.counts(drawn.times))[key])
+    without = np.concatenate([statistic(part)[key] for part in drawn.jackknifed()])
+    each: np.ndarray = (predictions.n - 1) * (whole - without)[kind]
+    return each - each.mean()
+
+
+def numbered(predictions: Predictions) -> np.ndarray | None:
+    """Groups of the rows as numbers."""
+    return estimates.numbered(predictions.groups)
+
+
+def _gives(module: str, key: str, predictions: Predictions) -> bool:
+    return "[" not in key and key in scoring.keys([module], predictions.names, predictions.multi_label)
