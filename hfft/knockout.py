@@ -34,7 +34,7 @@ def run(
     kept: models that were probed. facts: what picking.judged found, on the first process. Raises InputError where a run
     folder holds another recipe.
     """
-    order = _agreed([row["name"] for row in facts["models"]][:finalists] if facts else None)
+    order = _agreed([row["name"] for row in facts["models"]][:finalists] if first() else None)
     entrants = {entrant.name: entrant for entrant in kept}
     shares, left = rungs(len(order)), list(order)
     way = Milestones("training", sum(n for _, n in shares), None, say)
