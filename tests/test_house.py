@@ -216,10 +216,10 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
-NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
