@@ -160,8 +160,12 @@ def test_labels_of_all_rows_are_doubted(folder, capsys, monkeypatch):
     assert "leave --train out" in capsys.readouterr().err
 
 
-def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder):
+def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder.parent)
     page = (folder / "folds.html").read_text()
+    (folder / "folds.html").unlink()
+    assert hfft("report", "cv") == 0 and capsys.readouterr().out.strip() == "cv/folds.html"
+    assert (folder / "folds.html").read_text() == page and not (folder / "report.html").exists()
     for part in ("folds", "scores", "gates", "strips", "classes", "confusions", "calibration", "mistakes", "next"):
         assert f'<section id="{part}">' in page
     facts = read_json(folder / FOLDS)
