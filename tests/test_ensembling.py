@@ -29,6 +29,7 @@ from hfft.modalities import text_classification
 from hfft.records import FOLDS, HELD_OUT, OUT_OF_FOLD, Predictions, fingerprint, read_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
+from tests.browser import OVERLAPS, browser, opened
 from tests.command import hfft
 from tests.test_multi_label import SMALL, TEXTS, write_texts
 
@@ -178,6 +179,19 @@ def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder
     wrong = oof.where(oof.predicted != oof.labels)
     assert set(mistakes["id"].to_pylist()) == set(wrong.ids.tolist())
     assert mistakes["confidence"].to_pylist() == sorted(mistakes["confidence"].to_pylist(), reverse=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (400, "dark")])
+def test_the_page_fits(folder, width, scheme):
+    pytest.importorskip("playwright", reason="playwright is in the dev extra: pip install 'hfft[dev]'")
+    with browser() as driver, opened(driver, folder / "folds.html", width, scheme) as (tab, _):
+        for part in tab.query_selector_all("details"):
+            part.evaluate("part => { part.open = true; }")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        found = tab.evaluate(OVERLAPS)
+        assert found["boxes"] > 100 and found["found"] == []
+        tab.query_selector("[data-matrix] .miss").click()
+        assert tab.query_selector("[data-examples] li"), "a cell has its examples"
 
 
 def test_verbs_for_one_model_say_which_to_type(folder, capsys, monkeypatch):
