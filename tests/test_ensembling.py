@@ -228,6 +228,14 @@ def test_the_mean_of_the_models_is_scored_and_the_look_kept(scored, monkeypatch)
     assert set(read_json(scored / "slices.json")) == {OUT_OF_FOLD, "test"}
 
 
+def test_folds_are_judged_again_beside_what_test_said(scored, monkeypatch):
+    monkeypatch.chdir(scored.parent)
+    kept = {name: (scored / name).read_bytes() for name in ("gates.json", "metrics.json", "slices.json", "folds.json")}
+    assert hfft("cv", "mine.yaml", "--folds", "3", "--output-dir", "cv", "--resume") == 0
+    assert {name: (scored / name).read_bytes() for name in kept} == kept
+    assert ledger.read(RunFolder(scored)).count == 1
+
+
 def test_the_page_and_the_notes_keep_apart_whose_score_is_whose(scored):
     (told,) = [note for note in read_json(scored / "notes.json") if "answer together" in note]
     made = read_json(scored / FOLDS)["scores"]["f1_macro"]
