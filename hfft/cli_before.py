@@ -116,6 +116,9 @@ def tune(
     trials: Annotated[int, typer.Option(metavar="N", help="In all; the first is the recipe as it is.")] = 20,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after so long.")] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Score by cross-validation.")] = None,
+    shares: Annotated[
+        str | None, typer.Option(metavar="A,B,1", help="Shares of the training rows, the best going on to the next.")
+    ] = None,
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="A database for many machines (default: a file in the folder).")
     ] = None,
@@ -132,8 +135,8 @@ def tune(
 
     chosen, overrides = recipe_words(name, recipe_, words)
     facts = tuning.run(
-        chosen, overrides, space or (), output_dir, trials, minutes, folds, storage, study, not no_pruning, resume,
-        sayer(as_json),
+        chosen, overrides, space or (), output_dir, trials, minutes, folds,
+        numbers("--shares", shares) if shares else (), storage, study, not no_pruning, resume, sayer(as_json),
     )  # fmt: skip
     if "trials" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_trials.judged(facts)
