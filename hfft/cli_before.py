@@ -92,15 +92,22 @@ def cv(
     recipe_: Option = None,
     folds: Annotated[int, typer.Option(metavar="K", help="Folds, each held out once.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", help="Deal the rows into folds so often.")] = 1,
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUES|FILE", help="Tune in each fold anew, as hfft tune does.")
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", help="With --space: trials in each fold.")] = 10,
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_cv.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Train the folds that are missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Cross-validate: train the recipe without each fold in turn, and judge the answers to it. Opens no test split."""
-    from hfft import display_folds, folding
+    from hfft import display_folds, folding, nesting
 
     chosen, overrides = recipe_words(name, recipe_, words)
-    facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
+    if space:
+        facts = nesting.run(chosen, overrides, output_dir, folds, repeats, space, trials, resume, sayer(as_json))
+    else:
+        facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
     if "scores" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_folds.judged(facts)
     raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)

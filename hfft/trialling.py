@@ -82,6 +82,8 @@ def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, wanted:
         facts = folding.run(name, words, str(folder), folds, 1, folder.is_dir(), _silent, after)
     if "scores" not in facts:  # a process other than the first
         return 0.0
+    if "stopped" in facts:
+        raise KeyboardInterrupt
     if wanted in facts["scores"]:
         return float(facts["scores"][wanted]["mean"])
     return _scored(folder / answers(folds), recipe.load(name, words), wanted)

@@ -102,6 +102,7 @@ LAYERS = [
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
     {"tuning"} | {"ranking"},
+    {"nesting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
