@@ -46,7 +46,7 @@ OURS: tuple[str, ...] = (
 )
 OURS += ("recipe.yaml", "split.json", "split.parquet", "environment.json", "model", "report.html", "figures")
 OURS += ("baselines.json", "gains.json", "notes.json", "calibration.json", "probes.json", "gates.json", "gates.xml")
-OURS += ("gates.md", "ledger.jsonl", "ledger.head")
+OURS += ("gates.md", "ledger.jsonl", "ledger.head", "checkpoints")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from hfft.modalities import text_classification
 from hfft.records import FOLDS, HELD_OUT, OUT_OF_FOLD, Predictions, fingerprint, read_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
+from tests.browser import OVERLAPS, browser, opened
 from tests.command import hfft
 from tests.test_multi_label import SMALL, TEXTS, write_texts
 
@@ -160,8 +161,12 @@ def test_labels_of_all_rows_are_doubted(folder, capsys, monkeypatch):
     assert "leave --train out" in capsys.readouterr().err
 
 
-def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder):
+def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder.parent)
     page = (folder / "folds.html").read_text()
+    (folder / "folds.html").unlink()
+    assert hfft("report", "cv") == 0 and capsys.readouterr().out.strip() == "cv/folds.html"
+    assert (folder / "folds.html").read_text() == page and not (folder / "report.html").exists()
     for part in ("folds", "scores", "gates", "strips", "classes", "confusions", "calibration", "mistakes", "next"):
         assert f'<section id="{part}">' in page
     facts = read_json(folder / FOLDS)
@@ -174,6 +179,19 @@ def test_the_page_shows_folds_classes_confusions_calibration_and_mistakes(folder
     wrong = oof.where(oof.predicted != oof.labels)
     assert set(mistakes["id"].to_pylist()) == set(wrong.ids.tolist())
     assert mistakes["confidence"].to_pylist() == sorted(mistakes["confidence"].to_pylist(), reverse=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (400, "dark")])
+def test_the_page_fits(folder, width, scheme):
+    pytest.importorskip("playwright", reason="playwright is in the dev extra: pip install 'hfft[dev]'")
+    with browser() as driver, opened(driver, folder / "folds.html", width, scheme) as (tab, _):
+        for part in tab.query_selector_all("details"):
+            part.evaluate("part => { part.open = true; }")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        found = tab.evaluate(OVERLAPS)
+        assert found["boxes"] > 100 and found["found"] == []
+        tab.query_selector("[data-matrix] .miss").click()
+        assert tab.query_selector("[data-examples] li"), "a cell has its examples"
 
 
 def test_verbs_for_one_model_say_which_to_type(folder, capsys, monkeypatch):
@@ -208,6 +226,14 @@ def test_the_mean_of_the_models_is_scored_and_the_look_kept(scored, monkeypatch)
     assert all(ledger.read(run).count == 0 for run in members(scored))
     assert set(read_json(scored / "metrics.json")) == {OUT_OF_FOLD, "test"}
     assert set(read_json(scored / "slices.json")) == {OUT_OF_FOLD, "test"}
+
+
+def test_folds_are_judged_again_beside_what_test_said(scored, monkeypatch):
+    monkeypatch.chdir(scored.parent)
+    kept = {name: (scored / name).read_bytes() for name in ("gates.json", "metrics.json", "slices.json", "folds.json")}
+    assert hfft("cv", "mine.yaml", "--folds", "3", "--output-dir", "cv", "--resume") == 0
+    assert {name: (scored / name).read_bytes() for name in kept} == kept
+    assert ledger.read(RunFolder(scored)).count == 1
 
 
 def test_the_page_and_the_notes_keep_apart_whose_score_is_whose(scored):

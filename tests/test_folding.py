@@ -116,6 +116,9 @@ def test_what_is_finished_at_ctrl_c_is_judged(folder, tmp_path, capsys, monkeypa
     monkeypatch.setattr(folding.verbs, "run", pressed)
     assert hfft(*WORDS, "--output-dir", str(root), "--resume", "--json") == 130
     facts = json.loads(capsys.readouterr().out)
+    assert (
+        hfft("eval", str(root)) == 2 and "lacks folds: type the same `hfft cv` with --resume" in capsys.readouterr().err
+    )
     assert facts["stopped"].startswith("Stopped after 2 of 3 folds") and facts["members"] == ["fold-1", "fold-2"]
     sizes = [Predictions.read(RunFolder(root / f"fold-{fold}").predictions(HELD_OUT)).n for fold in (1, 2)]
     assert (
