@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 97.0, 5.0, 90.0
-APART = 9.0  # percent between two labels
+APART = 7.5  # percent between two labels
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 UP_TO = 2.4  # times the most rows, where the drawing ends
 

@@ -60,12 +60,12 @@ def _doubled(facts: dict[str, Any]) -> str:
 def _steps(facts: dict[str, Any]) -> str:
     smallest = f"{100 * facts['points'][0]['share'] / facts['points'][-1]['share']:.3g} %"
     if facts["max_steps"] and facts["max_steps"] > 0:
-        return f"Every share trained {facts['max_steps']:,} steps: what is told is what rows bring with equal work."
+        return f"Every share trained {facts['max_steps']:,} steps: this is what rows bring with equal work."
     if facts["same_steps"]:
-        return "Every share trained as many steps as the most rows: what is told is what rows bring with equal work."
+        return "Every share trained as many steps as the most rows: this is what rows bring with equal work."
     return (
-        f"Every share trained as many epochs as the recipe says, so {smallest} of the rows got {smallest} of the steps: "
-        "what rows bring includes the longer training that comes with them. --same-steps holds it equal."
+        f"Every share trained as many epochs as the recipe says: {smallest} of the rows got {smallest} of the steps, "
+        "and what rows bring includes the longer training that comes with them. --same-steps holds that equal."
     )
 
 

@@ -143,7 +143,8 @@ def _told(fit: Fit, curve: Curve) -> dict[str, Any]:
 
 def _band(fit: Fit, sizes: Sequence[int]) -> list[dict[str, float]]:
     """The score along the law from the fewest rows to BEYOND times the most."""
-    times = np.geomspace(min(sizes) / max(sizes), BEYOND, 49)
+    parts = [np.geomspace(min(sizes) / max(sizes), 1.0, 25), np.geomspace(1.0, 2.0, 9), np.geomspace(2.0, BEYOND, 9)]
+    times = np.unique(np.concatenate(parts).round(9))
     found = [fit.level(float(at)) for at in times]
     return [
         {"rows": float(at * max(sizes)), "value": 1 - ends.value, "low": max(1 - ends.high, 0.0), "high": 1 - ends.low}

@@ -36,6 +36,7 @@ def _shown(root: Path, facts: dict[str, Any]) -> dict[str, Any]:
         "title": root.resolve().name,
         "path": summarising.called(whole),
         "headline": headline,
+        "links": [(run.root.name if run.report.is_file() else None) for run in whole.members],
         "mean": mean,
         "axis": figures.axis([*drawn, mean]) if drawn else None,
         "classes": classes,

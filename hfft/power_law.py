@@ -69,6 +69,7 @@ class Fit:
             raise ValueError(f"expected {LEAST} sizes or more")
         self.times = np.asarray(sizes, dtype=float) / np.max(sizes)
         self.errors = np.asarray(errors, dtype=float)
+        self.most = 3 * float(self.errors.max() + 10 * np.sqrt(np.diag(covariance).max()))  # no end lies beyond
         self.shapes = self.times ** -EXPONENTS[:, None]  # (exponents, K)
         # Whitened, least squares are plain: with L L' = covariance, L^-1 of everything has unit variance.
         root = np.linalg.inv(np.linalg.cholesky(covariance))
@@ -93,7 +94,7 @@ class Fit:
             return np.asarray(((rest - floor[:, None] * self.one) ** 2).sum(axis=1))
 
         value = float(self.law.error(start) - self.law.error(end))
-        return self._ends(profile, value, 0.0, float(self.errors.max()) * max(1.0, 1 / start))
+        return self._ends(profile, value, 0.0, self.most)
 
     def level(self, at: float) -> Ends:
         """The error at so many times the largest size."""
@@ -108,7 +109,7 @@ class Fit:
             return np.asarray(((rest - scale[:, None] * turn) ** 2).sum(axis=1))
 
         value = float(self.law.error(at))
-        return self._ends(profile, value, 0.0, 2 * float(self.errors.max()) * max(1.0, 1 / at) + 1e-9)
+        return self._ends(profile, value, 0.0, self.most)
 
     def _ends(self, profile: Profile, value: float, least: float, most: float) -> Ends:
         """Where the profile, least over exponents, leaves the best fit by `reach`; sought from the value outwards."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfft import recipe, spaces, studies
+from hfft import recipe, spaces, storages, studies
 from hfft.agreeing import agreed
 from hfft.errors import InputError
 from hfft.milestones import Milestones
@@ -52,6 +52,15 @@ def run(search: Search, study: Any, way: Milestones, after: Callable[[], None] =
 
     After Ctrl-C the trial at hand is given back, to be run by the next that asks, and KeyboardInterrupt goes on.
     """
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through after each trial: that takes half a second
+    try:
+        _run(search, study, way, after)
+    finally:
+        gc.unfreeze()
+
+
+def _run(search: Search, study: Any, way: Milestones, after: Callable[[], None]) -> None:
     while True:
         if search.until is not None and search.spent and agreed(lambda: not _time_left(search)):
             return
@@ -59,7 +68,7 @@ def run(search: Search, study: Any, way: Milestones, after: Callable[[], None] =
 
         def ask() -> Any:
             nonlocal trial
-            with studies.reached(search.storage):
+            with storages.reached(search.storage):
                 trial = studies.ask(study, search.space, search.total, lambda p: _identity(search, p), search.seed)
             return None if trial is None else (trial.number, studies.params(trial, search.space), trial.user_attrs)
 
@@ -72,7 +81,7 @@ def run(search: Search, study: Any, way: Milestones, after: Callable[[], None] =
             agreed(functools.partial(search.again, old, number))
         with way.step(f"trial-{number}") as step:
             _one(search, study, trial, number, words, step)
-            gc.collect()
+            gc.collect()  # a trainer and its model hold on to one another
         after()
 
 
@@ -94,7 +103,7 @@ def _one(search: Search, study: Any, trial: Any, number: int, words: tuple[str, 
         return _tell(search, study, trial, None, "FAIL")
     except (KeyboardInterrupt, OutOfTime) as end:
         if trial is not None:
-            with studies.reached(search.storage):
+            with storages.reached(search.storage):
                 studies.given_back(study, trial)
         if isinstance(end, KeyboardInterrupt):
             raise
@@ -107,7 +116,7 @@ def _one(search: Search, study: Any, trial: Any, number: int, words: tuple[str, 
 
 def _reported(search: Search, study: Any, trial: Any, value: float, share: int) -> bool:
     """Whether a training is to end here: below the median of the others at this point (Golovin et al. 2017, 3.2.1)."""
-    with studies.reached(search.storage):
+    with storages.reached(search.storage):
         trial.report(value, share)
         return search.prune and studies.unpromising(study, trial, WARM)
 
@@ -118,7 +127,7 @@ def _noted(trial: Any, why: str) -> None:
 
 def _tell(search: Search, study: Any, trial: Any, value: float | None, state: str) -> None:
     def tell() -> None:
-        with studies.reached(search.storage):
+        with storages.reached(search.storage):
             studies.tell(study, trial, value, state)
 
     agreed(tell)

@@ -41,7 +41,7 @@ def kept(
         rows += sizes[unit]
     if not core <= chosen:
         raise InputError(_too_few(sum(sizes[unit] for unit in core), total, share, held))
-    whole = " in whole groups" if len(sizes) < total else ""
+    whole = ", what belongs together is whole" if len(sizes) < total else ""
     note = f"data.train_share: {rows:,} of {total:,} training rows are used ({share:g}), class proportions kept{whole}"
     out = ["" if place == "train" and unit not in chosen else place for place, unit in zip(places, units, strict=True)]
     return out, [note]

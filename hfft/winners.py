@@ -47,29 +47,38 @@ class Gain:
 
 
 def judged(
-    values: np.ndarray, pulls: np.ndarray, plain: int, groups: np.ndarray | None = None, seed: int = 0
+    values: np.ndarray,
+    pulls: np.ndarray,
+    plain: int,
+    groups: np.ndarray | None = None,
+    dropped: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Gain | None:
     """The best of `values` against that of the recipe as it was; None for fewer than two trials.
 
     values: (trials,), more is better. pulls: (rows, trials), of each row on each value, mean 0. plain: place of the
-    recipe as it was. groups: numbers (rows,) of rows that are no independent witnesses.
+    recipe as it was. groups: numbers (rows,) of rows that are no independent witnesses. dropped: (rows, more), pulls on
+    the difference to plain of trials that were dropped on the way, after a look at the same rows: luck chose them, too.
     """
     n, trials = pulls.shape
     if trials < 2:
         return None
+    more = 0 if dropped is None else dropped.shape[1]
+    pulls = pulls if dropped is None else np.concatenate([pulls, dropped], axis=1)
     if groups is not None:
-        summed = np.zeros((int(groups.max()) + 1, trials))
+        summed = np.zeros((int(groups.max()) + 1, trials + more))
         np.add.at(summed, groups, pulls)
         pulls = summed
     best, rng = int(np.argmax(values)), np.random.default_rng(seed)
     gain = float(values[best] - values[plain])
     thrown = [rng.standard_normal((CHUNK, len(pulls))) @ pulls / n for _ in range(DRAWS // CHUNK)]
-    apart = np.concatenate([part - part[:, plain : plain + 1] for part in thrown])
+    apart = np.concatenate(thrown)
+    apart[:, :trials] -= apart[:, plain : plain + 1].copy()
     ahead, behind = apart.max(axis=1), -apart.min(axis=1)
-    noise = _noise(values, pulls / n)
+    noise = _noise(values, pulls[:, :trials] / n)
     p = 1.0 if best == plain else float((1 + (ahead >= gain - 1e-12).sum()) / (1 + DRAWS))
     low, high = gain - float(np.quantile(ahead, 0.975)), gain + float(np.quantile(behind, 0.975))
-    return Gain(gain, float(ahead.mean()), (1 - noise) * gain, low, high, p, noise, trials, n)
+    return Gain(gain, float(ahead.mean()), (1 - noise) * gain, low, high, p, noise, trials + more, n)
 
 
 def _noise(values: np.ndarray, errors: np.ndarray) -> float:
