@@ -1,8 +1,8 @@
 """What a trial of `hfft tune` costs beside its training: python benchmarks/tuning.py [ROWS]
 
-MiniLM on tweets, six trials of one epoch each, once with all of it trained and once with its backbone frozen. Overhead is
-the time from one trial's start to the next one's, less the time that Trainer trained; of the first trial, which reads
-the data and computes features, apart. Goal: 2 seconds or less after the first.
+MiniLM on tweets, six trials of one epoch each, once with all of it trained and once with its backbone frozen. Overhead
+is the time from one trial's start to the next one's, less the time that Trainer trained; of the first trial, which
+reads the data and computes features, apart. Goal: 2 seconds or less after the first.
 """
 
 from __future__ import annotations
