@@ -18,7 +18,7 @@ STRANGE = 2.0  # times by which scatter widens the intervals, from which it is t
 
 def sentences(facts: dict[str, Any]) -> list[str]:
     """The answer first, then what it rests on."""
-    said = [_doubled(facts), _steps(facts), *_noise(facts), *_scatter(facts)]
+    said = [_doubled(facts), *_foretold(facts), _steps(facts), *_noise(facts), *_scatter(facts)]
     return [*said, *(facts["relabelling"] or {"sentences": []})["sentences"]]
 
 
@@ -55,6 +55,18 @@ def _doubled(facts: dict[str, Any]) -> str:
         f"Too little to tell: {what} would be worth between {100 * twice['low']:.1f} and {100 * twice['high']:.1f} "
         f"points of {metric}. More validation rows (now {facts['n']:,}), --seeds or --shares narrow that."
     )
+
+
+def _foretold(facts: dict[str, Any]) -> list[str]:
+    found = facts["foretold"]
+    if not found:
+        return []
+    right = found["low"] <= found["measured"] <= found["high"]
+    return [
+        f"A trial of that: fitted without the most rows, the law foretells {found['value']:.4f} [{found['low']:.4f}, "
+        f"{found['high']:.4f}] for them; measured was {found['measured']:.4f}"
+        + ("." if right else ", outside: do not rely on the extrapolation.")
+    ]
 
 
 def _steps(facts: dict[str, Any]) -> str:
