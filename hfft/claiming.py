@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hfft import checkpoints, recipe
-from hfft.errors import InputError, listed
+from hfft.errors import InputError, NoRoomError, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
@@ -78,10 +80,38 @@ def room_for(run: RunFolder, needed: int, what: str = "the model and its checkpo
     held = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) if run.root.is_dir() else 0
     free = shutil.disk_usage(where).free
     if needed - held > free:
-        raise InputError(
+        raise NoRoomError(
             f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - held) / 1e6:,.0f} MB; make room, type "
             "--output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, train.save_only_model=true"
         )
+
+
+@contextlib.contextmanager
+def room_left(root: Path, again: str) -> Iterator[None]:
+    """Around long work: a disk that is full in the middle of it is told in one sentence. again: what goes on then."""
+    try:
+        yield
+    except NoRoomError:
+        raise
+    except Exception as error:
+        if not full(error):
+            raise
+        raise NoRoomError(
+            f"{root}: no space is left on this disk; make room, then type {again}: what is finished is kept"
+        ) from error
+
+
+def full(error: BaseException | None) -> bool:
+    """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
+    while error is not None:
+        if isinstance(error, NoRoomError):
+            return True
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing file")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _free(root: Path) -> Path:

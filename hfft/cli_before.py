@@ -64,8 +64,8 @@ def learn_curve(
     ] = "0.1,0.25,0.5,1",
     seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each share.")] = 1,
     same_steps: Annotated[
-        bool, typer.Option("--same-steps", help="Train every share as many steps, not as many epochs.")
-    ] = False,
+        bool, typer.Option("--same-steps/--same-epochs", help="Of every share: those of the whole, or the recipe's.")
+    ] = True,
     labels: Annotated[
         bool, typer.Option("--labels/--no-labels", help="Say what relabelling suspicious rows could be worth.")
     ] = True,
@@ -92,15 +92,22 @@ def cv(
     recipe_: Option = None,
     folds: Annotated[int, typer.Option(metavar="K", help="Folds, each held out once.")] = 5,
     repeats: Annotated[int, typer.Option(metavar="N", help="Deal the rows into folds so often.")] = 1,
+    space: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUES|FILE", help="Tune in each fold anew, as hfft tune does.")
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", help="With --space: trials in each fold.")] = 10,
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE_cv.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Train the folds that are missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Cross-validate: train the recipe without each fold in turn, and judge the answers to it. Opens no test split."""
-    from hfft import display_folds, folding
+    from hfft import display_folds, folding, nesting
 
     chosen, overrides = recipe_words(name, recipe_, words)
-    facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
+    if space:
+        facts = nesting.run(chosen, overrides, output_dir, folds, repeats, space, trials, resume, sayer(as_json))
+    else:
+        facts = folding.run(chosen, overrides, output_dir, folds, repeats, resume, sayer(as_json))
     if "scores" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_folds.judged(facts)
     raise typer.Exit(INTERRUPTED if "stopped" in facts else 0)
@@ -116,6 +123,9 @@ def tune(
     trials: Annotated[int, typer.Option(metavar="N", help="In all; the first is the recipe as it is.")] = 20,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop after so long.")] = None,
     folds: Annotated[int | None, typer.Option(metavar="K", help="Score by cross-validation.")] = None,
+    shares: Annotated[
+        str | None, typer.Option(metavar="A,B,1", help="Shares of the training rows, the best going on to the next.")
+    ] = None,
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="A database for many machines (default: a file in the folder).")
     ] = None,
@@ -132,8 +142,8 @@ def tune(
 
     chosen, overrides = recipe_words(name, recipe_, words)
     facts = tuning.run(
-        chosen, overrides, space or (), output_dir, trials, minutes, folds, storage, study, not no_pruning, resume,
-        sayer(as_json),
+        chosen, overrides, space or (), output_dir, trials, minutes, folds,
+        numbers("--shares", shares) if shares else (), storage, study, not no_pruning, resume, sayer(as_json),
     )  # fmt: skip
     if "trials" in facts:  # else a process other than the first
         print_json(facts) if as_json else display_trials.judged(facts)

@@ -74,7 +74,10 @@ def _steps(facts: dict[str, Any]) -> str:
     if facts["max_steps"] and facts["max_steps"] > 0:
         return f"Every share trained {facts['max_steps']:,} steps: this is what rows bring with equal work."
     if facts["same_steps"]:
-        return "Every share trained as many steps as the most rows: this is what rows bring with equal work."
+        return (
+            f"Every share trained as many steps as the most rows, {smallest} of them for more epochs: this is what "
+            "rows bring with equal work."
+        )
     return (
         f"Every share trained as many epochs as the recipe says: {smallest} of the rows got {smallest} of the steps, "
         "and what rows bring includes the longer training that comes with them. --same-steps holds that equal."

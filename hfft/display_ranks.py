@@ -12,7 +12,7 @@ def judged(facts: dict[str, Any]) -> None:
     screen, lead = terminal.console(), facts["metric"]
     how = f"{facts['folds']} folds" if facts["folds"] > 1 else "held out once"
     screen.print(f"\n{lead} on {facts['n']:,} training and validation rows, {how}, nothing trained:")
-    columns = ("linear probe", f"{facts['neighbours']} neighbours", "LogME", "ms a row", "MB in memory", "MB on disk")
+    columns = ("linear probe", f"{facts['neighbours']} neighbours", "LogME", "ms a row", "MB memory, disk")
     grid = terminal.table("model", *columns, "parameters", "licence")
     for row in facts["models"]:
         grid.add_row(
@@ -21,13 +21,12 @@ def judged(facts: dict[str, Any]) -> None:
             _score(row["nearest"]),
             f"{row['logme']:.3f}",
             f"{row['ms_per_row']:.2f}",
-            rank_figures.amount(row["memory_mb"]),
-            rank_figures.amount(row["disk_mb"]),
+            f"{rank_figures.amount(row['memory_mb'])}, {rank_figures.amount(row['disk_mb'])}",
             rank_figures.millions(row["parameters"]),
             row["licence"],
         )
     for row in facts["baselines"]:
-        grid.add_row(row["name"], _score(row["linear"]), *[""] * 7)
+        grid.add_row(row["name"], _score(row["linear"]), *[""] * 6)
     screen.print(grid)
     batch = facts["models"][0]["batch"]
     screen.print(

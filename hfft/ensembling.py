@@ -16,7 +16,7 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
-from hfft import backbones, predicting
+from hfft import backbones, predicting, recipe
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.recipe import Model
@@ -44,6 +44,12 @@ class Ensemble:
 def reload(folder: RunFolder, modality: ModuleType) -> Ensemble:
     """The saved model of a run, or those of all folds, all in memory at once. Raises InputError as loading does."""
     found = Ensemble(tuple(backbones.reload(run.model, modality) for run in folder.members or [folder]))
+    specs = [recipe.load(str(run.root)).model for run in folder.members]
+    if any(spec != specs[0] for spec in specs):
+        raise InputError(
+            f"{folder.root}: the search chose another `model` in some folds, so they are no one model; type hfft eval "
+            f"{folder.members[0].root} for a single one"
+        )
     if any(backbones.class_order(part.model) != found.names for part in found.parts):
         raise InputError(f"{folder.root}: its folds know different classes, so their answers have no mean")
     return found

@@ -65,20 +65,27 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     facts, runs = read_json(root / FOLDS), RunFolder(root).members
     wanted = recipe.load(str(runs[0].root), judging.judgeable(overrides))
     if not overrides:
-        return judged(root, runs, wanted, facts["folds"], facts["repeats"], facts.get("stopped"))
+        return judged(root, runs, wanted, facts["folds"], facts["repeats"], facts.get("stopped"), facts.get("searched"))
     parts, predictions = _read(runs, facts["repeats"])
     found, _ = _facts(RunFolder(root), runs, parts, predictions, wanted)
-    kept = {key: facts[key] for key in ("folds", "repeats", "stopped") if key in facts}
+    kept = {key: facts[key] for key in ("folds", "repeats", "stopped", "searched") if key in facts}
     found |= kept
     return {"run": name, **found, "sentences": _sentences(found), "page": None}
 
 
 def judged(
-    root: Path, runs: list[RunFolder], wanted: Recipe, folds: int, repeats: int, stopped: str | None
+    root: Path,
+    runs: list[RunFolder],
+    wanted: Recipe,
+    folds: int,
+    repeats: int,
+    stopped: str | None,
+    searched: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything about the held-out rows of `runs`, from their files; written into `root`.
 
     stopped: a sentence where some folds are missing; without it the folds become one model, too (see uniting.py).
+    searched: what a search chose in each fold.
     """
     whole = RunFolder(root)
     parts, predictions = _read(runs, repeats)
@@ -90,6 +97,7 @@ def judged(
         kept = read_json(whole.slices) if whole.slices.is_file() else {}
         write_json(whole.slices, kept | {OUT: facts["slices"]})
     facts |= {"stopped": stopped} if stopped else {}
+    facts |= {"searched": searched} if searched else {}
     facts["sentences"] = _sentences(facts)
     if not whole.predictions("test").is_file():  # else the gates there are those of the models together
         verdicts.write(whole, told)
@@ -226,6 +234,12 @@ def _sentences(facts: dict[str, Any]) -> list[str]:
             "allowed for, and not other training."
         )
     said += [facts["waiting"]] if facts["waiting"] else []
+    if "searched" in facts:
+        told = "; ".join(f"{k}: {' '.join(v) or 'the recipe as it is'}" for k, v in facts["searched"]["chosen"].items())
+        said.append(
+            f"In each fold {facts['searched']['trials']} trials chose the recipe anew, on its own rows: this is the "
+            f"score of searching and training together. Chosen: {told}."
+        )
     return [*said, f"The {facts['test_rows']:,} test rows took no part: the split is sealed as before."]
 
 

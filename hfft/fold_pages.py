@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import behaviour_figures, calibration_telling, figures, gallery, pages, reporting, summarising
+from hfft.errors import InputError
 from hfft.records import FOLDS, OUT_OF_FOLD, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
@@ -19,6 +20,8 @@ PAGE = "folds.html"
 def write(root: Path) -> Path:
     """Write it; returns its path. Raises InputError where something lies there that is not a page of hfft."""
     facts = read_json(root / FOLDS)
+    if "by_fold" not in facts:
+        raise InputError(f"{root} is of an older hfft; type `hfft judge {root}`, which writes its page, too")
     return pages.write(root / PAGE, pages.render("folds.html.j2", facts | _shown(root, facts), reporting.FILTERS))
 
 
@@ -36,6 +39,7 @@ def _shown(root: Path, facts: dict[str, Any]) -> dict[str, Any]:
         "title": root.resolve().name,
         "path": summarising.called(whole),
         "headline": headline,
+        "links": [(run.root.name if run.report.is_file() else None) for run in whole.members],
         "mean": mean,
         "axis": figures.axis([*drawn, mean]) if drawn else None,
         "classes": classes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from hfft.fold_judging import MEMBER
 from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
-from hfft.records import FOLDS, HELD_OUT, Predictions, leading
+from hfft.records import FOLDS, HELD_OUT, Predictions, leading, read_json
 from hfft.run_folder import RunFolder
 
+SEARCH = "search-"  # a search within each fold
 # What lies beside the folds: what is judged of them, and what their models as one leave like any run.
 OURS: tuple[str, ...] = (
     FOLDS,
@@ -44,7 +46,20 @@ OURS: tuple[str, ...] = (
 )
 OURS += ("recipe.yaml", "split.json", "split.parquet", "environment.json", "model", "report.html", "figures")
 OURS += ("baselines.json", "gains.json", "notes.json", "calibration.json", "probes.json", "gates.json", "gates.xml")
-OURS += ("gates.md", "ledger.jsonl", "ledger.head")
+OURS += ("gates.md", "ledger.jsonl", "ledger.head", "checkpoints")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How each fold's run is searched for. train: (words, the fold's folder, say); chosen: facts on what was chosen."""
+
+    train: Callable[[tuple[str, ...], RunFolder, Say], None]
+    chosen: Callable[[], dict[str, Any]]
+
+
+def home(name: str, output_dir: str | None) -> Path:
+    """The folder of all folds."""
+    return Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_cv"
 
 
 def run(
@@ -56,25 +71,27 @@ def run(
     resume: bool = False,
     say: Say = print,
     after: Callable[[list[float]], None] = lambda values: None,
+    searched: Searched | None = None,
 ) -> dict[str, Any]:
     """Train the recipe once for each fold, without it, and judge the answers to the rows held out.
 
     repeats: how often the rows are dealt into folds. output_dir: default runs/<recipe>_cv; each fold's run goes into
     its fold-N. resume: finished folds are passed over. After Ctrl-C, with two folds or more, what is finished is
     judged. In each fold some of the rest is validation, as large a share as the recipe's, which chooses the checkpoint:
-    held-out rows choose nothing. Returns what folds.json holds. after: is given the scores so far, of
-    the metric that leads, when a fold is done, and may raise to end it. Raises InputError before anything is trained
-    where the recipe or the folder cannot be used.
+    held-out rows choose nothing. after: is given the scores so far, of the metric that leads, when a fold is done, and
+    may raise to end it. searched: see nesting.py. Returns what folds.json holds. Raises InputError before anything is
+    trained where the recipe or the folder cannot be used.
     """
     root, members = _planned(name, overrides, output_dir, folds, repeats)
-    _claimed(root, members, resume, name)
+    _claimed(root, members, resume, name, searched is not None)
     way, stopped = Milestones("fold", len(members), None, say, mean=True), None
     try:
-        with gathering.shared():
+        with gathering.shared(), claiming.room_left(root, f"`hfft cv {name} --resume` with the same words"):
             if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
+                _unchanged(root, members)
                 priming.features(members[0][1])
             for run, _, words in members:
-                _trained(name, run, words, way, say)
+                _trained(name, run, words, way, say, searched)
                 after([step.value for step in way.steps if step.value is not None])
     except KeyboardInterrupt:
         members = [member for member in members if member[0].predictions(HELD_OUT).is_file()]
@@ -83,21 +100,40 @@ def run(
         stopped = way.stopped()
     if os.environ.get("RANK", "0") != "0":
         return {"run": str(root)}
-    return fold_judging.judged(root, [run for run, *_ in members], members[0][1], folds, repeats, stopped)
+    chosen = None if searched is None else searched.chosen()
+    return fold_judging.judged(root, [run for run, *_ in members], members[0][1], folds, repeats, stopped, chosen)
 
 
-def _trained(name: str, run: RunFolder, words: tuple[str, ...], way: Milestones, say: Say) -> None:
+def _trained(
+    name: str, run: RunFolder, words: tuple[str, ...], way: Milestones, say: Say, searched: Searched | None
+) -> None:
     """One fold's run and its answers to the rows held out, where they are not there yet."""
     if run.predictions(HELD_OUT).is_file():
         return way.skipped(run.root.name, _value(run, way))
     with way.step(run.root.name) as step:
         if not run.finished:
             told = repeating.brief(say) if len(way.steps) > 1 else say
-            verbs.run(name, words, str(run.root), (run.root / "recipe.yaml").is_file(), told)
+            if searched is not None:
+                searched.train(words, run, say)
+            else:
+                verbs.run(name, words, str(run.root), (run.root / "recipe.yaml").is_file(), told)
         holding.out(str(run.root))
         gc.collect()
         step.value = _value(run, way)
     return None
+
+
+def _unchanged(root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]]) -> None:
+    """Raise InputError where folds are there of other data than there is now: together they would judge nothing."""
+    for run, wanted, _ in members:
+        if run.predictions(HELD_OUT).is_file():
+            found = gathering.read(wanted, lambda _: None)
+            if found.report.fingerprints != read_json(run.split)["fingerprints"]:
+                raise InputError(
+                    f"{root}: the data has changed since {run.root.name} was trained; bring it back, or type "
+                    "--output-dir FOLDER to train all folds on the data as it is now"
+                )
+            return
 
 
 def _value(run: RunFolder, way: Milestones) -> float | None:
@@ -117,7 +153,7 @@ def _planned(
             raise InputError(f"{flag}: expected {least} or more, got {value}")
     if taken := [word for word in overrides if word.startswith(("data.split.fold",))]:
         raise InputError(f"{taken[0]!r}: hfft cv sets the fold itself; type --folds N")
-    root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_cv"
+    root = home(name, output_dir)
     members = []
     for fold in range(1, folds * repeats + 1):
         words = (*overrides, f"data.split.folds={folds}", f"data.split.fold={fold}")
@@ -127,12 +163,14 @@ def _planned(
     return root, members
 
 
-def _claimed(root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]], resume: bool, name: str) -> None:
+def _claimed(
+    root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]], resume: bool, name: str, searched: bool
+) -> None:
     """Raise InputError unless the folder is new, or holds folds of this recipe and `resume` is meant."""
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; type --output-dir FOLDER")
     held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [entry for entry in held if entry not in OURS and not entry.startswith(MEMBER)]:
+    if others := [entry for entry in held if entry not in OURS and not entry.startswith((MEMBER, SEARCH))]:
         raise InputError(f"{root} holds something else than folds ({listed(others, 4)}); type --output-dir FOLDER")
     if held and not resume:
         there = listed([entry for entry in held if entry.startswith(MEMBER)] or held, 6)
@@ -144,5 +182,6 @@ def _claimed(root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
     for run, wanted, _ in members:
         claiming.writable(run)
-        if (run.root / "recipe.yaml").is_file() and recipe.load(str(run.root)) != wanted:
+        begun = (run.root / "recipe.yaml").is_file() and not searched  # each search is held to its own recipe
+        if begun and recipe.load(str(run.root)) != wanted:
             raise InputError(f"{run.root} was made with another recipe; type --output-dir FOLDER to train anew")

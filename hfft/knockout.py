@@ -34,7 +34,7 @@ def run(
     kept: models that were probed. facts: what picking.judged found, on the first process. Raises InputError where a run
     folder holds another recipe.
     """
-    order = _agreed([row["name"] for row in facts["models"]][:finalists] if facts else None)
+    order = _agreed([row["name"] for row in facts["models"]][:finalists] if first() else None)
     entrants = {entrant.name: entrant for entrant in kept}
     shares, left = rungs(len(order)), list(order)
     way = Milestones("training", sum(n for _, n in shares), None, say)
@@ -69,16 +69,16 @@ def rungs(models: int) -> list[tuple[float, int]]:
     return [(0.5 ** (len(sizes) - 1 - place), size) for place, size in enumerate(sizes)]
 
 
-def words(share: float) -> list[str]:
-    """All rows are the recipe as it is."""
-    return [f"data.train_share={share:g}"] if share < 1 else []
+def words(share: float, entrant: Entrant) -> list[str]:
+    """A share of what the recipe itself would train on; all of it is the recipe as it is."""
+    return [f"data.train_share={share * entrant.wanted.data.train_share:g}"] if share < 1 else []
 
 
 def _folder(root: Path, entrant: Entrant, name: str, share: float) -> RunFolder:
     """Where this training goes. Raises InputError where another recipe's run is there."""
     made = RunFolder(root / f"{entrant.name}-{100 * share:.3g}")
     begun = (made.root / "recipe.yaml").is_file()
-    if begun and recipe.load(str(made.root)) != recipe.load(name, (*entrant.words, *words(share))):
+    if begun and recipe.load(str(made.root)) != recipe.load(name, (*entrant.words, *words(share, entrant))):
         raise InputError(f"{made.root} was made with another recipe; type --output-dir FOLDER to train anew")
     if not begun:
         claiming.fresh(made)
@@ -90,7 +90,7 @@ def _trained(name: str, entrant: Entrant, made: RunFolder, share: float, way: Mi
         return way.skipped(made.root.name, _value(made, entrant, way))
     with way.step(made.root.name) as step:
         told = repeating.brief(say) if len(way.steps) > 1 else say
-        typed = (*entrant.words, *words(share))
+        typed = (*entrant.words, *words(share, entrant))
         verbs.run(name, typed, str(made.root), (made.root / "recipe.yaml").is_file(), told)
         gc.collect()  # a trainer and its model hold on to one another
         if torch.cuda.is_available():

@@ -58,8 +58,9 @@ class Milestones:
         """Around one step: its head is the line's while it lasts. What it raises goes on."""
         made, began = Step(name), time.perf_counter()
         self.steps.append(made)
-        self._say(self.head)
-        token = HEAD.set(" · ".join(part for part in (HEAD.get(), self.head) if part))
+        head = " · ".join(part for part in (HEAD.get(), self.head) if part)
+        self._say(head)
+        token = HEAD.set(head)
         try:
             yield made
         except BaseException:

@@ -17,6 +17,7 @@ from hfft.comparing import SIGNIFICANT
 from hfft.errors import listed
 from hfft.records import Predictions, Score, leading, less_is_better
 
+MUCH = 0.03  # of a score, by which the quicker model may be behind without a word on it
 MAJORITY, WORDS = "majority class", "TF-IDF + linear"
 
 
@@ -156,9 +157,12 @@ def _worth_saying(pair: dict[str, Any]) -> bool:
 
 
 def _beside(best: str, pair: dict[str, Any]) -> str:
-    verdict = "is better than" if pair["told"] else "cannot be told from"
+    ahead = (pair["difference"]["value"] > 0) != less_is_better(pair["metric"])
+    verdict = ("is better than" if ahead else "is WORSE than") if pair["told"] else "cannot be told from"
     aside = (
-        "" if pair["told"] else ". More rows, or fine-tuning, would have to show what a pretrained model is worth here"
+        ""
+        if pair["told"] and ahead
+        else ". What a pretrained model is worth here, only fine-tuning or more rows can show"
     )
     return f"{best} {verdict} the baseline {pair['other']}: {difference_told(pair)}{aside}."
 
@@ -173,9 +177,10 @@ def _choice(facts: dict[str, Any], rows: dict[str, Any], of_best: dict[str, Any]
     apart = of_best[chosen]["difference"]
     loss = less_is_better(facts["metric"])
     worst = f"{-apart['low']:.4f}" if loss else f"{100 * apart['high']:.1f} points"
+    much = " That is much: more rows would tell, or --finalists." if not loss and apart["high"] > MUCH else ""
     return (
         f"Start from {chosen}: it cannot be told from {best}, and takes {cost} instead of "
-        f"{rows[best]['ms_per_row']:.2f}. At worst it is {worst} of {facts['metric']} behind."
+        f"{rows[best]['ms_per_row']:.2f}. At worst it is {worst} of {facts['metric']} behind.{much}"
     )
 
 

@@ -9,15 +9,16 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from hfft import contrasting, figures, indexing, judging, pages, reporting, weighing
+from hfft import contrasting, figures, fold_pages, indexing, judging, pages, reporting, weighing
 from hfft.errors import InputError, brief
+from hfft.records import FOLDS
 from hfft.run_folder import RunFolder
 
 LONGEST = 120  # bytes of the runs' names in a file's name
 
 
 def report(names: list[str], say: Callable[[str], None] = print) -> Path:
-    """Write the page of one run, of a folder of runs (index.html in it), or of several runs against the first.
+    """Write the page of one run or of folds, of a folder of runs (index.html), or of several runs against the first.
 
     Raises InputError for anything that is none of these, and where a page would overwrite what is not hfft's.
     """
@@ -26,8 +27,16 @@ def report(names: list[str], say: Callable[[str], None] = print) -> Path:
     root = Path(names[0])
     if not root.is_dir():
         raise InputError(f"{names[0]} is no folder: expected a run that `hfft run` wrote, or a folder of runs")
+    if (root / FOLDS).is_file():
+        return _of_folds(root, say)
     one = (root / "recipe.yaml").is_file() or not indexing.found(root)
     return judging.report(names[0], say) if one else listed(names[0])
+
+
+def _of_folds(root: Path, say: Callable[[str], None]) -> Path:
+    """The page of folds and, where their models have been scored together, that of the test rows, whose path it is."""
+    page = fold_pages.write(root)
+    return judging.report(str(root), say) if RunFolder(root).predictions("test").is_file() else page
 
 
 def compared(names: list[str]) -> Path:

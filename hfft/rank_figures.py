@@ -91,9 +91,9 @@ def _decades(low: float, high: float) -> list[float]:
 def amount(megabytes: float | None) -> str:
     """
     >>> amount(90.87), amount(4.2), amount(None)
-    ('91', '4.2', 'not on disk')
+    ('91', '4.2', 'none')
     """
-    return "not on disk" if megabytes is None else f"{megabytes:,.0f}" if megabytes >= 10 else f"{megabytes:.1f}"
+    return "none" if megabytes is None else f"{megabytes:,.0f}" if megabytes >= 10 else f"{megabytes:.1f}"
 
 
 def millions(parameters: int) -> str:

@@ -68,6 +68,7 @@ def run(
     judged. Returns what rank.json holds. Raises InputError before the data are read where the recipe, a model or the
     folder cannot be used; a model that fails later is left out, and named.
     """
+    say = say if entrants.first() else lambda _: None
     root, found = entrants.planned(name, models, overrides, output_dir, finalists, rows)
     entrants.claimed(root, found, resume, name, models)
     for entrant in found:

@@ -24,26 +24,31 @@ STATES = {"COMPLETE": "finished", "PRUNED": "ended early", "FAIL": "failed", "RU
 
 
 def facts(
-    found: Sequence[Any], space: Sequence[Dimension], root: Path, wanted: recipe.Recipe, key: str, file: str
+    rungs: Sequence[tuple[Sequence[Any], Path]], space: Sequence[Dimension], wanted: recipe.Recipe, key: str, file: str
 ) -> dict[str, Any]:
-    """Everything about the trials but the sentences. found: of `studies.trials`. key: the metric. file: the answers of
-    each, below its folder.
+    """Everything about the trials but the sentences.
+
+    rungs: (of `studies.trials`, where their folders are) of each share of the training rows; the last counts. key: the
+    metric. file: the answers of each, below its folder.
     """
     sign = -1.0 if less_is_better(key) else 1.0
-    rows = [_row(trial, space, root) for trial in found]
+    every = [[_row(trial, space, root) for trial in found] for found, root in rungs]
+    rows = every[-1]
     done = [row for row in rows if row["state"] == "finished"]
     best = max(done, key=lambda row: sign * row["value"], default=None)
     plain = next((row for row in done if row["plain"]), None)
-    searched = np.array([sign * row["value"] for row in done])
+    told = [_told(part, root, wanted, key, file) for part, (_, root) in zip(every, rungs, strict=True)]
+    left = [_dropped(one, {row["of"] for row in after}) for one, after in zip(told, every[1:], strict=False)]
     return {
         "metric": key,
         "space": [one.told for one in space],
         "keys": [one.key for one in space],
         "trials": rows,
+        "earlier": every[:-1],
         "best": None if best is None else best["number"],
         "plain": None if plain is None else plain["number"],
-        "gain": None if plain is None else _gain(done, plain, root, wanted, key, file, sign),
-        "expected": [sign * value for value in winners.expected_best(searched)],
+        "gain": None if plain is None else _gain(told[-1], sign, [part for part in left if part is not None]),
+        "expected": [sign * value for value in winners.expected_best(np.array([sign * row["value"] for row in done]))],
     }
 
 
@@ -95,39 +100,54 @@ def _row(trial: Any, space: Sequence[Dimension], root: Path) -> dict[str, Any]:
         "params": values,
         "seconds": None if trial.duration is None else round(trial.duration.total_seconds(), 1),
         "curve": {str(share): value for share, value in sorted(trial.intermediate_values.items())},
-        "share": attributes.get(studies.SHARE),
+        "of": attributes.get("of"),
         "host": attributes.get("host"),
         "here": (root / f"{MEMBER}{trial.number}").is_dir(),
         "why": attributes.get("why"),
     }
 
 
-def _gain(
-    done: list[dict[str, Any]],
-    plain: dict[str, Any],
-    root: Path,
-    wanted: recipe.Recipe,
-    key: str,
-    file: str,
-    sign: float,
-) -> dict[str, Any] | None:
-    """The best against plain; None unless the answers of both are here, and all are to the same rows."""
+def _told(
+    rows: list[dict[str, Any]], root: Path, wanted: recipe.Recipe, key: str, file: str
+) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray | None] | None:
+    """(finished trials whose answers are here and are to the same rows, their rows' pulls, groups), the recipe as it is
+    first; None without its answers, or without pulls of the metric.
+    """
     parts: dict[int, Predictions] = {}
+    done = sorted((row for row in rows if row["state"] == "finished"), key=lambda row: not row["plain"])
     for row in done:
         path = root / f"{MEMBER}{row['number']}" / file
         if path.is_file():
             part = Predictions.read(path)
             parts[row["number"]] = part.where(np.argsort(part.ids, kind="stable"))
-    if plain["number"] not in parts:
+    here = [row for row in done if row["number"] in parts]
+    if not here or not here[0]["plain"]:
         return None
-    base = parts[plain["number"]]
-    kept = [row for row in done if row["number"] in parts and list(parts[row["number"]].ids) == list(base.ids)]
+    base = parts[here[0]["number"]]
+    kept = [row for row in here if list(parts[row["number"]].ids) == list(base.ids)]
     pulls = [winners.pulls(parts[row["number"]], key, wanted.metrics) for row in kept]
-    if any(pull is None for pull in pulls):
+    known = [pull for pull in pulls if pull is not None]
+    return None if len(known) < len(pulls) else (kept, np.stack(known, axis=1), winners.numbered(base))
+
+
+def _dropped(told: Any, promoted: set[int | None]) -> np.ndarray | None:
+    """Pulls of the trials that went no further, less those of the recipe as it is with as many rows."""
+    if told is None:
         return None
-    values, place = np.array([sign * row["value"] for row in kept]), [row["number"] for row in kept]
-    told = np.stack([pull for pull in pulls if pull is not None], axis=1)
-    made = winners.judged(values, told, place.index(plain["number"]), winners.numbered(base))
+    rows, pulls, _ = told
+    places = [place for place, row in enumerate(rows) if not row["plain"] and row["number"] not in promoted]
+    found: np.ndarray = pulls[:, places] - pulls[:, :1]
+    return found
+
+
+def _gain(told: Any, sign: float, earlier: list[np.ndarray]) -> dict[str, Any] | None:
+    """The best against the recipe as it is; None where its answers are not here."""
+    if told is None:
+        return None
+    kept, pulls, groups = told
+    values = np.array([sign * row["value"] for row in kept])
+    alike = [part for part in earlier if len(part) == len(pulls)]
+    made = winners.judged(values, pulls, 0, groups, np.concatenate(alike, axis=1) if alike else None)
     return None if made is None else dataclasses.asdict(made)
 
 

@@ -18,14 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hfft import spaces
-from hfft.errors import InputError, brief
+from hfft import spaces, storages
+from hfft.errors import InputError
 from hfft.spaces import Dimension
 
 BEAT, SILENT = 20.0, 180.0  # seconds between signs of life, and without one until a worker on another machine is dead
-PLAIN, BURIED, SHARE = "plain", "buried", "share"  # attributes of trials
+PLAIN, BURIED = "plain", "buried"  # attributes of trials
 DRAWN = 200  # combinations drawn in search of one that was not tried
-SCHEMES = ("postgresql", "mysql", "sqlite")
 
 
 def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any], maximize: bool) -> Any:
@@ -34,10 +33,10 @@ def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any],
     settings: what all workers must agree on, as plain data. Raises InputError where the storage cannot be reached, or
     holds a study of that name with other settings.
     """
-    optuna = _optuna()
+    optuna = storages.optuna()
     direction = "maximize" if maximize else "minimize"
-    with reached(storage or str(root)):
-        kept = _storage(optuna, storage, root)
+    with storages.reached(storage or str(root)):
+        kept = storages.opened(storage, root)
         try:
             study = optuna.create_study(storage=kept, study_name=name, direction=direction)
             study.set_user_attr("settings", settings)
@@ -45,12 +44,21 @@ def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any],
             study = optuna.load_study(storage=kept, study_name=name)
     found = _patient(lambda: study.user_attrs.get("settings"))
     if found != settings:
+        closed(study)
         other = next((key for key in settings if (found or {}).get(key) != settings[key]), "recipe")
         raise InputError(
             f"the study {name!r} was begun with another {other}; type what it was begun with, or --study NAME for a new"
             " one"
         )
     return study
+
+
+def closed(study: Any) -> None:
+    """Give the connections of a database back."""
+    kept = getattr(study._storage, "_backend", study._storage)
+    if hasattr(kept, "engine"):
+        kept.remove_session()
+        kept.engine.dispose()
 
 
 def trials(study: Any) -> list[Any]:
@@ -102,15 +110,29 @@ def params(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
     }
 
 
-def begin(study: Any) -> None:
-    """The first trial of a study is the recipe as it is."""
+def begin(study: Any, promoted: Sequence[Any] = ()) -> None:
+    """The first trial of a study is the recipe as it is; then come trials of another study that are run again."""
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial({}, user_attrs={PLAIN: True})
+        for trial in promoted:
+            study.enqueue_trial(trial.params, user_attrs={"of": trial.number})
+
+
+def best(study: Any, most: int) -> list[Any]:
+    """The best finished trials, the recipe as it is left out."""
+    done = [t for t in trials(study) if t.state == _state("COMPLETE") and PLAIN not in t.user_attrs]
+    return sorted(done, key=lambda t: t.value, reverse=study.direction.name == "MAXIMIZE")[:most]
+
+
+def busy(study: Any) -> bool:
+    """Whether a worker that lives has a trial at hand, or one waits."""
+    _bury(study)
+    return any(trial.state in (_state("RUNNING"), _state("WAITING")) for trial in trials(study))
 
 
 def unpromising(study: Any, trial: Any, warm: int) -> bool:
     """Whether the trial is below the median of the others, of which `warm` have ended, at the point it has come to."""
-    study.pruner = _optuna().pruners.MedianPruner(n_startup_trials=warm)
+    study.pruner = storages.optuna().pruners.MedianPruner(n_startup_trials=warm)
     return bool(trial.should_prune())
 
 
@@ -123,26 +145,6 @@ def given_back(study: Any, trial: Any) -> None:
     """A trial that was interrupted is run again by whoever asks next."""
     frozen = next(one for one in study.get_trials(deepcopy=False) if one.number == trial.number)
     _again(study, frozen)
-
-
-@contextmanager
-def reached(storage: str) -> Iterator[None]:
-    """Around whatever asks the storage; what it raises for one that is not there becomes one sentence."""
-    try:
-        yield
-    except ImportError as error:
-        driver = "type: pip install 'hfft[postgres]'" if "postgresql" in storage else "install the driver of that URL"
-        raise InputError(f"--storage {_bare(storage)}: {error}; {driver}") from error
-    except OSError as error:
-        why = error.strerror or error
-        raise InputError(f"{storage}: {why}; finished trials are kept, --resume goes on") from error
-    except Exception as error:
-        if not type(error).__module__.startswith(("sqlalchemy", "psycopg", "optuna")):
-            raise
-        why = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(
-            f"--storage {_bare(storage)} cannot be reached: {why}; finished trials are kept, --resume goes on"
-        ) from error
 
 
 @contextmanager
@@ -166,7 +168,7 @@ def alive(trial: Any) -> Iterator[None]:
 
 def importance(study: Any, space: Sequence[Dimension], least: int) -> dict[str, float] | None:
     """key → share of what the values of trials explain, adding up to 1; None with fewer than `least` trials."""
-    optuna = _optuna()
+    optuna = storages.optuna()
     kept = [trial for trial in trials(study) if trial.state == _state("COMPLETE") and trial.params]
     if len(kept) < least or len(space) < 2 or len({trial.value for trial in kept}) < 2:
         return None
@@ -176,44 +178,12 @@ def importance(study: Any, space: Sequence[Dimension], least: int) -> dict[str, 
     return {key: float(value) for key, value in found.items()}
 
 
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise InputError("hfft tune needs optuna; type: pip install 'hfft[tune]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna
-
-
 def _state(name: str) -> Any:
-    return getattr(_optuna().trial.TrialState, name)
-
-
-def _storage(optuna: Any, storage: str | None, root: Path) -> Any:
-    if storage is None:
-        root.mkdir(parents=True, exist_ok=True)
-        file = root / "trials.log"
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
-    if "://" not in storage or storage.split("://")[0].split("+")[0] not in SCHEMES:
-        raise InputError(f"--storage {brief(storage)}: expected a URL such as postgresql://user@host/database")
-    if storage.startswith("postgresql://"):  # SQLAlchemy's own choice of a driver differs between its versions
-        storage = "postgresql+psycopg://" + storage.removeprefix("postgresql://")
-    return optuna.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
-
-
-def _bare(url: str) -> str:
-    """Without a password.
-
-    >>> _bare("postgresql+psycopg://me:secret@host/db")
-    'postgresql+psycopg://me@host/db'
-    """
-    scheme, _, rest = url.partition("://")
-    who, at, place = rest.rpartition("@")
-    return f"{scheme}://{who.partition(':')[0]}{at}{place}"
+    return getattr(storages.optuna().trial.TrialState, name)
 
 
 def _sampler(seed: int) -> Any:
-    optuna = _optuna()
+    optuna = storages.optuna()
     with warnings.catch_warnings():  # grouping is new in optuna; without it one trial without values ends all learning
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
@@ -255,8 +225,8 @@ def _bury(study: Any) -> None:
 
 
 def _again(study: Any, trial: Any) -> None:
-    optuna = _optuna()
-    kept = {key: value for key, value in trial.user_attrs.items() if key in (PLAIN, SHARE)}
+    optuna = storages.optuna()
+    kept = {key: value for key, value in trial.user_attrs.items() if key in (PLAIN, "of")}
     # Whoever finds the trial finished already has lost the race to give it out again.
     with suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
         study._storage.set_trial_user_attr(trial._trial_id, BURIED, True)

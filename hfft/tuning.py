@@ -6,30 +6,28 @@ page and the best recipe. Like repeating.py, this is where stages meet.
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hfft import (
     claiming,
-    folding,
     gathering,
     pages,
     priming,
     recipe,
     reckoning,
     reporting,
-    scoring,
     searching,
     spaces,
+    storages,
     studies,
-    training,
     trial_figures,
-    verbs,
-    winners,
+    trialling,
 )
 from hfft.agreeing import agreed
 from hfft.errors import InputError, listed
@@ -37,14 +35,32 @@ from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
-from hfft.records import OUT_OF_FOLD, Predictions, less_is_better, write_json
+from hfft.records import less_is_better, write_json
 from hfft.run_folder import RunFolder
 from hfft.searching import Search
 from hfft.spaces import Dimension
-from hfft.watching import Unpromising, Watch, watched
 
-FILE, PAGE, BEST = "tuning.json", "tuning.html", "best.yaml"
+FILE, PAGE, BEST, RUNG = "tuning.json", "tuning.html", "best.yaml", "share-"
 OURS = (FILE, PAGE, BEST, "index.html", "trials.log")
+POLL = 5.0  # seconds between looks at whether other workers have finished
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, as `run` takes it, checked. shares: of the training rows, growing; the last counts."""
+
+    name: str
+    words: tuple[str, ...]
+    wanted: Recipe
+    space: Sequence[Dimension]
+    root: Path
+    trials: int
+    minutes: float | None
+    folds: int | None
+    shares: tuple[float, ...]
+    storage: str | None
+    study: str
+    prune: bool
 
 
 def run(
@@ -55,6 +71,7 @@ def run(
     trials: int = 20,
     minutes: float | None = None,
     folds: int | None = None,
+    shares: Sequence[float] = (),
     storage: str | None = None,
     study: str | None = None,
     prune: bool = True,
@@ -64,66 +81,65 @@ def run(
     """Train the recipe as it is, then with values from the space, and say what the best is worth.
 
     space: as `spaces.read` takes it. trials: in all, the recipe as it is among them. minutes: no trial goes on after
-    them. folds: score each trial by cross-validation and not on validation rows. storage: URL of a database that
-    several machines share; default a file in the folder. study: name in it, default the folder's. resume: go on, or
-    join a search that is under way. Returns what tuning.json holds. Raises InputError before anything is trained where
-    the recipe, the space, the folder or the storage cannot be used.
+    them. folds: score each trial by cross-validation and not on validation rows. shares: of the training rows that
+    trials see, growing; the best of each go on to the next. storage: URL of a database that several machines share;
+    default a file in the folder. study: name in it, default the folder's. resume: go on, or join a search that is under
+    way. Returns what tuning.json holds. Raises InputError before anything is trained where the recipe, the space, the
+    folder or the storage cannot be used.
     """
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_tune"
-    wanted, dimensions = _planned(name, overrides, space, trials, minutes, folds)
-    _claimed(root, resume, name)
-    key = _metric(wanted)
-    settings = {"recipe": recipe.dump(wanted), "space": [one.told for one in dimensions], "folds": folds}
-    kept: Any = None
-
-    def begin() -> None:
-        nonlocal kept
-        kept = studies.opened(storage, root, study or root.resolve().name, settings, not less_is_better(key))
-        with studies.reached(storage or str(root)):
-            studies.begin(kept)
-
-    agreed(begin)
-    way = Milestones("trial", trials, key, say, None if minutes is None else time.perf_counter() + 60 * minutes)
-    search = Search(
-        name, overrides, dimensions, trials, _watched(wanted), wanted.seed, storage or str(root),
-        lambda number, words, watch: _trained(name, words, root / f"{MEMBER}{number}", folds, key, watch),
-        lambda old, new: _moved(root, old, new), way.until, prune,
-    )  # fmt: skip
-    _said(root, kept, way)
-    stopped = None
-    try:
-        with gathering.shared():
-            if folds is None:
-                priming.features(wanted)
-            searching.run(search, kept, way, lambda: _lightened(root, kept))
-    except KeyboardInterrupt:
-        if way.best is None:
-            raise
-        stopped = way.stopped()
-    if os.environ.get("RANK", "0") != "0":
-        return {"run": str(root)}
-    with studies.reached(search.storage):
-        return _judged(root, kept, search, wanted, key, folds, stopped)
-
-
-def _planned(
-    name: str,
-    overrides: tuple[str, ...],
-    space: Sequence[str],
-    trials: int,
-    minutes: float | None,
-    folds: int | None,
-) -> tuple[Recipe, list[Dimension]]:
-    """(the recipe as it is, dimensions), all checked."""
-    if trials < 2:
-        raise InputError(f"--trials: expected 2 or more, got {trials}: the first is the recipe as it is")
-    if minutes is not None and minutes <= 0:
-        raise InputError(f"--minutes: expected more than 0, got {minutes:g}")
-    if folds is not None and folds < 2:
-        raise InputError(f"--folds: expected 2 or more, got {folds}")
     wanted, dimensions = recipe.load(name, overrides), spaces.read(space)
-    spaces.check(dimensions, name, overrides)
-    return wanted, dimensions
+    plan = Plan(
+        name, overrides, wanted, dimensions, root, trials, minutes, folds, tuple(shares) or (wanted.data.train_share,),
+        storage, study or root.resolve().name, prune,
+    )  # fmt: skip
+    _check(plan)
+    _claimed(root, resume, name)
+    found: list[Any] = []
+    try:
+        with claiming.room_left(root, f"`hfft tune {name} --resume` with the same words"):
+            return _run(plan, found, say)
+    finally:
+        for kept in found:
+            if kept is not None:
+                studies.closed(kept)
+
+
+def _run(plan: Plan, found: list[Any], say: Say) -> dict[str, Any]:
+    """The shares one after the other. found: is given the study of each."""
+    began, stopped = time.perf_counter(), None
+    with gathering.shared():
+        for place in range(len(plan.shares)):
+            part = (place + 1) / len(plan.shares)
+            until = None if plan.minutes is None else began + 60 * plan.minutes * part
+            kept, way = _opened(plan, place, found, say, until)
+            found.append(kept)
+            try:
+                _searched(plan, place, kept, way, say)
+            except KeyboardInterrupt:
+                if way.best is None:
+                    raise
+                stopped = way.stopped()
+                break
+    if os.environ.get("RANK", "0") != "0":
+        return {"run": str(plan.root)}
+    with storages.reached(_where(plan)):
+        return _judged(plan, found, stopped)
+
+
+def _check(plan: Plan) -> None:
+    """Raise InputError for what cannot be searched."""
+    if plan.trials < 2:
+        raise InputError(f"--trials: expected 2 or more, got {plan.trials}: the first is the recipe as it is")
+    if plan.minutes is not None and plan.minutes <= 0:
+        raise InputError(f"--minutes: expected more than 0, got {plan.minutes:g}")
+    if plan.folds is not None and plan.folds < 2:
+        raise InputError(f"--folds: expected 2 or more, got {plan.folds}")
+    rising = all(low < high for low, high in zip(plan.shares, plan.shares[1:], strict=False))
+    if not rising or not all(0 < share <= 1 for share in plan.shares):
+        shown = ",".join(f"{share:g}" for share in plan.shares)
+        raise InputError(f"--shares: expected growing shares of the training rows, such as 0.1,0.3,1, got {shown}")
+    spaces.check(plan.space, plan.name, plan.words)
 
 
 def _claimed(root: Path, resume: bool, name: str) -> None:
@@ -131,7 +147,7 @@ def _claimed(root: Path, resume: bool, name: str) -> None:
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; type --output-dir FOLDER")
     held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [e for e in held if e not in OURS and not e.startswith((MEMBER, "trials.log"))]:
+    if others := [e for e in held if e not in OURS and not e.startswith((MEMBER, RUNG, "trials.log"))]:
         raise InputError(f"{root} holds something else than a search ({listed(others, 4)}); type --output-dir FOLDER")
     if held and not resume:
         raise InputError(
@@ -141,105 +157,88 @@ def _claimed(root: Path, resume: bool, name: str) -> None:
     claiming.writable(RunFolder(root))
 
 
-def _metric(wanted: Recipe) -> str:
-    """The metric that chooses, as `scoring.score` calls it."""
-    name = _watched(wanted)
-    return "log_loss" if name == "loss" else name
+def _opened(plan: Plan, place: int, before: list[Any], say: Say, until: float | None) -> tuple[Any, Milestones]:
+    """(the study of a share, its line); on processes other than the first the study is None."""
+    key, kept = trialling.key(plan.wanted), None
+    share, last = plan.shares[place], place == len(plan.shares) - 1
+    settings = {
+        "recipe": recipe.dump(plan.wanted),
+        "space": [one.told for one in plan.space],
+        "folds": plan.folds,
+        "shares": list(plan.shares),
+    }
+    title = plan.study if last else f"{plan.study}@{share:g}"
 
+    def begin() -> int:
+        nonlocal kept
+        kept = studies.opened(plan.storage, plan.root, title, settings, not less_is_better(key))
+        with storages.reached(_where(plan)):
+            total = plan.trials if not place else 1 + math.ceil((plan.trials - 1) * plan.shares[0] / share)
+            studies.begin(kept, studies.best(before[-1], total - 1) if place else [])
+            return total if not place else len(studies.trials(kept))
 
-def _watched(wanted: Recipe) -> str:
-    """The same as training calls it."""
-    asked = str(wanted.train.get("metric_for_best_model") or "").removeprefix("eval_")
-    if "[" in asked:  # of one class: known when the data are
-        return asked
-    return training.best_metric(wanted, scoring.keys(wanted.metrics, ("a", "b"), wanted.data.multi_label))
-
-
-def _trained(name: str, words: tuple[str, ...], folder: Path, folds: int | None, key: str, watch: Watch) -> float:
-    """One trial's score. Where its folder is begun, it goes on from there."""
-
-    def silent(_: str) -> None: ...
-
-    if folds is not None:
-        return _folded(name, words, folder, folds, key, watch)
-    run = RunFolder(folder)
-    if not run.finished:
-        with watched(watch):
-            verbs.run(name, words, str(folder), (folder / "recipe.yaml").is_file(), silent)
-    return _scored(run.predictions("validation"), recipe.load(name, words), key)
-
-
-def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, key: str, watch: Watch) -> float:
-    def after(values: list[float]) -> None:
-        share = round(100 * len(values) / folds)
-        if share < 100 and agreed(lambda: watch.tell(sum(values) / len(values), share)):
-            raise Unpromising
-
-    with watched(Watch(watch.metric, lambda value, share: False, watch.until)):
-        facts = folding.run(name, words, str(folder), folds, 1, folder.is_dir(), lambda _: None, after)
-    if "scores" not in facts:  # a process other than the first
-        return 0.0
-    if key in facts["scores"]:
-        return float(facts["scores"][key]["mean"])
-    return _scored(folder / "predictions" / f"{OUT_OF_FOLD}.parquet", recipe.load(name, words), key)
-
-
-def _scored(path: Path, wanted: Recipe, key: str) -> float:
-    if os.environ.get("RANK", "0") != "0":
-        return 0.0
-    value = winners.value(Predictions.read(path), wanted.metrics, key)
-    if value is None:
-        raise InputError(f"{key} is undefined on these rows; type train.metric_for_best_model=accuracy, or another")
-    return value
-
-
-def _moved(root: Path, old: int, new: int) -> None:
-    """What a worker left that died goes on under the number that its values have now."""
-    before, after = root / f"{MEMBER}{old}", root / f"{MEMBER}{new}"
-    if before.is_dir() and not after.exists():
-        before.rename(after)
-
-
-def _said(root: Path, study: Any, way: Milestones) -> None:
-    """The trials that are there already count in the line."""
-    if study is not None:
-        for trial in studies.trials(study):
+    total = agreed(begin)
+    unit = "trial" if len(plan.shares) == 1 else f"{100 * share:g} % of the rows, trial"
+    way = Milestones(unit, total, key, say, until)
+    if kept is not None:
+        for trial in studies.trials(kept):
             if trial.state.is_finished():
                 way.known(f"{MEMBER}{trial.number}", trial.value if trial.state.name == "COMPLETE" else None)
+    return kept, way
 
 
-def _lightened(root: Path, study: Any) -> None:
-    """Weights are kept of the best trial and of the recipe as it is; of the others, answers and scores."""
-    if study is None:
-        return
-    done = [trial for trial in studies.trials(study) if trial.state.is_finished()]
-    scored = [trial for trial in done if trial.state.name == "COMPLETE"]
-    ahead = max if study.direction.name == "MAXIMIZE" else min
-    best = ahead(scored, key=lambda trial: trial.value).number if scored else None
-    for trial in done:
-        if trial.number != best and studies.PLAIN not in trial.user_attrs:
-            folder = root / f"{MEMBER}{trial.number}"
-            for path in [*folder.rglob("model"), *folder.rglob("checkpoints")]:
-                shutil.rmtree(path, ignore_errors=True)
+def _searched(plan: Plan, place: int, study: Any, way: Milestones, say: Say) -> None:
+    """Run the trials of one share; of all but the last, wait until other workers have done theirs."""
+    share, key, folder = plan.shares[place], trialling.key(plan.wanted), _folder(plan, place)
+    words = plan.words if share == plan.wanted.data.train_share else (*plan.words, f"data.train_share={share:g}")
+    search = Search(
+        plan.name, words, plan.space, way.total or 0, trialling.metric(plan.wanted), plan.wanted.seed, _where(plan),
+        lambda number, made, watch: trialling.trained(
+            plan.name, made, folder / f"{MEMBER}{number}", plan.folds, key, watch
+        ),
+        lambda old, new: trialling.moved(folder, old, new), way.until, plan.prune,
+    )  # fmt: skip
+    if plan.folds is None:
+        priming.features(recipe.load(plan.name, words))
+    while True:
+        searching.run(search, study, way, lambda: trialling.lightened(folder, study))
+        if place == len(plan.shares) - 1 or not agreed(lambda: _others(plan, study)):
+            return
+        say(f"{way.unit}s: waiting for those of other workers")
+        time.sleep(POLL)
 
 
-def _judged(
-    root: Path, study: Any, search: Search, wanted: Recipe, key: str, folds: int | None, stopped: str | None
-) -> dict[str, Any]:
-    """tuning.json, the best recipe and the page, from the study and the folders that are here."""
-    _lightened(root, study)
-    file = f"predictions/{OUT_OF_FOLD if folds else 'validation'}.parquet"
-    facts = reckoning.facts(studies.trials(study), search.space, root, wanted, key, file)
-    facts |= {"recipe_name": search.name, "words": list(search.words), "folds": folds, "recipe": recipe.dump(wanted)}
-    facts |= {"importance": studies.importance(study, search.space, reckoning.ENOUGH)}
-    facts |= {"verdict": reckoning.verdict(facts["gain"]), "best_recipe": None} | (
-        {"stopped": stopped} if stopped else {}
-    )
-    facts["sentences"] = [*([stopped] if stopped else []), *reckoning.sentences(facts, folds)]
+def _others(plan: Plan, study: Any) -> bool:
+    with storages.reached(_where(plan)):
+        return studies.busy(study)
+
+
+def _folder(plan: Plan, place: int) -> Path:
+    """Where the trials of a share lie: those of the last, which count, in the search's own."""
+    return plan.root if place == len(plan.shares) - 1 else plan.root / f"{RUNG}{plan.shares[place]:g}"
+
+
+def _where(plan: Plan) -> str:
+    return plan.storage or str(plan.root)
+
+
+def _judged(plan: Plan, found: list[Any], stopped: str | None) -> dict[str, Any]:
+    """tuning.json, the best recipe and the page, from the studies and the folders that are here."""
+    key, file = trialling.key(plan.wanted), trialling.answers(plan.folds)
+    rungs = [(studies.trials(study), _folder(plan, place)) for place, study in enumerate(found)]
+    trialling.lightened(rungs[-1][1], found[-1])
+    reached = plan.shares[len(found) - 1]
+    words = [*plan.words, *([] if reached == plan.wanted.data.train_share else [f"data.train_share={reached:g}"])]
+    facts = reckoning.facts(rungs, plan.space, plan.wanted, key, file)
+    facts |= {"recipe_name": plan.name, "words": words, "folds": plan.folds, "recipe": recipe.dump(plan.wanted)}
+    facts |= {"shares": list(plan.shares), "importance": studies.importance(found[0], plan.space, reckoning.ENOUGH)}
+    facts |= {"verdict": reckoning.verdict(facts["gain"]), "best_recipe": None}
+    facts |= {"stopped": stopped} if stopped else {}
+    facts["sentences"] = [*([stopped] if stopped else []), *reckoning.sentences(facts, plan.folds)]
     if facts["best"] is not None:
-        reckoning.write_best(facts, search.name, search.words, root / BEST)
-        facts["best_recipe"] = str(root / BEST)
-    write_json(root / FILE, facts)
-    shown = facts | {"title": root.resolve().name, "figures": trial_figures.drawn(facts)}
-    pages.write(root / PAGE, pages.render("tuning.html.j2", shown, reporting.FILTERS))
-    return {"run": str(root), **facts}
+        reckoning.write_best(facts, plan.name, words, plan.root / BEST)
+        facts["best_recipe"] = str(plan.root / BEST)
+    write_json(plan.root / FILE, facts)
+    shown = facts | {"title": plan.root.resolve().name, "figures": trial_figures.drawn(facts)}
+    pages.write(plan.root / PAGE, pages.render("tuning.html.j2", shown, reporting.FILTERS))
+    return {"run": str(plan.root), **facts}

@@ -79,7 +79,8 @@ def _split(whole: RunFolder, runs: list[RunFolder], multi_label: bool) -> dict[s
     facts = each[0]
     found = labelsets.count([row.partition("-")[2] for row in pool], multi_label)  # see loading.identified
     counts = {name: found.get(name, 0) for name in facts["counts"]["train"]}
-    common = [line for line in facts["findings"] if all(line in other["findings"] for other in each)]
+    common = [line for line in dict.fromkeys(facts["findings"]) if all(line in other["findings"] for other in each)]
+    common = [line for line in common if not line.endswith((" in validation", f" in {HELD_OUT}"))]
     made = {
         "method": {key: value for key, value in facts["method"].items() if key not in ("folds", "fold")},
         "counts": {"train": counts, "test": facts["counts"]["test"]},

@@ -6,7 +6,8 @@ trials were made. numpy, scipy.
 
 To first order a score's error is the mean of its rows' pulls (the influence function), so all scores can be thrown
 again at once: normal weights on the rows, the same for every trial, as in a multiplier bootstrap. The largest of these
-errors is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68).
+errors is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68; each
+in units of its own standard error, as Hansen 2005 has it, so that a trial that failed does not blur the others).
 How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): what share of the trials'
 spread their rows' noise explains. Trials that failed outright are kept out of it: they make any noise look small.
 """
@@ -47,40 +48,58 @@ class Gain:
 
 
 def judged(
-    values: np.ndarray, pulls: np.ndarray, plain: int, groups: np.ndarray | None = None, seed: int = 0
+    values: np.ndarray,
+    pulls: np.ndarray,
+    plain: int,
+    groups: np.ndarray | None = None,
+    dropped: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Gain | None:
     """The best of `values` against that of the recipe as it was; None for fewer than two trials.
 
     values: (trials,), more is better. pulls: (rows, trials), of each row on each value, mean 0. plain: place of the
-    recipe as it was. groups: numbers (rows,) of rows that are no independent witnesses.
+    recipe as it was. groups: numbers (rows,) of rows that are no independent witnesses. dropped: (rows, more), pulls on
+    the difference to plain of trials that were dropped on the way, after a look at the same rows: luck chose them, too.
     """
     n, trials = pulls.shape
     if trials < 2:
         return None
+    more = 0 if dropped is None else dropped.shape[1]
+    pulls = pulls if dropped is None else np.concatenate([pulls, dropped], axis=1)
     if groups is not None:
-        summed = np.zeros((int(groups.max()) + 1, trials))
+        summed = np.zeros((int(groups.max()) + 1, trials + more))
         np.add.at(summed, groups, pulls)
         pulls = summed
     best, rng = int(np.argmax(values)), np.random.default_rng(seed)
-    gain = float(values[best] - values[plain])
-    thrown = [rng.standard_normal((CHUNK, len(pulls))) @ pulls / n for _ in range(DRAWS // CHUNK)]
-    apart = np.concatenate([part - part[:, plain : plain + 1] for part in thrown])
-    ahead, behind = apart.max(axis=1), -apart.min(axis=1)
-    noise = _noise(values, pulls / n)
-    p = 1.0 if best == plain else float((1 + (ahead >= gain - 1e-12).sum()) / (1 + DRAWS))
-    low, high = gain - float(np.quantile(ahead, 0.975)), gain + float(np.quantile(behind, 0.975))
-    return Gain(gain, float(ahead.mean()), (1 - noise) * gain, low, high, p, noise, trials, n)
+    gain, kept = float(values[best] - values[plain]), _near(values)
+    thrown = np.concatenate([rng.standard_normal((CHUNK, len(pulls))) @ pulls / n for _ in range(DRAWS // CHUNK)])
+    apart = thrown.copy()
+    apart[:, :trials] -= thrown[:, plain : plain + 1]
+    errors = np.sqrt((apart**2).mean(axis=0))
+    known = errors > 0  # not of plain itself, nor of trials with all of its answers
+    scaled = apart[:, known] / errors[known] if known.any() else np.zeros((DRAWS, 1))
+    own = float(errors[best])
+    p = float((1 + (scaled.max(axis=1) >= gain / own - 1e-12).sum()) / (1 + DRAWS)) if own and gain > 0 else 1.0
+    low = gain - own * float(np.quantile(scaled.max(axis=1), 0.975))
+    high = gain + own * float(np.quantile(-scaled.min(axis=1), 0.975))
+    luck = float(apart[:, [*kept, *range(trials, trials + more)]].max(axis=1).clip(0).mean())
+    noise = _noise(values[kept], pulls[:, kept] / n)
+    return Gain(gain, luck, (1 - noise) * gain, low, high, p, noise, trials + more, n)
+
+
+def _near(values: np.ndarray) -> np.ndarray:
+    """Places of the trials that did not fail outright."""
+    middle = np.median(values)
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    return np.flatnonzero(values >= middle - FAILED * spread)
 
 
 def _noise(values: np.ndarray, errors: np.ndarray) -> float:
     """Expected over observed variance of trials. errors: (rows, trials); scores are sums."""
-    middle = np.median(values)
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
-    kept = np.flatnonzero(values >= middle - FAILED * spread)
-    if len(kept) < 2:
+    if len(values) < 2:
         return 1.0
-    centred = errors[:, kept] - errors[:, kept].mean(axis=1, keepdims=True)
-    expected, observed = float((centred**2).sum()) / (len(kept) - 1), float(values[kept].var(ddof=1))
+    centred = errors - errors.mean(axis=1, keepdims=True)
+    expected, observed = float((centred**2).sum()) / (len(values) - 1), float(values.var(ddof=1))
     return min(expected / observed, 1.0) if observed > 0 else 1.0
 
 

@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -29,12 +30,26 @@ def together(program: str, *words: str, cwd: Path = ROOT) -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    launch = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
+    places = [launch | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(2)]
+    return "".join(_all([(program, words, cwd, place) for place in places]))
+
+
+def beside(program: str, *commands: tuple[str, ...], cwd: Path = ROOT) -> list[str]:
+    """What processes print that have nothing to do with one another, one for each command, at work at once."""
+    return _all([(program, words, cwd, {}) for words in commands])
+
+
+def _all(given: list[tuple[Any, ...]]) -> list[str]:
+    """Standard output of each process; all must end well."""
     with tempfile.TemporaryDirectory() as room:
-        said, told = ([Path(room) / f"{rank}.{end}" for rank in range(2)] for end in ("out", "err"))
+        said, told = ([Path(room) / f"{number}.{end}" for number in range(len(given))] for end in ("out", "err"))
         for log in (*said, *told):
             log.touch()
-        given = (port, program, words, cwd)
-        workers = [CONTEXT.Process(target=_work, args=(rank, said[rank], told[rank], *given)) for rank in range(2)]
+        workers = [
+            CONTEXT.Process(target=_work, args=(out, err, *each))
+            for out, err, each in zip(said, told, given, strict=True)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -42,15 +57,14 @@ def together(program: str, *words: str, cwd: Path = ROOT) -> str:
             worker.kill()  # does nothing to one that has ended
             worker.join()
         ends = [worker.exitcode for worker in workers]
-        assert ends == [0, 0], "\n".join(log.read_text()[-3000:] for log in (*said, *told))
-        return "".join(log.read_text() for log in said)
+        assert ends == [0] * len(given), "\n".join(log.read_text()[-3000:] for log in (*said, *told))
+        return [log.read_text() for log in said]
 
 
-def _work(rank: int, out: Path, err: Path, port: int, program: str, words: tuple[str, ...], cwd: Path) -> None:
+def _work(out: Path, err: Path, program: str, words: tuple[str, ...], cwd: Path, places: dict[str, Any]) -> None:
     for number, log in ((1, out), (2, err)):
         os.dup2(os.open(log, os.O_WRONLY), number)
-    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    os.environ |= {name: str(value) for name, value in places.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    os.environ |= {name: str(value) for name, value in places.items()}
     os.chdir(cwd)
     sys.argv = [program, *words]
     sys.path.insert(0, str(ROOT))

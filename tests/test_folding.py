@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from hfft import corrected, folding, gathering, ledger, priming, recipe, repeating, scoring
+from hfft import corrected, folding, gathering, ledger, priming, progress, recipe, repeating, scoring
 from hfft.records import FOLDS, HELD_OUT, Predictions, read_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 from tests.command import hfft
+from tests.processes import CONTEXT
 
 SHORT = ("data.limit=150", "train.max_steps=3", "train.learning_rate=0.02", "train.per_device_train_batch_size=32")
 WORDS = ("cv", "tiny_textcls", *SHORT, "--folds", "3")
@@ -111,6 +116,9 @@ def test_what_is_finished_at_ctrl_c_is_judged(folder, tmp_path, capsys, monkeypa
     monkeypatch.setattr(folding.verbs, "run", pressed)
     assert hfft(*WORDS, "--output-dir", str(root), "--resume", "--json") == 130
     facts = json.loads(capsys.readouterr().out)
+    assert (
+        hfft("eval", str(root)) == 2 and "lacks folds: type the same `hfft cv` with --resume" in capsys.readouterr().err
+    )
     assert facts["stopped"].startswith("Stopped after 2 of 3 folds") and facts["members"] == ["fold-1", "fold-2"]
     sizes = [Predictions.read(RunFolder(root / f"fold-{fold}").predictions(HELD_OUT)).n for fold in (1, 2)]
     assert (
@@ -204,3 +212,107 @@ def test_repeats_deal_anew_and_count_a_row_as_one_witness(tmp_path, monkeypatch)
     wanted = recipe.load(str(root / "fold-3"))
     assert (wanted.data.split.folds, wanted.data.split.fold) == (2, 3)
     assert repeating.recipe.load("tiny_textcls").data.split.folds is None
+
+
+STEPS = ("train.save_strategy=steps", "train.save_steps=2", "train.eval_strategy=steps", "train.eval_steps=2")
+TWO = ("cv", "tiny_textcls", "data.limit=120", "train.max_steps=6", *STEPS, "train.learning_rate=0.02", "--folds", "2")
+
+
+def _killed(root: str) -> None:
+    """A process that is killed at the fifth step of its second fold."""
+    count, stepped = [], progress.ProgressLine.on_step_end
+
+    def step(self, args, state, control, **more):
+        count.append(1)
+        if len(count) == 6 + 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return stepped(self, args, state, control, **more)
+
+    progress.ProgressLine.on_step_end = step
+    hfft(*TWO, "--output-dir", root)
+
+
+def test_killed_in_a_fold_and_started_again_the_answers_are_the_same(tmp_path, monkeypatch, capsys):
+    process = CONTEXT.Process(target=_killed, args=(str(tmp_path / "killed"),))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL and not (tmp_path / "killed" / FOLDS).exists()
+    assert (tmp_path / "killed" / "fold-2" / "checkpoints" / "checkpoint-4").is_dir()
+    before = sha256(tmp_path / "killed" / "fold-1" / "model" / "model.safetensors")
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    assert hfft(*TWO, "--output-dir", str(tmp_path / "killed"), "--resume") == 0
+    assert "resuming from" in capsys.readouterr().out
+    assert sha256(tmp_path / "killed" / "fold-1" / "model" / "model.safetensors") == before
+    assert hfft(*TWO, "--output-dir", str(tmp_path / "whole")) == 0
+    one, other = (Predictions.read(tmp_path / w / "predictions" / "out_of_fold.parquet") for w in ("killed", "whole"))
+    assert one.ids.tolist() == other.ids.tolist() and (one.scores == other.scores).all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("[enforce fail at inline_container.cc] PytorchStreamWriter failed writing file data/0"),
+        ValueError("I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_finished_folds_stay(error, tmp_path, monkeypatch, capsys):
+    def no_room(*_):
+        raise error
+
+    trained = []
+    monkeypatch.setattr(folding.holding, "out", lambda name: trained.append(name) or no_room())
+    monkeypatch.setattr(folding.verbs, "run", lambda *_: None)
+    assert hfft(*TWO, "--output-dir", str(tmp_path / "new")) == 2
+    told = capsys.readouterr().err
+    assert "no space is left on this disk; make room, then type `hfft cv tiny_textcls --resume`" in told
+    assert "Traceback" not in told and len(trained) == 1
+
+
+def rows_of(path, classes, groups=None) -> None:
+    """A file of different texts."""
+    with path.open("w", newline="") as file:
+        lines = [(f"{name} word{i} is number {i * i}", name) for i, name in enumerate(classes)]
+        head = ("text", "label") if groups is None else ("text", "label", "group")
+        csv.writer(file).writerows(
+            [head, *(lines if groups is None else [(*a, b) for a, b in zip(lines, groups, strict=True)])]
+        )
+
+
+def made_of(path, *words: str) -> tuple[str, ...]:
+    return (*TWO[:2], f"data.data_files={path}", "data.options={}", "data.columns={text: text, label: label}",
+            "data.limit=null", "train.max_steps=1", *words)  # fmt: skip
+
+
+def test_folds_of_other_data_are_not_judged_together(tmp_path, monkeypatch, capsys):
+    rows = tmp_path / "rows.csv"
+    rows_of(rows, ["a", "b"] * 30)
+    words = (*made_of(rows), "--folds", "2", "--output-dir", str(tmp_path / "cv"))
+    held = folding.holding.out
+    stop = lambda name: held(name) if name.endswith("1") else (_ for _ in ()).throw(KeyboardInterrupt)  # noqa: E731
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.holding, "out", stop)
+    assert hfft(*words) == 130
+    rows_of(rows, ["a", "b"] * 31)
+    capsys.readouterr()
+    assert hfft(*words, "--resume") == 2
+    told = capsys.readouterr().err
+    assert "the data has changed since fold-1 was trained; bring it back, or type --output-dir FOLDER" in told
+    assert RunFolder(tmp_path / "cv" / "fold-1").predictions(HELD_OUT).is_file()
+
+
+def test_a_class_with_fewer_rows_than_folds_and_one_group_only(tmp_path, monkeypatch, capsys):
+    rows = tmp_path / "rows.csv"
+    rows_of(rows, ["a", "b"] * 30 + ["rare"] * 3)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    root = tmp_path / "cv"
+    assert hfft(*made_of(rows), "--folds", "3", "--output-dir", str(root)) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "fewer distinct inputs than folds, so not in every fold: rare (2)" in out
+    assert read_json(root / FOLDS)["out_of_fold"]["f1[rare]"]["n"] and "undefined" in (root / "folds.html").read_text()
+    rows_of(rows, ["a", "b"] * 30, ["g"] * 60)
+    grouped = (*made_of(rows)[:3], "data.options={}", "data.columns={text: text, label: label, group: group}",
+               "data.limit=null", "data.split.by=group")  # fmt: skip
+    assert hfft(*grouped, "--folds", "3", "--output-dir", str(tmp_path / "one")) == 2
+    told = capsys.readouterr().err
+    assert "1 group (g) cannot be dealt into 3 splits; expected at least 3" in told and not (tmp_path / "one").exists()

@@ -34,6 +34,7 @@ LAYERS = [
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"agreeing", "storages"}
     | {"agreeing"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -99,7 +100,9 @@ LAYERS = [
     | {"showing"},
     {"repeating", "presenting"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
+    {"trialling"},
     {"tuning"} | {"ranking"},
+    {"nesting"},
     {"terminal", "phrases"},
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
@@ -214,10 +217,10 @@ NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
+NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
-NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
@@ -283,7 +286,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"explaining"}
-    bringing |= {"tuning", "searching", "reckoning"}
+    bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}

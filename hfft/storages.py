@@ -1,0 +1,77 @@
+"""Where a search keeps its trials: a file, or a database that several machines reach.
+
+In: a URL, or a folder. Out: optuna's storage, and sentences for what goes wrong with it. It must not know trials.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hfft.errors import InputError, brief
+
+SCHEMES = ("postgresql", "mysql", "sqlite")
+
+
+@contextmanager
+def reached(storage: str) -> Iterator[None]:
+    """Around whatever asks the storage; what it raises for one that is not there becomes one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        driver = "type: pip install 'hfft[postgres]'" if "postgresql" in storage else "install the driver of that URL"
+        raise InputError(f"--storage {_bare(storage)}: {error}; {driver}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{storage}: {why}; finished trials are kept, --resume goes on") from error
+    except Exception as error:
+        if not type(error).__module__.startswith(("sqlalchemy", "psycopg", "optuna")):
+            raise
+        why = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
+        raise InputError(
+            f"--storage {_bare(storage)} cannot be reached: {why}; finished trials are kept, --resume goes on"
+        ) from error
+
+
+def optuna() -> Any:
+    """The library, which is an extra and says no more than it must."""
+    try:
+        import optuna as library
+    except ImportError as error:
+        raise InputError("hfft tune needs optuna; type: pip install 'hfft[tune]'") from error
+    library.logging.set_verbosity(library.logging.ERROR)
+    return library
+
+
+def opened(storage: str | None, root: Path) -> Any:
+    made = optuna()
+    if storage is None:
+        root.mkdir(parents=True, exist_ok=True)
+        file = root / "trials.log"
+        return made.storages.JournalStorage(made.storages.journal.JournalFileBackend(str(file)))
+    if "://" not in storage or storage.split("://")[0].split("+")[0] not in SCHEMES:
+        raise InputError(f"--storage {brief(storage)}: expected a URL such as postgresql://user@host/database")
+    if storage.startswith("postgresql://"):  # SQLAlchemy's own choice of a driver differs between its versions
+        storage = "postgresql+psycopg://" + storage.removeprefix("postgresql://")
+    for wait in (0.5, 1.0, 2.0, 4.0, None):
+        try:
+            return made.storages.RDBStorage(storage, engine_kwargs={"pool_pre_ping": True})
+        except Exception as error:  # two workers that come first both make the tables, and one is too late
+            if wait is None or type(error).__name__ not in ("IntegrityError", "ProgrammingError"):
+                raise
+            time.sleep(wait)
+    raise AssertionError
+
+
+def _bare(url: str) -> str:
+    """Without a password.
+
+    >>> _bare("postgresql+psycopg://me:secret@host/db")
+    'postgresql+psycopg://me@host/db'
+    """
+    scheme, _, rest = url.partition("://")
+    who, at, place = rest.rpartition("@")
+    return f"{scheme}://{who.partition(':')[0]}{at}{place}"
