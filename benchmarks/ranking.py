@@ -13,6 +13,7 @@ import argparse
 import datetime
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -55,7 +56,11 @@ def ranked(folder: Path, models: list[str]) -> dict:
     subprocess.run([*command, "--rows", str(ROWS), "--output-dir", str(out)], check=True)
     facts = json.loads((out / "rank.json").read_text())
     load = f"load average {os.getloadavg()[0]:.1f} at the end"
-    print(f"\n{facts['rows']:,} rows, {len(models)} models: {time.perf_counter() - began:.0f} s of the whole command")
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"\n{facts['rows']:,} rows, {len(models)} models: {time.perf_counter() - began:.0f} s of the whole command,")
+    print(
+        f"{spent.ru_utime + spent.ru_stime:.0f} s of processor time, which waiting threads of a busy machine lengthen"
+    )
     print(f"{facts['machine']['cores']} cores, {facts['machine']['cpu']}, {load}, {datetime.date.today()}")
     return facts
 

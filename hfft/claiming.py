@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hfft import checkpoints, recipe
-from hfft.errors import InputError, listed
+from hfft.errors import InputError, NoRoomError, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
@@ -80,7 +80,7 @@ def room_for(run: RunFolder, needed: int, what: str = "the model and its checkpo
     held = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) if run.root.is_dir() else 0
     free = shutil.disk_usage(where).free
     if needed - held > free:
-        raise InputError(
+        raise NoRoomError(
             f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - held) / 1e6:,.0f} MB; make room, type "
             "--output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, train.save_only_model=true"
         )
@@ -91,10 +91,12 @@ def room_left(root: Path, again: str) -> Iterator[None]:
     """Around long work: a disk that is full in the middle of it is told in one sentence. again: what goes on then."""
     try:
         yield
+    except NoRoomError:
+        raise
     except Exception as error:
         if not full(error):
             raise
-        raise InputError(
+        raise NoRoomError(
             f"{root}: no space is left on this disk; make room, then type {again}: what is finished is kept"
         ) from error
 
@@ -102,6 +104,8 @@ def room_left(root: Path, again: str) -> Iterator[None]:
 def full(error: BaseException | None) -> bool:
     """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
     while error is not None:
+        if isinstance(error, NoRoomError):
+            return True
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         if any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing file")):

@@ -142,7 +142,8 @@ def commands(chosen: Entrant, facts: dict[str, Any], root: Path, kept: Sequence[
     made = [shlex.join(["hfft", "run", facts["recipe_name"], *chosen.words])]
     if "halving" not in facts:
         names = [entrant.wanted.model.name for entrant in kept]
-        more = ["--rows", str(facts["rows_asked"]), "--finalists", str(min(len(kept), 3))]
+        more = [f"--rows={facts['rows_asked']}"] * (facts["rows"] < facts["pool"])
+        more += ["--finalists", str(min(len(kept), 3))]
         words = [*chosen.typed, *more, "--output-dir", str(root), "--resume"]
         made.append(shlex.join(["hfft", "rank", facts["recipe_name"], "--models", *names, *words]))
     return made

@@ -14,6 +14,10 @@ class InputError(Exception):
     """The user's input cannot be used; the message is shown to them as it stands."""
 
 
+class NoRoomError(InputError):
+    """The disk is too full for what is asked: no fault of the recipe."""
+
+
 def meant(word: object, known: Iterable[object]) -> str:
     """A hint " (did you mean 'x'?)" when a known name is close to `word`, else an empty string.
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfft import recipe, spaces, storages, studies
+from hfft import claiming, recipe, spaces, storages, studies
 from hfft.agreeing import agreed
 from hfft.errors import InputError
 from hfft.milestones import Milestones
@@ -80,13 +81,13 @@ def _run(search: Search, study: Any, way: Milestones, after: Callable[[], None])
         if (old := attributes.get("again")) is not None:
             agreed(functools.partial(search.again, old, number))
         with way.step(f"trial-{number}") as step:
-            _one(search, study, trial, number, words, step)
+            _one(search, study, trial, number, words, studies.PLAIN in attributes, step)
             gc.collect()  # a trainer and its model hold on to one another
         after()
 
 
-def _one(search: Search, study: Any, trial: Any, number: int, words: tuple[str, ...], step: Any) -> None:
-    """Train one trial and tell the study how it went."""
+def _one(search: Search, study: Any, trial: Any, number: int, words: tuple[str, ...], plain: bool, step: Any) -> None:
+    """Train one trial and tell the study how it went. plain: the recipe as it is, which has to be possible."""
     began = time.perf_counter()
     first = not search.spent
     watch = Watch(search.metric, lambda value, share: _reported(search, study, trial, value, share))
@@ -97,21 +98,38 @@ def _one(search: Search, study: Any, trial: Any, number: int, words: tuple[str, 
     except Unpromising:
         step.passed = True
         return _tell(search, study, trial, None, "PRUNED")
-    except InputError as error:
+    except OutOfTime:
         step.passed = True
-        agreed(functools.partial(_noted, trial, str(error)))
-        return _tell(search, study, trial, None, "FAIL")
-    except (KeyboardInterrupt, OutOfTime) as end:
-        if trial is not None:
-            with storages.reached(search.storage):
-                studies.given_back(study, trial)
-        if isinstance(end, KeyboardInterrupt):
+        return _back(search, study, trial)
+    except KeyboardInterrupt:
+        _back(search, study, trial)
+        raise
+    except Exception as error:
+        if plain or not _harmless(error):
+            _back(search, study, trial)
             raise
+        why = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
         step.passed = True
-        return None
+        agreed(functools.partial(_noted, trial, why[:400]))
+        return _tell(search, study, trial, None, "FAIL")
     step.value = value
     search.spent.append(time.perf_counter() - began)
     return _tell(search, study, trial, value, "COMPLETE")
+
+
+def _back(search: Search, study: Any, trial: Any) -> None:
+    """The trial is run again by whoever asks next."""
+    if trial is not None:
+        with storages.reached(search.storage):
+            studies.given_back(study, trial)
+
+
+def _harmless(error: Exception) -> bool:
+    """Whether an error is that of one trial: its values do not go together, or do not fit into memory.
+
+    On several processes only what all of them meet alike is.
+    """
+    return not claiming.full(error) and (isinstance(error, InputError) or os.environ.get("WORLD_SIZE", "1") == "1")
 
 
 def _reported(search: Search, study: Any, trial: Any, value: float, share: int) -> bool:

@@ -73,8 +73,11 @@ def votes(train: np.ndarray, given: np.ndarray, features: np.ndarray, neighbours
     out = np.empty((len(features), given.shape[1]), dtype=np.float32)
     for start in range(0, len(features), CHUNK):
         alike = _directions(features[start : start + CHUNK]) @ known.T
-        nearest = np.argsort(-alike, axis=1, kind="stable")[:, :count]
-        out[start : start + CHUNK] = given[nearest].mean(axis=1)
+        last = np.partition(alike, -count, axis=1)[:, -count, None]
+        above, level = alike > last, alike == last
+        spare = count - above.sum(axis=1, keepdims=True)
+        chosen = above | (level & (level.cumsum(axis=1) <= spare))
+        out[start : start + CHUNK] = chosen.astype(np.float32) @ given / count
     return out
 
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
 from hfft.records import OUT_OF_FOLD, Predictions
 from hfft.run_folder import RunFolder
-from hfft.watching import Unpromising, Watch, watched
+from hfft.watching import OutOfTime, Unpromising, Watch, watched
 
 
 def metric(wanted: Recipe) -> str:
@@ -45,9 +48,22 @@ def trained(name: str, words: tuple[str, ...], folder: Path, folds: int | None, 
         return _folded(name, words, folder, folds, wanted, watch)
     run = RunFolder(folder)
     if not run.finished:
-        with watched(watch):
+        with watched(watch), _told(folder):
             verbs.run(name, words, str(folder), (folder / "recipe.yaml").is_file(), _silent)
     return _scored(folder / answers(None), recipe.load(name, words), wanted)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What is no mistake in the recipe is kept beside the trial, for whoever has to find out."""
+    try:
+        yield
+    except (InputError, Unpromising, OutOfTime):
+        raise
+    except Exception:
+        if folder.is_dir():
+            (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
 
 
 def moved(root: Path, old: int, new: int) -> None:

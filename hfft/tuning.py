@@ -97,7 +97,8 @@ def run(
     _claimed(root, resume, name)
     found: list[Any] = []
     try:
-        return _run(plan, found, say)
+        with claiming.room_left(root, f"`hfft tune {name} --resume` with the same words"):
+            return _run(plan, found, say)
     finally:
         for kept in found:
             if kept is not None:

@@ -93,6 +93,13 @@ def test_votes_are_those_of_scikit_learn():
     assert few == pytest.approx(np.tile(transferability.targets(given, 4)[:3].mean(0), (90, 1)), abs=1e-6)
 
 
+def test_of_equally_near_rows_the_earlier_ones_vote():
+    train = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [1.0, 1.0]])
+    given = np.eye(5)
+    assert transferability.votes(train, given, np.array([[5.0, 0.0]]), 2).tolist() == [[0, 0.5, 0.5, 0, 0]]
+    assert transferability.votes(train, given, np.array([[1.0, 2.0]]), 1).tolist() == [[0, 0, 0, 0, 1]]
+
+
 def test_votes_for_several_classes_are_shares_of_each():
     train, given = drawn(50, 6, 2, seed=9)
     several = np.stack([given == 0, given >= 0, np.arange(50) % 2 == 0], axis=1)

@@ -190,6 +190,44 @@ def test_what_does_not_fit_together_is_told_and_the_others_go_on(quick, tmp_path
     assert all("gamma" in row["why"] for row in failed) and "failed: " in capsys.readouterr().out
 
 
+def test_one_trial_that_breaks_leaves_the_others(quick, tmp_path, monkeypatch, capsys):
+    trained = trialling.verbs.run
+
+    def broken(name, words, folder, *rest):
+        trained(name, words, folder, *rest)
+        if len(quick) == 3:
+            raise RuntimeError("out of memory:\n  tried 4 GiB")
+
+    monkeypatch.setattr(trialling.verbs, "run", broken)
+    facts = searched(tmp_path / "a", "--trials", "5")
+    assert [row["state"] for row in facts["trials"]].count("finished") == 4
+    assert facts["trials"][2]["why"] == "RuntimeError: out of memory: tried 4 GiB"
+    assert "Traceback" in (tmp_path / "a" / "trial-2" / "error.txt").read_text()
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_full_disk_ends_it_and_it_goes_on(quick, tmp_path, monkeypatch, capsys, first):
+    trained = trialling.verbs.run
+
+    def full(name, words, folder, *rest):
+        if len(quick) == first:
+            raise OSError(28, "No space left on device")
+        trained(name, words, folder, *rest)
+
+    monkeypatch.setattr(trialling.verbs, "run", full)
+    words = ("tune", "tiny_textcls", *SHORT, *RATE, "--output-dir", str(tmp_path / "a"), "--trials", "4")
+    assert hfft(*words) == 2 and "no space is left on this disk; make room" in capsys.readouterr().err
+    monkeypatch.setattr(trialling.verbs, "run", trained)
+    assert hfft(*words, "--resume") == 0
+    facts = read_json(tmp_path / "a" / tuning.FILE)
+    assert [row["state"] for row in facts["trials"]] == ["finished"] * 4 and len(quick) == 4
+
+
+def test_what_the_recipe_itself_cannot_do_is_told_once(tmp_path, capsys):
+    words = ("tune", "tiny_textcls", *SHORT, *RATE, "data.data_files=nowhere.csv", "--output-dir", str(tmp_path / "a"))
+    assert hfft(*words) == 2 and "nowhere.csv: no such file" in capsys.readouterr().err
+
+
 def test_time_ends_it(quick, tmp_path, monkeypatch):
     now, trained = [1000.0], trialling.verbs.run
     monkeypatch.setattr(tuning.time, "perf_counter", lambda: now[0])
