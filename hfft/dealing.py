@@ -6,6 +6,7 @@ could not be dealt as asked. The result depends on content and seed, never on th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter, defaultdict
 
@@ -16,6 +17,7 @@ from hfft.errors import InputError, listed
 from hfft.limiting import draw
 from hfft.records import SPLITS
 
+KNOWN = 100_000  # keys whose cut is kept in memory
 Keys = dict[str, str]  # key → class
 Shares = dict[str, float]  # split → share; "train" and one or two more, summing to 1
 
@@ -111,9 +113,17 @@ def _cut(classes: Keys, share: float, seed: int, stratify: bool) -> Keys:
     size = round(len(classes) * share)
     if not classes or size in (0, len(classes)):
         return {} if not size else dict(classes)
-    names = sorted(set(classes.values()))
+    given = tuple(classes), tuple(classes.values())
+    held = (_held if len(classes) <= KNOWN else _held.__wrapped__)(*given, size, seed, stratify)
+    return {key: classes[key] for key in held}
+
+
+@functools.lru_cache(maxsize=3)  # the folds of one table begin with the same two cuts, and go on with one of their own
+def _held(keys: tuple[str, ...], labels: tuple[str, ...], size: int, seed: int, stratify: bool) -> tuple[str, ...]:
+    """The keys that are cut off. labels: of each key."""
+    names = sorted(set(labels))
     features = datasets.Features({"key": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
-    rows = datasets.Dataset.from_dict({"key": list(classes), "label": list(classes.values())}, features=features)
+    rows = datasets.Dataset.from_dict({"key": list(keys), "label": list(labels)}, features=features)
     column = "label" if stratify and len(names) > 1 else None
     held = rows.train_test_split(test_size=size, stratify_by_column=column, seed=seed)["test"]
-    return {key: classes[key] for key in held["key"][:]}
+    return tuple(held["key"][:])

@@ -22,6 +22,7 @@ from hfft import (
     priming,
     recipe,
     repeating,
+    reporting,
     scoring,
     verbs,
 )
@@ -86,7 +87,8 @@ def run(
     _claimed(root, members, resume, name, searched is not None)
     way, stopped = Milestones("fold", len(members), None, say, mean=True), None
     try:
-        with gathering.shared(), claiming.room_left(root, f"`hfft cv {name} --resume` with the same words"):
+        again = f"`hfft cv {name} --resume` with the same words"
+        with gathering.shared(), reporting.undrawn(), claiming.room_left(root, again):
             if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
                 _unchanged(root, members)
                 priming.features(members[0][1])

@@ -39,6 +39,12 @@ def render(name: str, facts: dict[str, Any], filters: dict[str, Callable[..., An
 
 def template(name: str, filters: dict[str, Callable[..., Any]]) -> jinja2.Template:
     """A template of the house; a name that is missing from the facts is an error, not a blank."""
+    return _environment(tuple(filters.items())).get_template(name)
+
+
+@cache
+def _environment(filters: tuple[tuple[str, Callable[..., Any]], ...]) -> jinja2.Environment:
+    """Kept, and with it every template in the form it was compiled to: verbs that make many runs make many pages."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=lambda name: bool(name and name.endswith(".html.j2")),
@@ -47,8 +53,8 @@ def template(name: str, filters: dict[str, Callable[..., Any]]) -> jinja2.Templa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
-    return environment.get_template(name)
+    environment.filters |= dict(filters)
+    return environment
 
 
 def write(target: Path, page: str) -> Path:

@@ -6,9 +6,11 @@ computed from the model, so a year-old run can be reported again in a second. No
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,25 @@ from hfft.summarising import AVERAGES, inline, summarise, title
 TABLE_CLASSES = 20
 SHOWN_CLASSES = 20
 SHOWN_MISTAKES = 24
+_undrawn: ContextVar[bool] = ContextVar("undrawn", default=False)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@contextlib.contextmanager
+def undrawn() -> Iterator[None]:
+    """Within it pages come without the PNG copies of their figures: for verbs that make many runs."""
+    token = _undrawn.set(True)
+    try:
+        yield
+    finally:
+        _undrawn.reset(token)
 
 
 def render(run: RunFolder) -> Path:
     """Write the page and its figures; return the page's path. The same files give the same bytes."""
     facts = summarise(run)
-    _draw(run, facts)
+    if not _undrawn.get():
+        _draw(run, facts)
     page = pages.render("report.html.j2", facts | _shown(run, facts), FILTERS)
     write_whole(run.report, lambda target: target.write_text(page, encoding="utf-8"))
     return run.report
