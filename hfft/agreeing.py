@@ -12,6 +12,16 @@ from typing import Any
 from hfft.errors import InputError
 
 
+def first() -> bool:
+    """Whether this is the first process of a launch: the one that writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def only(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say` on the first process, and silence on the others."""
+    return say if first() else lambda sentence: None
+
+
 def agreed(decide: Callable[[], Any]) -> Any:
     """What `decide` returns on the first process, which alone calls it; InputError there is raised on all."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:

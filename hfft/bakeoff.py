@@ -17,6 +17,7 @@ from hfft import (
     answering,
     arms,
     behaviour_figures,
+    claiming,
     gathering,
     pages,
     recipe,
@@ -25,6 +26,7 @@ from hfft import (
     reporting,
     tempering,
 )
+from hfft.agreeing import first, only
 from hfft.arms import PLAIN
 from hfft.errors import InputError, counted, listed
 from hfft.estimates import numbered
@@ -63,12 +65,12 @@ def run(
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_imbalance"
     held = _held(root, resume, name)
     if wanted is not None and (there := sorted(held - {PLAIN, *wanted})):
-        _only(say, f"{listed(there)}: there from before, and judged with the others")
+        only(say)(f"{listed(there)}: there from before, and judged with the others")
         wanted = [*wanted, *there]  # who left arms out after a look at them would judge the best of a choice
     chosen, plain = _planned(name, overrides, seeds, wanted)
-    _only(say, f"{root.name}: {counted(len(chosen), 'arm')} x {seeds} seeds = {len(chosen) * seeds} trainings")
+    only(say)(f"{root.name}: {counted(len(chosen), 'arm')} x {seeds} seeds = {len(chosen) * seeds} trainings")
     failed = _trained(name, overrides, root, chosen, seeds, held, say)
-    if os.environ.get("RANK", "0") != "0":
+    if not first():
         return {"run": str(root)}
     facts = _judged(name, root, plain, [arm for arm in chosen if arm not in failed], seeds) | {"left_out": failed}
     write_json(root / FILE, facts)
@@ -101,20 +103,9 @@ def _planned(name: str, overrides: tuple[str, ...], seeds: int, wanted: list[str
 
 def _held(root: Path, resume: bool, name: str) -> set[str]:
     """Arms that have been begun. Raises InputError unless the folder is new, or is a bake-off and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = {path.name for path in root.iterdir()} if root.is_dir() else set()
-    if others := sorted(held - {PLAIN, *arms.TRAINED, *OURS}):
-        raise InputError(f"{root} holds something else than a bake-off ({listed(others, 4)}); type --output-dir FOLDER")
-    if held and not resume:
-        there = listed(sorted(held - {*OURS}) or sorted(held), 6)
-        raise InputError(
-            f"{root} already holds {there}; type `hfft imbalance {name} --resume` with the same "
-            "words to train what is missing and judge again, or --output-dir FOLDER"
-        )
-    if resume and not held:
-        raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
-    return {arm for arm in held - {*OURS} if any((root / arm).iterdir())}
+    again = f"hfft imbalance {name}"
+    held = claiming.workspace(root, "a bake-off", OURS, lambda entry: entry in (PLAIN, *arms.TRAINED), again, resume)
+    return {arm for arm in held if arm not in OURS and any((root / arm).iterdir())}
 
 
 def _trained(
@@ -124,7 +115,7 @@ def _trained(
     failed: dict[str, str] = {}
     with gathering.shared():
         for place, arm in enumerate(chosen, 1):
-            _only(say, f"{arm} ({place} of {len(chosen)})")
+            only(say)(f"{arm} ({place} of {len(chosen)})")
             words = (*overrides, *arms.words(arm))
             try:
                 told = repeating.brief(say) if place > 1 else say
@@ -134,7 +125,7 @@ def _trained(
                 if arm == PLAIN or int(os.environ.get("WORLD_SIZE", "1")) > 1:
                     raise
                 failed[arm] = str(error)
-                _only(say, f"{arm}: left out: {error}")
+                only(say)(f"{arm}: left out: {error}")
     return failed
 
 
@@ -191,8 +182,3 @@ def _same(run: RunFolder, plain: Recipe, arm: str) -> None:
 def _seconds(run: RunFolder) -> float:
     spent = read_json(run.environment)["seconds"]
     return float(spent["train"] - spent.get("features", 0.0))  # which one run computes for all
-
-
-def _only(say: Say, sentence: str) -> None:
-    if os.environ.get("RANK", "0") == "0":
-        say(sentence)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from hfft import checkpoints, recipe
@@ -38,6 +38,43 @@ def fresh(run: RunFolder) -> None:
     if (root / "recipe.yaml").is_file():
         raise InputError(f"{root} already holds an unfinished run; type `hfft run {root} --resume` to go on, {other}")
     raise InputError(f"{root} is not empty ({listed(held, 4)}) and not a run; type --output-dir {_free(root)}")
+
+
+def workspace(
+    root: Path,
+    what: str,
+    ours: Collection[str],
+    member: Callable[[str], bool],
+    again: str,
+    resume: bool,
+    instead: str = "",
+    joining: bool = False,
+) -> list[str]:
+    """Names in the folder of a verb that trains many runs; InputError unless it is new, or `resume` is meant.
+
+    what: the folder holds, as a sentence says it. ours: names beside the runs. member: whether a name is that of a run.
+    again: the command without --resume. instead: what else may be typed. joining: resuming a new folder is meant well.
+    """
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file; type --output-dir FOLDER")
+    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    if others := [entry for entry in held if entry not in ours and not member(entry)]:
+        raise InputError(f"{root} holds something else than {what} ({listed(others, 4)}); type --output-dir FOLDER")
+    if held and not resume:
+        raise InputError(
+            f"{root} already holds {listed([entry for entry in held if entry not in ours] or held, 6)}; type `{again} "
+            f"--resume` with the same words to do what is missing and judge again, {instead}or --output-dir FOLDER"
+        )
+    if resume and not held and not joining:
+        raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
+    writable(RunFolder(root))
+    return held
+
+
+def same(run: RunFolder, wanted: Recipe) -> None:
+    """Raise InputError where the folder has been begun with another recipe."""
+    if (run.root / "recipe.yaml").is_file() and recipe.load(str(run.root)) != wanted:
+        raise InputError(f"{run.root} was made with another recipe; type --output-dir FOLDER to train anew")
 
 
 def resumed(run: RunFolder, wanted: Recipe, say: Callable[[str], None]) -> Path | None:

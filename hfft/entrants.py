@@ -17,10 +17,9 @@ from types import ModuleType
 from typing import Any
 
 from hfft import claiming, notation, recipe, references, rooms
-from hfft.errors import InputError, listed
+from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import read_json
-from hfft.run_folder import RunFolder
 
 FILE, PAGE, PROBES, FACTS = "rank.json", "rank.html", "probes", "facts.json"
 OURS = (FILE, PAGE, PROBES, "index.html")  # the last by `hfft report`
@@ -53,11 +52,6 @@ class Entrant:
 
     def facts(self) -> dict[str, Any]:
         return read_json(self.root / FACTS)  # type: ignore[no-any-return]
-
-
-def first() -> bool:
-    """Whether this is the first process of a launch: the one that writes and speaks."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def planned(
@@ -116,20 +110,13 @@ def shortened(models: Sequence[str]) -> list[str]:
 
 def claimed(root: Path, found: list[Entrant], resume: bool, name: str, models: Sequence[str]) -> None:
     """Raise InputError unless the folder is new, or holds a ranking of this recipe and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    others = [entry for entry in held if entry not in OURS and not (root / entry / "recipe.yaml").is_file()]
-    if others and not (root / FILE).is_file() and not (root / PROBES).is_dir():
-        raise InputError(f"{root} holds something else than a ranking ({listed(others, 4)}); type --output-dir FOLDER")
-    if held and not resume:
-        raise InputError(
-            f"{root} already holds {listed(held, 6)}; type `hfft rank {name} --models {' '.join(models)} --resume` "
-            "with the same words to do what is missing and judge again, or --output-dir FOLDER"
-        )
-    if resume and not held:
-        raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
-    claiming.writable(RunFolder(root))
+    ranked = (root / FILE).is_file() or (root / PROBES).is_dir()
+
+    def member(entry: str) -> bool:
+        return ranked or (root / entry / "recipe.yaml").is_file()
+
+    again = f"hfft rank {name} --models {' '.join(models)}"
+    claiming.workspace(root, "a ranking", OURS, member, again, resume)
     for entrant in found:
         if entrant.done and entrant.facts()["recipe"] != recipe.dump(entrant.wanted):
             raise InputError(f"{entrant.root} was made with another recipe; type --output-dir FOLDER to begin anew")

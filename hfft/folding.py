@@ -7,7 +7,6 @@ held-out rows in one file, folds.json and a page. Like repeating.py, this is whe
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ from hfft import (
     scoring,
     verbs,
 )
-from hfft.errors import InputError, listed
+from hfft.agreeing import first
+from hfft.errors import InputError
 from hfft.fold_judging import MEMBER
 from hfft.gathering import Say
 from hfft.milestones import Milestones
@@ -100,7 +100,7 @@ def run(
         if len(members) < 2:
             raise
         stopped = way.stopped()
-    if os.environ.get("RANK", "0") != "0":
+    if not first():
         return {"run": str(root)}
     chosen = None if searched is None else searched.chosen()
     return fold_judging.judged(root, [run for run, *_ in members], members[0][1], folds, repeats, stopped, chosen)
@@ -169,21 +169,9 @@ def _claimed(
     root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]], resume: bool, name: str, searched: bool
 ) -> None:
     """Raise InputError unless the folder is new, or holds folds of this recipe and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [entry for entry in held if entry not in OURS and not entry.startswith((MEMBER, SEARCH))]:
-        raise InputError(f"{root} holds something else than folds ({listed(others, 4)}); type --output-dir FOLDER")
-    if held and not resume:
-        there = listed([entry for entry in held if entry.startswith(MEMBER)] or held, 6)
-        raise InputError(
-            f"{root} already holds {there}; type `hfft cv {name} --resume` with the same words to train what is missing"
-            " and judge again, or --output-dir FOLDER"
-        )
-    if resume and not held:
-        raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
+    begins = (MEMBER, SEARCH) if searched else (MEMBER,)
+    claiming.workspace(root, "folds", OURS, lambda entry: entry.startswith(begins), f"hfft cv {name}", resume)
     for run, wanted, _ in members:
         claiming.writable(run)
-        begun = (run.root / "recipe.yaml").is_file() and not searched  # each search is held to its own recipe
-        if begun and recipe.load(str(run.root)) != wanted:
-            raise InputError(f"{run.root} was made with another recipe; type --output-dir FOLDER to train anew")
+        if not searched:  # each search is held to its own recipe
+            claiming.same(run, wanted)

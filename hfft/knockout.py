@@ -9,6 +9,7 @@ one that ends as the recipe says, and every folder a run like any other.
 
 from __future__ import annotations
 
+import functools
 import gc
 import math
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from typing import Any
 import torch
 
 from hfft import claiming, picking, recipe, repeating, verbs
-from hfft.entrants import Entrant, first
+from hfft.agreeing import agreed, first
+from hfft.entrants import Entrant
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.milestones import Milestones
@@ -34,7 +36,7 @@ def run(
     kept: models that were probed. facts: what picking.judged found, on the first process. Raises InputError where a run
     folder holds another recipe.
     """
-    order = _agreed([row["name"] for row in facts["models"]][:finalists] if first() else None)
+    order = agreed(lambda: [row["name"] for row in facts["models"]][:finalists])
     entrants = {entrant.name: entrant for entrant in kept}
     shares, left = rungs(len(order)), list(order)
     way = Milestones("training", sum(n for _, n in shares), None, say)
@@ -46,7 +48,7 @@ def run(
             for model in left:
                 _trained(name, entrants[model], runs[model], share, way, say)
             rung = _judged(runs, share, entrants[left[0]].wanted.metrics) if first() else None
-            left = _agreed(rung["kept"] if rung else None)
+            left = agreed(functools.partial(_kept, rung))
             done += [rung] if rung else []
     except KeyboardInterrupt:
         if not first():
@@ -155,10 +157,5 @@ def _order(probed: list[str], done: list[dict[str, Any]]) -> list[str]:
     return [f"Their probes had another order: {listed(probed)}."]
 
 
-def _agreed(value: Any) -> Any:
-    """What the first process found: only it has the files to judge by, and all have to train the same."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    box = [value]
-    torch.distributed.broadcast_object_list(box, src=0)
-    return box[0]
+def _kept(rung: dict[str, Any] | None) -> Any:
+    return rung["kept"] if rung else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from hfft import (
     scoring,
     verbs,
 )
+from hfft.agreeing import first
 from hfft.errors import InputError, listed
 from hfft.gathering import Say
 from hfft.milestones import Milestones
@@ -95,7 +95,7 @@ def run(
         stopped = way.stopped()
         if all(member.done for member in planned):
             stopped = "Stopped before labels were looked at: --resume does that."
-    if os.environ.get("RANK", "0") != "0":
+    if not first():
         return {"run": str(root)}
     return _judged(root, members, audit, same_steps, stopped)
 
@@ -138,25 +138,11 @@ def _check(shares: tuple[float, ...], seeds: int, overrides: tuple[str, ...]) ->
 
 def _claimed(root: Path, members: list[Member], resume: bool, name: str) -> None:
     """Raise InputError unless the folder is new, or holds runs of this curve and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [entry for entry in held if entry not in OURS and not entry.startswith(MEMBER)]:
-        raise InputError(
-            f"{root} holds something else than a learning curve ({listed(others, 4)}); type --output-dir FOLDER"
-        )
-    if held and not resume:
-        there = listed([entry for entry in held if entry.startswith(MEMBER)] or held, 6)
-        raise InputError(
-            f"{root} already holds {there}; type `hfft learn-curve {name} --resume` with the same words to train what "
-            "is missing and judge again, or --output-dir FOLDER"
-        )
-    if resume and not held:
-        raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
+    again = f"hfft learn-curve {name}"
+    claiming.workspace(root, "a learning curve", OURS, lambda entry: entry.startswith(MEMBER), again, resume)
     for member in members:
         claiming.writable(member.run)
-        if (member.run.root / "recipe.yaml").is_file() and recipe.load(str(member.run.root)) != member.wanted:
-            raise InputError(f"{member.run.root} was made with another recipe; type --output-dir FOLDER to train anew")
+        claiming.same(member.run, member.wanted)
 
 
 def _trained(name: str, member: Member, way: Milestones, say: Say) -> None:
@@ -202,7 +188,7 @@ def _audited(member: Member, say: Say) -> dict[str, Any] | str:
 
 
 def _few(members: list[Member], shares: tuple[float, ...], say: Say) -> None:
-    if os.environ.get("RANK", "0") == "0":
+    if first():
         done = len({member.share for member in members})
         say(f"{done} of {len(shares)} shares are finished, and a curve needs {LEAST}: --resume goes on.")
 

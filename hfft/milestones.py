@@ -6,13 +6,13 @@ Nothing here changes what is trained.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from hfft.agreeing import first
 from hfft.records import less_is_better
 
 HEAD: ContextVar[str] = ContextVar("head", default="")  # what the line of a training begins with
@@ -110,7 +110,7 @@ class Milestones:
         return f"{self.unit} {number}" + (f" of {self.total}" if self.total is not None else "")
 
     def _say(self, sentence: str) -> None:
-        if os.environ.get("RANK", "0") == "0":
+        if first():
             self.say(sentence)
 
 

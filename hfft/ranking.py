@@ -33,6 +33,7 @@ from hfft import (
     trainer_arguments,
     transferability,
 )
+from hfft.agreeing import first, only
 from hfft.entrants import FILE, PAGE, PROBES, Entrant
 from hfft.errors import InputError, counted
 from hfft.gathering import Say
@@ -68,7 +69,7 @@ def run(
     judged. Returns what rank.json holds. Raises InputError before the data are read where the recipe, a model or the
     folder cannot be used; a model that fails later is left out, and named.
     """
-    say = say if entrants.first() else lambda _: None
+    say = only(say)
     root, found = entrants.planned(name, models, overrides, output_dir, finalists, rows)
     entrants.claimed(root, found, resume, name, models)
     for entrant in found:
@@ -84,14 +85,14 @@ def run(
             if dealt is None or sum(entrant.done for entrant in found) < 2:
                 raise
             stopped, finalists = way.stopped(), 0
-        kept = [entrant for entrant in found if entrant.name not in failed and (entrant.done or not entrants.first())]
-        if entrants.first() and len(kept) < 2:
+        kept = [entrant for entrant in found if entrant.name not in failed and (entrant.done or not first())]
+        if first() and len(kept) < 2:
             raise InputError(f"fewer than two models could be used: {'; '.join(failed.values())}")
-        facts = judged(root, name, kept, dealt, rows) if entrants.first() else {}
+        facts = judged(root, name, kept, dealt, rows) if first() else {}
         facts |= {"left_out": failed} | ({"stopped": stopped} if stopped else {})
         if finalists:
             facts |= knockout.run(root, name, kept, facts, finalists, say)
-    if not entrants.first():
+    if not first():
         return {"run": str(root)}
     return {"run": str(root), **written(root, facts, kept, dealt)}
 
@@ -111,7 +112,7 @@ def _probed(entrant: Entrant, dealt: Holdouts, way: Milestones, say: Say) -> str
             facts, features = contenders.seen(backbone, entrant.modality, dealt.rows, entrant.wanted.model, args)
             del backbone
             gc.collect()  # a trainer and its model hold on to one another
-            if entrants.first():
+            if first():
                 _fitted(entrant, dealt, features, facts | {"rows_fingerprint": prints})
                 step.value = _value(entrant, way)
     except (InputError, AttributeError, KeyError, IndexError, TypeError) as error:

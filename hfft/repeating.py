@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import numpy as np
 import torch
 
 from hfft import claiming, gathering, judging, recipe, seeding, verbs
-from hfft.errors import InputError, listed
+from hfft.agreeing import first, only
+from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
 from hfft.records import SEEDS, Predictions, leading, read_json, write_json
@@ -70,16 +70,16 @@ def run(
         for place, member in enumerate(members, 1):
             seed = member.wanted.seed
             if member.finished:
-                _only(say, f"seed {seed} ({place} of {seeds}): there already, passed over")
+                only(say)(f"seed {seed} ({place} of {seeds}): there already, passed over")
                 continue
-            _only(say, f"seed {seed} ({place} of {seeds})")
+            only(say)(f"seed {seed} ({place} of {seeds})")
             verbs.run(_source(name), member.words, str(member.run.root), member.begun, brief(say) if place > 1 else say)
             gc.collect()  # a trainer and its model hold on to one another
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            if _first():
+            if first():
                 _write(root)
-    return {"run": str(root)} | (_write(root) if _first() else {})
+    return {"run": str(root)} | (_write(root) if first() else {})
 
 
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
@@ -136,24 +136,14 @@ def _planned(name: str, overrides: tuple[str, ...], output_dir: str | None, seed
 
 def _claimed(root: Path, members: list[Member], seeds: int, resume: bool, name: str) -> None:
     """Raise InputError unless the folder is new, or holds runs of this recipe and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [entry for entry in held if entry != SEEDS and not entry.startswith(MEMBER)]:
-        raise InputError(
-            f"{root} holds something else than runs of several seeds ({listed(others, 4)}); type --output-dir FOLDER"
-        )
-    if held and not resume:
-        raise InputError(
-            f"{root} already holds {listed((entry for entry in held if entry != SEEDS), 6)}; type `hfft run {name} "
-            f"--seeds {seeds} --resume` to train what is missing, `hfft eval {root}` to score them, or "
-            "--output-dir FOLDER"
-        )
-    if resume and not held:
-        raise InputError(f"{root}: there is no run to resume; leave --resume out to start")
+    again, other = f"hfft run {name} --seeds {seeds}", f"`hfft eval {root}` to score them, "
+
+    def one(entry: str) -> bool:
+        return entry.startswith(MEMBER)
+
+    claiming.workspace(root, "runs of several seeds", (SEEDS,), one, again, resume, other)
     for member in members:
-        if member.begun and recipe.load(str(member.run.root)) != member.wanted:
-            raise InputError(f"{member.run.root} was made with another recipe; type --output-dir FOLDER to train anew")
+        claiming.same(member.run, member.wanted)
         if not member.begun and member.run.root.is_dir() and any(member.run.root.iterdir()):
             raise InputError(f"{member.run.root} is not empty and not a run; type --output-dir FOLDER")
 
@@ -187,16 +177,6 @@ def _alike(runs: list[RunFolder], split: str) -> float:
     )
 
 
-def _first() -> bool:
-    """Whether this is the first process of a launch: the one that writes and speaks."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def brief(say: Say) -> Say:
     """What all seeds have in common, the data and what was found in it, is said once."""
     return lambda sentence: None if sentence.startswith(("data: ", "  note: ", "model: ")) else say(sentence)
-
-
-def _only(say: Say, sentence: str) -> None:
-    if _first():
-        say(sentence)

@@ -5,7 +5,6 @@ In: words, a folder. Out: a score; files in the folder. Like repeating.py, this 
 
 from __future__ import annotations
 
-import os
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import folding, recipe, scoring, studies, training, verbs, winners
-from hfft.agreeing import agreed
+from hfft.agreeing import agreed, first
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
@@ -106,7 +105,7 @@ def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, wanted:
 
 
 def _scored(path: Path, made: Recipe, wanted: str) -> float:
-    if os.environ.get("RANK", "0") != "0":
+    if not first():
         return 0.0
     value = winners.value(Predictions.read(path), made.metrics, wanted)
     if value is None:

@@ -7,7 +7,6 @@ page and the best recipe. Like repeating.py, this is where stages meet.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,14 +28,13 @@ from hfft import (
     trial_figures,
     trialling,
 )
-from hfft.agreeing import agreed
-from hfft.errors import InputError, listed
+from hfft.agreeing import agreed, first, only
+from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
 from hfft.records import less_is_better, write_json
-from hfft.run_folder import RunFolder
 from hfft.searching import Search
 from hfft.spaces import Dimension
 
@@ -110,7 +108,7 @@ def _run(plan: Plan, found: list[Any], say: Say) -> dict[str, Any]:
     began, stopped = time.perf_counter(), None
     with gathering.shared():
         # Before there is a folder: who corrects a path types the same again.
-        gathering.read(plan.wanted, say if os.environ.get("RANK", "0") == "0" else lambda _: None)
+        gathering.read(plan.wanted, only(say))
         for place in range(len(plan.shares)):
             part = (place + 1) / len(plan.shares)
             until = None if plan.minutes is None else began + 60 * plan.minutes * part
@@ -123,7 +121,7 @@ def _run(plan: Plan, found: list[Any], say: Say) -> dict[str, Any]:
                     raise
                 stopped = way.stopped()
                 break
-    if os.environ.get("RANK", "0") != "0":
+    if not first():
         return {"run": str(plan.root)}
     with storages.reached(_where(plan)):
         return _judged(plan, found, stopped)
@@ -145,18 +143,13 @@ def _check(plan: Plan) -> None:
 
 
 def _claimed(root: Path, resume: bool, name: str) -> None:
-    """Raise InputError unless the folder is new, or holds a search and `resume` is meant."""
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [e for e in held if e not in OURS and not e.startswith((MEMBER, RUNG, "trials.log"))]:
-        raise InputError(f"{root} holds something else than a search ({listed(others, 4)}); type --output-dir FOLDER")
-    if held and not resume:
-        raise InputError(
-            f"{root} already holds a search; type `hfft tune {name} --resume` with the same words to go on with it or "
-            "to join it, or --output-dir FOLDER"
-        )
-    claiming.writable(RunFolder(root))
+    """Raise InputError unless the folder is new, or holds a search and `resume` is meant: to go on, or to join."""
+    begins = (MEMBER, RUNG, "trials.log")
+
+    def member(entry: str) -> bool:
+        return entry.startswith(begins)
+
+    claiming.workspace(root, "a search", OURS, member, f"hfft tune {name}", resume, joining=True)
 
 
 def _opened(plan: Plan, place: int, before: list[Any], say: Say, until: float | None) -> tuple[Any, Milestones]:

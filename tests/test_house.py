@@ -31,11 +31,11 @@ LAYERS = [
     | {"transferability"}
     | {"pooling"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
+    | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
-    | {"agreeing", "storages"}
-    | {"agreeing"}
+    | {"storages"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"},

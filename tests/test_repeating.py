@@ -100,7 +100,7 @@ def test_what_is_there_is_never_trained_over(folder, capsys, tmp_path):
     assert hfft("run", "tiny_textcls", "--seeds", "2", "--output-dir", str(folder / "seed-42")) == 2
     assert "holds something else than runs of several seeds" in capsys.readouterr().err
     assert hfft("run", "tiny_textcls", "--seeds", "2", "--resume", "--output-dir", str(tmp_path / "new")) == 2
-    assert "there is no run to resume" in capsys.readouterr().err
+    assert "there is nothing to resume" in capsys.readouterr().err
     assert hfft("run", "tiny_textcls", "seed=4294967295", "--seeds", "2", "--output-dir", str(tmp_path / "new")) == 2
     assert "the largest seed is 4294967295" in capsys.readouterr().err
     assert sha256(members(folder)[0].model / "model.safetensors") == before and not (tmp_path / "new").exists()
