@@ -171,7 +171,7 @@ def _choice(facts: dict[str, Any], rows: dict[str, Any], of_best: dict[str, Any]
     """Which to start from, and what that could cost."""
     best, cost = facts["best"], f"{rows[chosen]['ms_per_row']:.2f} ms a row"
     if len(facts["tied"]) == 1:
-        return f"Start from {best}: better than every other here, at {cost}."
+        return f"Start from {best}: its probe is better than every other here, at {cost}."
     if chosen == best:
         return f"Start from {best}: of those that cannot be told from the best it is the quickest, {cost}."
     apart = of_best[chosen]["difference"]
@@ -194,5 +194,5 @@ def _others(facts: dict[str, Any]) -> list[str]:
         told = " and ".join(f"{way} puts {name} first" for way, name in differ.items()).replace(
             "neighbours puts", "neighbours put"
         )
-        return [f"{told[0].upper()}{told[1:]}: the order is not sure."]
+        return [f"{told[0].upper()}{told[1:]}: the order is not sure, and --finalists tells by training."]
     return []

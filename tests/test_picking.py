@@ -76,7 +76,8 @@ def test_where_less_is_better_the_least_leads_and_a_better_baseline_is_called_be
     assert pair["told"] and pair["difference"]["value"] < 0
     told = " ".join(picking.sentences(facts, 5))
     assert (
-        "sure is WORSE than the baseline TF-IDF + linear" in told and "Start from sure: better than every other" in told
+        "sure is WORSE than the baseline TF-IDF + linear" in told
+        and "Start from sure: its probe is better than every other" in told
     )
     drawn = rank_figures.plot(facts)
     sure, unsure = (next(m for m in drawn["marks"] if m["row"]["name"] == name) for name in ("sure", "unsure"))
