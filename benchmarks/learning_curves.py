@@ -47,7 +47,7 @@ class Truth:
 
 LAWS = ((0.05, 0.15, 0.5), (0.0, 0.2, 0.3), (0.1, 0.05, 0.2), (0.02, 0.03, 1.0), (0.1, 0.02, 0.5), (0.1, 0.0, 0.5))
 CASES = [Truth(*law, rows) for law in LAWS for rows in (300, 1500)]
-CASES += [Truth(*law, 1500, noise=0.01, seeds=seeds) for law in (LAWS[0], LAWS[2], LAWS[5]) for seeds in (1, 3, 5)]
+CASES += [Truth(*law, 1500, noise=0.01, seeds=seeds) for law in (LAWS[0], LAWS[5]) for seeds in (1, 3)]
 
 
 def answers(truth: Truth, random: np.random.Generator) -> list[list[Predictions]]:

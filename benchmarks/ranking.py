@@ -1,7 +1,7 @@
 """Three local backbones on 2,000 tweets: how long `hfft rank` takes, and whether fine-tuning keeps its order.
 
     python benchmarks/ranking.py FOLDER            rank them, tell the wall time
-    python benchmarks/ranking.py FOLDER --train    then fine-tune each on all training rows, and tell both orders
+    python benchmarks/ranking.py FOLDER --train    then fine-tune each on all training rows for 3 epochs, and tell both
 
 The backbones are MiniLM, its first three layers, and its architecture with random weights. They, the ranking and the
 runs are written into FOLDER.
@@ -69,9 +69,14 @@ def trained(folder: Path, facts: dict) -> None:
     """Both orders, and macro-F1 on validation rows after fine-tuning on all training rows."""
     found = {}
     for row in facts["models"]:
-        run = folder / f"run_{row['name']}"
+        run = folder / f"e3_{row['name']}"
         if not (run / "metrics.json").is_file():
-            words = [*WORDS, f"model.name={row['model']}", *["model.sha256=null"] * (row["model"] != MINILM)]
+            words = [
+                *WORDS,
+                "train.num_train_epochs=3",
+                f"model.name={row['model']}",
+                *["model.sha256=null"] * (row["model"] != MINILM),
+            ]
             command = [sys.executable, "-m", "hfft", "run", "bert_textcls", *words, "--output-dir", str(run)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found[row["name"]] = json.loads((run / "metrics.json").read_text())["validation"]["f1_macro"]

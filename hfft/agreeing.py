@@ -16,10 +16,11 @@ def agreed(decide: Callable[[], Any]) -> Any:
     """What `decide` returns on the first process, which alone calls it; InputError there is raised on all."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return decide()
+    import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    first = PartialState().is_main_process
+    first = PartialState(cpu=not torch.accelerator.is_available()).is_main_process  # as TrainingArguments has it
     told: list[Any] = [None, None]
     if first:
         try:

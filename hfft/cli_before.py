@@ -64,8 +64,8 @@ def learn_curve(
     ] = "0.1,0.25,0.5,1",
     seeds: Annotated[int, typer.Option(metavar="N", help="Trainings of each share.")] = 1,
     same_steps: Annotated[
-        bool, typer.Option("--same-steps", help="Train every share as many steps, not as many epochs.")
-    ] = False,
+        bool, typer.Option("--same-steps/--same-epochs", help="Of every share: those of the whole, or the recipe's.")
+    ] = True,
     labels: Annotated[
         bool, typer.Option("--labels/--no-labels", help="Say what relabelling suspicious rows could be worth.")
     ] = True,

@@ -18,7 +18,7 @@ STRANGE = 2.0  # times by which scatter widens the intervals, from which it is t
 
 def sentences(facts: dict[str, Any]) -> list[str]:
     """The answer first, then what it rests on."""
-    said = [_doubled(facts), _steps(facts), *_noise(facts), *_scatter(facts)]
+    said = [_doubled(facts), *_foretold(facts), _steps(facts), *_noise(facts), *_scatter(facts)]
     return [*said, *(facts["relabelling"] or {"sentences": []})["sentences"]]
 
 
@@ -57,12 +57,27 @@ def _doubled(facts: dict[str, Any]) -> str:
     )
 
 
+def _foretold(facts: dict[str, Any]) -> list[str]:
+    found = facts["foretold"]
+    if not found:
+        return []
+    right = found["low"] <= found["measured"] <= found["high"]
+    return [
+        f"A trial of that: fitted without the most rows, the law foretells {found['value']:.4f} [{found['low']:.4f}, "
+        f"{found['high']:.4f}] for them; measured was {found['measured']:.4f}"
+        + ("." if right else ", outside: do not rely on the extrapolation.")
+    ]
+
+
 def _steps(facts: dict[str, Any]) -> str:
     smallest = f"{100 * facts['points'][0]['share'] / facts['points'][-1]['share']:.3g} %"
     if facts["max_steps"] and facts["max_steps"] > 0:
         return f"Every share trained {facts['max_steps']:,} steps: this is what rows bring with equal work."
     if facts["same_steps"]:
-        return "Every share trained as many steps as the most rows: this is what rows bring with equal work."
+        return (
+            f"Every share trained as many steps as the most rows, {smallest} of them for more epochs: this is what "
+            "rows bring with equal work."
+        )
     return (
         f"Every share trained as many epochs as the recipe says: {smallest} of the rows got {smallest} of the steps, "
         "and what rows bring includes the longer training that comes with them. --same-steps holds that equal."

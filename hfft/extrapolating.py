@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from hfft import intervals, rooms, scoring
-from hfft.power_law import Fit
+from hfft.power_law import LEAST, Fit
 from hfft.records import Predictions
 from hfft.resamples import sample
 
@@ -48,7 +48,7 @@ class Curve:
 def judged(
     sizes: Sequence[int], parts: Sequence[Sequence[Predictions]], metrics: Sequence[str], lead: str
 ) -> tuple[dict[str, Any], Fit]:
-    """({"n", "points", "curves", "band", "verdict"}, the fit of `lead`).
+    """({"n", "points", "curves", "band", "foretold", "verdict"}, the fit of `lead`).
 
     sizes: training rows of each share. parts: its predictions, one per seed, all on the same rows. metrics: names of
     `Counted` metrics, of which `lead` is a key. points: one per share with {key: {value, low, high}}. curves: key → the
@@ -71,6 +71,7 @@ def judged(
     ]
     told = {key: _told(fit, found[key]) for key, fit in fits.items()}
     facts = {"n": parts[0][0].n, "points": points, "curves": told, "band": _band(fits[lead], sizes)}
+    facts["foretold"] = _foretold(sizes, found[lead])
     return facts | {"verdict": _verdict(fits[lead], told[lead]["doubled"])}, fits[lead]
 
 
@@ -139,6 +140,16 @@ def _told(fit: Fit, curve: Curve) -> dict[str, Any]:
         "noise": curve.noise,
         "doubled": asdict(fit.gain(1.0, 2.0)),
     }
+
+
+def _foretold(sizes: Sequence[int], curve: Curve) -> dict[str, float] | None:
+    """What the law fitted without the most rows says of them: {"value", "low", "high", "measured"}; None for three."""
+    if len(sizes) <= LEAST:
+        return None
+    fit = Fit(np.array(sizes[:-1]), 1 - curve.values[:-1], curve.covariance[:-1, :-1])
+    ends = fit.level(sizes[-1] / sizes[-2])
+    found = {"value": 1 - ends.value, "low": max(1 - ends.high, 0.0), "high": 1 - ends.low}
+    return found | {"measured": float(curve.values[-1])}
 
 
 def _band(fit: Fit, sizes: Sequence[int]) -> list[dict[str, float]]:

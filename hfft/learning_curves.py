@@ -63,7 +63,7 @@ def run(
     output_dir: str | None = None,
     shares: tuple[float, ...] = SHARES,
     seeds: int = 1,
-    same_steps: bool = False,
+    same_steps: bool = True,
     labels: bool = True,
     resume: bool = False,
     say: Say = print,
@@ -71,10 +71,10 @@ def run(
     """Train the recipe on each share of its training rows, fit a power law to the scores, and say what twice brings.
 
     shares: ascending, three or more. seeds: trainings of each share. same_steps: all shares train as many steps as the
-    whole does, and not as many epochs. labels: also estimate what relabelling suspicious rows could be worth.
-    output_dir: default runs/<recipe>_curve. resume: finished runs are passed over. After Ctrl-C, with three shares or
-    more, what is finished is judged. Returns what learning_curve.json holds. Raises InputError before anything is
-    trained where the recipe, the shares or the folder cannot be used.
+    whole does, and not as many epochs, so that only the rows differ. labels: also estimate what relabelling suspicious
+    rows could be worth. output_dir: default runs/<recipe>_curve. resume: finished runs are passed over. After Ctrl-C,
+    with three shares or more, what is finished is judged. Returns what learning_curve.json holds. Raises InputError
+    before anything is trained where the recipe, the shares or the folder cannot be used.
     """
     root, planned = _planned(name, overrides, output_dir, shares, seeds, same_steps)
     members = planned

@@ -109,6 +109,8 @@ def _run(plan: Plan, found: list[Any], say: Say) -> dict[str, Any]:
     """The shares one after the other. found: is given the study of each."""
     began, stopped = time.perf_counter(), None
     with gathering.shared():
+        # Before there is a folder: who corrects a path types the same again.
+        gathering.read(plan.wanted, say if os.environ.get("RANK", "0") == "0" else lambda _: None)
         for place in range(len(plan.shares)):
             part = (place + 1) / len(plan.shares)
             until = None if plan.minutes is None else began + 60 * plan.minutes * part

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from hfft import curve_figures, curve_telling, extrapolating, learning_curves, relabelling, resamples, scoring
+from hfft.errors import InputError
 from hfft.power_law import Fit
 from hfft.records import CURVE, Predictions, read_json
 from tests.command import hfft
@@ -95,11 +97,13 @@ def test_the_verdict_and_its_sentence(errors, rows, verdict, told):
         point["share"] = size / 1000
     said = curve_telling.sentences(facts | shown)
     assert facts["verdict"] == verdict and said[0].startswith(told)
-    assert "10 % of the rows got 10 % of the steps" in said[1] and "--same-steps" in said[1]
-    assert said[2].startswith("One seed: ")
-    equal = curve_telling.sentences(facts | shown | {"same_steps": True})[1]
-    assert equal == "Every share trained as many steps as the most rows: this is what rows bring with equal work."
-    assert "30 steps" in curve_telling.sentences(facts | shown | {"max_steps": 30})[1]
+    assert said[1].startswith("A trial of that: fitted without the most rows, the law foretells 0.")
+    assert ("outside" in said[1]) == (verdict == "falling")
+    assert "10 % of the rows got 10 % of the steps" in said[2] and "--same-steps" in said[2]
+    assert said[3].startswith("One seed: ")
+    equal = curve_telling.sentences(facts | shown | {"same_steps": True})[2]
+    assert equal.startswith("Every share trained as many steps as the most rows, 10 % of them for more epochs: ")
+    assert "30 steps" in curve_telling.sentences(facts | shown | {"max_steps": 30})[2]
 
 
 def test_three_points_check_nothing_and_say_so():
@@ -107,6 +111,7 @@ def test_three_points_check_nothing_and_say_so():
     for point in facts["points"]:
         point["share"] = point["rows"] / 500
     shown = {"metric": "accuracy", "same_steps": False, "max_steps": None, "relabelling": None}
+    assert facts["foretold"] is None
     assert "3 shares fit three parameters" in curve_telling.sentences(facts | shown)[-1]
 
 
@@ -157,6 +162,19 @@ def test_what_relabelling_could_be_worth():
 def test_metrics_that_need_probabilities_are_left_out():
     assert extrapolating.counted(["log_loss", "f1"]) == ["f1"]
     assert extrapolating.counted(["log_loss"]) == ["accuracy"]
+
+
+def test_labels_that_cannot_be_judged_stop_nothing(monkeypatch, tmp_path):
+    (member,) = learning_curves._planned("tiny_textcls", (), str(tmp_path), (0.2, 0.5, 1.0), 1, False)[1][2:]
+
+    def missing(*_):
+        raise InputError("cleanlab is missing; type pip install 'hfft[labels]'")
+
+    monkeypatch.setattr(learning_curves.auditing, "labels", missing)
+    told = learning_curves._audited(member, print)
+    assert told == "Nothing is said about relabelling: cleanlab is missing; type pip install 'hfft[labels]'"
+    several = replace(member, wanted=replace(member.wanted, data=replace(member.wanted.data, multi_label=True)))
+    assert "only doubted where a row has one class" in learning_curves._audited(several, print)
 
 
 @pytest.fixture(scope="module")

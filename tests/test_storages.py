@@ -12,7 +12,7 @@ from hfft.errors import InputError
 from hfft.records import read_json
 from tests import postgres
 from tests.command import hfft
-from tests.processes import beside
+from tests.processes import beside, together
 
 WORDS = ("tiny_textcls", "data.limit=120", "train.max_steps=1", "train.per_device_train_batch_size=64")
 SPACE = "train.learning_rate=1e-5..1e-1"
@@ -41,6 +41,15 @@ def test_two_workers_share_a_file(tmp_path):
     assert [row["state"] for row in facts["trials"]] == ["finished"] * 4 and facts["gain"]["trials"] == 4
     assert len({str(row["params"]) for row in facts["trials"]}) == 4, "no trial was done twice"
     assert all("trial 1 of 4" in part or "trial 2 of 4" in part for part in said), "both had a part in it"
+
+
+def test_two_processes_of_one_launch_train_each_trial_together(tmp_path):
+    words = ("tune", *WORDS, "--space", SPACE, "--trials", "2", "--output-dir", str(tmp_path / "search"))
+    assert together("hfft", *words).count("trial 2 of 2") == 1, "the second process says nothing"
+    facts = read_json(tmp_path / "search" / "tuning.json")
+    assert [row["state"] for row in facts["trials"]] == ["finished"] * 2 and facts["gain"]["trials"] == 2
+    spent = [read_json(tmp_path / "search" / f"trial-{number}" / "environment.json") for number in (0, 1)]
+    assert all(each["hardware"]["processes"] == 2 for each in spent)
 
 
 def test_two_workers_share_a_postgresql_database(database, tmp_path):

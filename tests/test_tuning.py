@@ -226,6 +226,7 @@ def test_a_full_disk_ends_it_and_it_goes_on(quick, tmp_path, monkeypatch, capsys
 def test_what_the_recipe_itself_cannot_do_is_told_once(tmp_path, capsys):
     words = ("tune", "tiny_textcls", *SHORT, *RATE, "data.data_files=nowhere.csv", "--output-dir", str(tmp_path / "a"))
     assert hfft(*words) == 2 and "nowhere.csv: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists(), "who corrects the path types the same again"
 
 
 def test_time_ends_it(quick, tmp_path, monkeypatch):
