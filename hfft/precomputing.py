@@ -196,7 +196,7 @@ def logits(
         return bool(np.abs(found[: len(few)] - sample).max() <= NEAR)
 
     # Once: the key holds every number below the head, and `same` what a model is in itself.
-    return found if remembering.told(f"{key} {head} {backbone.model}", same) else None  # type: ignore[no-any-return]
+    return found if remembering.told(f"{key} {head} {backbone.model} {NEAR}", same) else None  # type: ignore[no-any-return]
 
 
 def _below(
@@ -208,7 +208,7 @@ def _below(
     key, few = _key(backbone, head, modality, spec, args), rows.select(range(min(8, len(rows))))
     find = partial(_first_only, backbone, module, modality, few, spec, args)
     # Of one backbone heads differ in nothing but their numbers, and so do a batch's rows.
-    return Below(backbone.model, module, remembering.told(f"{key} {head} {module}", find)), key
+    return Below(backbone.model, module, remembering.told(f"{key} {head} {module} {NEAR}", find)), key
 
 
 def _key(backbone: Backbone, head: str, modality: ModuleType, spec: Model, args: TrainingArguments) -> str:

@@ -215,16 +215,16 @@ def test_repeats_deal_anew_and_count_a_row_as_one_witness(tmp_path, monkeypatch)
 
 
 STEPS = ("train.save_strategy=steps", "train.save_steps=2", "train.eval_strategy=steps", "train.eval_steps=2")
-TWO = ("cv", "tiny_textcls", "data.limit=120", "train.max_steps=6", *STEPS, "train.learning_rate=0.02", "--folds", "2")
+TWO = ("cv", "tiny_textcls", "data.limit=120", "train.max_steps=4", *STEPS, "train.learning_rate=0.02", "--folds", "2")
 
 
 def _killed(root: str) -> None:
-    """A process that is killed at the fifth step of its second fold."""
+    """A process that is killed at the third step of its second fold."""
     count, stepped = [], progress.ProgressLine.on_step_end
 
     def step(self, args, state, control, **more):
         count.append(1)
-        if len(count) == 6 + 5:
+        if len(count) == 4 + 3:
             os.kill(os.getpid(), signal.SIGKILL)
         return stepped(self, args, state, control, **more)
 
@@ -237,7 +237,7 @@ def test_killed_in_a_fold_and_started_again_the_answers_are_the_same(tmp_path, m
     process.start()
     process.join(300)
     assert process.exitcode == -signal.SIGKILL and not (tmp_path / "killed" / FOLDS).exists()
-    assert (tmp_path / "killed" / "fold-2" / "checkpoints" / "checkpoint-4").is_dir()
+    assert (tmp_path / "killed" / "fold-2" / "checkpoints" / "checkpoint-2").is_dir()
     before = sha256(tmp_path / "killed" / "fold-1" / "model" / "model.safetensors")
     monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
     assert hfft(*TWO, "--output-dir", str(tmp_path / "killed"), "--resume") == 0
