@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from hfft.milestones import HEAD
 
 PIPED_SECONDS = 20  # between lines when nobody watches live
+ONE_OF_MANY = 120  # the same of a training among many, whose ends say enough
 
 
 class ProgressLine(TrainerCallback):
@@ -59,7 +60,7 @@ class ProgressLine(TrainerCallback):
         facts = f"epoch {state.epoch:.1f}  {loss}{self.speed:.0f} examples/s"
         if self.bar is not None:
             self.bar.update(self.task, completed=state.global_step, facts=facts)
-        elif now - self.printed > PIPED_SECONDS:
+        elif now - self.printed > (ONE_OF_MANY if HEAD.get() else PIPED_SECONDS):
             self.printed = now
             left = self.seconds / (state.global_step - self.first) * (state.max_steps - state.global_step)
             self.console.print(f"  step {state.global_step:,}/{state.max_steps:,}  {facts}  {left:.0f} s left")
