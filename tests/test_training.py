@@ -158,12 +158,16 @@ def test_every_core_is_used_whatever_the_launcher_says(tmp_path):
     assert torch.get_num_threads() == trainer_arguments.cores()
 
 
-def test_tokenising_twice_reads_the_cache(tmp_path):
+def test_tokenising_twice_reads_the_cache(tmp_path, monkeypatch):
+    """Where it pays: few rows are tokenised sooner than the cache finds a key for them, to the same tokens."""
     rows = text_rows(tmp_path)
     wanted = recipe.build(BERT)
     modality = rooms.find("modalities", wanted.task)
+    few = modality.prepare(rows, backbones.load(wanted.model, modality, LABELS).processor, wanted.model)
+    monkeypatch.setattr(modality, "CACHED", len(rows) - 1)
     first, second = (
         modality.prepare(rows, backbones.load(wanted.model, modality, LABELS).processor, wanted.model) for _ in range(2)
     )
     assert first.cache_files and first.cache_files == second.cache_files
     assert Path(first.cache_files[0]["filename"]).stat().st_size
+    assert not few.cache_files and few[:] == first[:]

@@ -82,7 +82,7 @@ def test_a_real_search_from_words_to_page(tmp_path, capsys):
     assert facts["gain"]["gain"] == pytest.approx(best["value"] - facts["trials"][0]["value"])
     page = (root / tuning.PAGE).read_text()
     assert "Expected best" in page and all(sentence[:40] in page for sentence in facts["sentences"])
-    assert hfft(*words, "--trials", "3") == 2 and "already holds a search" in capsys.readouterr().err
+    assert hfft(*words, "--trials", "3") == 2 and "already holds trial-0, trial-1, trial-2" in capsys.readouterr().err
     assert hfft(*words, "--trials", "3", "--resume") == 0 and read_json(root / tuning.FILE) == facts
 
 
@@ -167,10 +167,7 @@ def test_a_worker_elsewhere_is_dead_when_it_gives_no_sign(tmp_path):
 
 
 def test_few_combinations_are_all_tried_once(quick, tmp_path):
-    facts = searched(tmp_path / "a", "--space", "loss=cross_entropy,focal", "--space", "model.max_length=16,32")
-    assert len(facts["trials"]) == 20
-    quick.clear()
-    root = tmp_path / "b"
+    root = tmp_path / "a"
     words = ("tune", "tiny_textcls", *SHORT, "--space", "loss=cross_entropy,focal", "--space", "model.max_length=16,32")
     assert hfft(*words, "--output-dir", str(root)) == 0
     assert len(quick) == 4 and {*quick} == {  # the recipe as it is has cross entropy on 32 tokens
