@@ -8,8 +8,9 @@ To first order a score's error is the mean of its rows' pulls (the influence fun
 again at once: normal weights on the rows, the same for every trial, as in a multiplier bootstrap. The largest of these
 errors is what the best of equally good trials would be ahead by (the reality check of White 2000, Econometrica 68; each
 in units of its own standard error, as Hansen 2005 has it, so that a trial that failed does not blur the others).
-How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): what share of the trials'
-spread their rows' noise explains. Trials that failed outright are kept out of it: they make any noise look small.
+How much of the gain is left is estimated as James and Stein do (Efron and Morris 1973): scores are moved towards their
+mean by the share of their spread that their rows' noise explains. Trials that failed outright, which may be the recipe
+as it was, are kept out of it and stay where they are: they would make any noise look small.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def judged(
     high = gain + own * float(np.quantile(-scaled.min(axis=1), 0.975))
     luck = float(apart[:, [*kept, *range(trials, trials + more)]].max(axis=1).clip(0).mean())
     noise = _noise(values[kept], pulls[:, kept] / n)
-    return Gain(gain, luck, (1 - noise) * gain, low, high, p, noise, trials + more, n)
+    middle = float(values[kept].mean())
+    left = [middle + (1 - noise) * (values[k] - middle) if k in kept else values[k] for k in (best, plain)]
+    return Gain(gain, luck, float(left[0] - left[1]), low, high, p, noise, trials + more, n)
 
 
 def _near(values: np.ndarray) -> np.ndarray:

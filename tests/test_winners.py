@@ -90,6 +90,15 @@ def test_a_trial_that_is_better_is_called_so_and_one_alone_is_not_judged():
     assert same.gain == 0 and same.p == 1
 
 
+def test_a_recipe_that_failed_outright_keeps_nothing_of_the_gain_from_being_left():
+    """The best five are alike, and all are far from the recipe as it was."""
+    rng = np.random.default_rng(6)
+    right = rng.random((1000, 6)) < np.array([0.3, *[0.8] * 5])
+    values = right.mean(axis=0)
+    made = winners.judged(values, right - values, 0)
+    assert made.gain > 0.5 and made.left == pytest.approx(made.gain, abs=0.02) and made.left < made.gain
+
+
 def test_rows_of_a_group_are_one_witness():
     rng = np.random.default_rng(5)
     right = np.repeat(rng.random((200, 5)) < 0.8, 10, axis=0).astype(float)
