@@ -63,7 +63,8 @@ def workspace(
     if held and not resume:
         raise InputError(
             f"{root} already holds {listed([entry for entry in held if entry not in ours] or held, 6)}; type `{again} "
-            f"--resume` with the same words to do what is missing and judge again, {instead}or --output-dir FOLDER"
+            "--resume` with the same words and options to do what is missing and judge again, "
+            f"{instead}or --output-dir FOLDER"
         )
     if resume and not held and not joining:
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")

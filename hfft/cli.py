@@ -244,5 +244,5 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("hfft: stopped; the same command with --resume goes on with what is unfinished", file=sys.stderr)
+            print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
         raise

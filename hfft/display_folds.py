@@ -13,7 +13,7 @@ def judged(facts: dict[str, Any]) -> None:
     screen = terminal.console()
     rounds = f" x {facts['repeats']}" * (facts["repeats"] > 1)
     grid = terminal.table(
-        f"{facts['folds']} folds{rounds}",
+        f"{facts['folds']} folds{rounds}" if "stopped" not in facts else f"{len(facts['members'])} folds",
         "mean",
         "95 % interval",
         "SD over folds",

@@ -35,6 +35,8 @@ def judged(facts: dict[str, Any]) -> None:
         shares = ", ".join(f"{key} {100 * share:.0f} %" for key, share in facts["importance"].items())
         screen.print(f"What mattered (PED-ANOVA, {len(done)} trials): {shares}.")
     screen.print(f"\nfacts   {facts['run']}/tuning.json\npage    {facts['run']}/tuning.html")
-    if facts["best_recipe"] and facts["best"] != facts["plain"]:
+    if not facts["best_recipe"] or facts["best"] == facts["plain"]:
+        screen.print(f"Next:   hfft learn-curve {facts['recipe_name']}     (would more rows help?)")
+    else:
         screen.print(f"best    {facts['best_recipe']}")
         screen.print(f"Next:   hfft run {facts['best_recipe']} --seeds 3     (would other seeds say the same?)")

@@ -48,6 +48,7 @@ from hfft.run_folder import RunFolder
 
 OUT = OUT_OF_FOLD
 MEMBER = "fold-"
+SURE = 5  # folds whose spread is worth an interval
 MISTAKES = 600  # of all folds, as many as of a run
 
 
@@ -145,7 +146,7 @@ def _facts(
         OUT: judging.plain(pooled),
         "slices": slicing.judged(predictions, whole.attributes(OUT)),
         "calibration": calibration,
-        "notes": cautioning.notes(predictions),
+        "notes": [*_few(len(runs)), *cautioning.notes(predictions)],
         "gates": [verdicts.plain(verdict) for verdict in told],
         "waiting": waiting,
         "exit_code": gating.exit_code(told),
@@ -153,6 +154,16 @@ def _facts(
         "recipe": recipe.dump(wanted),
     }
     return facts, told
+
+
+def _few(folds: int) -> list[str]:
+    """A caution where the spread of the folds is known from hardly any."""
+    if folds >= SURE:
+        return []
+    return [
+        f"The interval of a mean of {folds} folds rests on their spread alone, which so few show badly: it may be much "
+        "too wide, or by chance much too narrow. Believe that of all answers where it is wider; five folds are usual."
+    ]
 
 
 def _gates(

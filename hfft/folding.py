@@ -34,6 +34,7 @@ from hfft.recipe import Recipe
 from hfft.records import FOLDS, HELD_OUT, Predictions, leading, read_json
 from hfft.run_folder import RunFolder
 
+LEAST = 10  # rows of a fold
 SEARCH = "search-"  # a search within each fold
 # What lies beside the folds: what is judged of them, and what their models as one leave like any run.
 OURS: tuple[str, ...] = (
@@ -91,6 +92,7 @@ def run(
         with gathering.shared(), reporting.undrawn(), claiming.room_left(root, again):
             if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
                 _unchanged(root, members)
+                _check_size(members[0][1], folds)
                 priming.features(members[0][1])
             for run, _, words in members:
                 _trained(name, run, words, way, say, searched)
@@ -123,6 +125,17 @@ def _trained(
         gc.collect()
         step.value = _value(run, way)
     return None
+
+
+def _check_size(wanted: Recipe, folds: int) -> None:
+    """Raise InputError for folds of so few rows that their scores would say nothing."""
+    rows = gathering.read(wanted, lambda _: None).report
+    pool = sum(rows.size(split) for split in rows.counts if split != "test")
+    if pool / folds < LEAST:
+        raise InputError(
+            f"--folds {folds}: {pool:,} rows make folds of about {pool / folds:.0f}, and a score of so few means "
+            f"nothing; type --folds {max(pool // (3 * LEAST), 2)} or fewer"
+        )
 
 
 def _unchanged(root: Path, members: list[tuple[RunFolder, Recipe, tuple[str, ...]]]) -> None:

@@ -47,6 +47,7 @@ def facts(
         "earlier": every[:-1],
         "best": None if best is None else best["number"],
         "plain": None if plain is None else plain["number"],
+        "only_answer": _only_answer(best, rungs[-1][1], file),
         "gain": None if plain is None else _gain(told[-1], sign, [part for part in left if part is not None]),
         "expected": [sign * value for value in winners.expected_best(np.array([sign * row["value"] for row in done]))],
     }
@@ -58,14 +59,27 @@ def sentences(facts: dict[str, Any], folds: int | None) -> list[str]:
     if facts["best"] is None:
         return ["No trial was finished; the reasons are beside them."]
     best, key, gain = rows[facts["best"]], facts["metric"], facts["gain"]
-    where = f"{counted(gain['n'], 'row')}" if gain else "rows"
-    rows_of = f"{where} of {folds} folds" if folds else f"{where.replace(' row', ' validation row')}"
+    where = f" on {counted(gain['n'], 'row')}" if gain else ""
+    rows_of = f"{where} of {folds} folds" if folds and gain else where.replace(" row", " validation row")
     plain = rows.get(facts["plain"])
-    said = [f"Best: {MEMBER}{best['number']}, {key} {best['value']:.4f} on {rows_of}: {' '.join(best['words'])}."]
+    said = [f"Best: {MEMBER}{best['number']}, {key} {best['value']:.4f}{rows_of}: {' '.join(best['words'])}."]
     if best["plain"]:
-        said = [f"No trial is better than the recipe as it is: {key} {best['value']:.4f} on {rows_of}."]
+        said = [f"No trial is better than the recipe as it is: {key} {best['value']:.4f}{rows_of}."]
     elif gain and plain:
         said += _judged(gain, key, plain["value"])
+    elif plain is None:
+        said.append("The recipe as it is has not been trained to its end, so that no gain can be told.")
+    if gain is None and plain is not None and not best["plain"]:
+        said.append("Answers to the same rows of both are not in this folder: what luck is worth cannot be told here.")
+    if gain and gain["trials"] < (done := sum(row["value"] is not None for row in facts["trials"])):
+        said.append(
+            f"Of {done} finished trials, {gain['trials']} have their answers in this folder; luck is told of these."
+        )
+    if facts["only_answer"] is not None:
+        said.append(
+            f"Even the best answers {facts['only_answer']!r} whatever the row: it has learnt nothing. Other values of "
+            "these keys may not help; train more of the model, or longer, or see hfft lr."
+        )
     said.append(
         "These rows chose, so that the score flatters; the test split was not opened. Other training seeds are not "
         "allowed for: the gain is that of these trained models."
@@ -128,6 +142,12 @@ def _told(
     pulls = [winners.pulls(parts[row["number"]], key, wanted.metrics) for row in kept]
     known = [pull for pull in pulls if pull is not None]
     return None if len(known) < len(pulls) else (kept, np.stack(known, axis=1), winners.numbered(base))
+
+
+def _only_answer(best: dict[str, Any] | None, root: Path, file: str) -> str | None:
+    """What the best trial answers to every row, where it is one answer and its answers are here."""
+    path = root / f"{MEMBER}{best['number']}" / file if best else root
+    return Predictions.read(path).only_answer if path.is_file() else None
 
 
 def _dropped(told: Any, promoted: set[int | None]) -> np.ndarray | None:

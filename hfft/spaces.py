@@ -103,6 +103,9 @@ def check(space: Sequence[Dimension], name: str, overrides: Sequence[str]) -> No
     """Raise InputError where a value fits the recipe neither alone nor with any of the other dimensions' values."""
     rng = random.Random(0)
     for one in space:
+        _there(one)
+        if one.key == "train.learning_rate" and min(one.choices or (one.low,)) <= 0:
+            raise InputError(f"--space {one.told}: a learning rate is above 0")
         for value in one.ends:
             try:
                 recipe.load(name, (*overrides, one.word(value)))
@@ -110,6 +113,13 @@ def check(space: Sequence[Dimension], name: str, overrides: Sequence[str]) -> No
                 others = [other for other in space if other is not one]
                 if not others or not any(_fits(name, overrides, one.word(value), others, rng) for _ in range(TRIES)):
                     raise InputError(f"--space {one.word(value)}: {error}") from error
+
+
+def _there(one: Dimension) -> None:
+    """Raise InputError for a model whose folder is not there: told now, and not when it is drawn."""
+    for choice in one.choices if one.key == "model.name" else ():
+        if str(choice).startswith((".", "/", "~")) and not Path(str(choice)).expanduser().exists():
+            raise InputError(f"--space model.name: {choice}: no such file or folder (current folder: {Path.cwd()})")
 
 
 def words(space: Sequence[Dimension], params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -193,7 +203,7 @@ def _numbers(key: str, given: dict[str, Any]) -> Dimension:
     low, high = (_number(key, given.get(end)) for end in ("low", "high"))
     if not low < high:
         raise InputError(f"--space {key}: {low:g} is not below {high:g}")
-    whole = isinstance(low, int) and isinstance(high, int)
+    whole = isinstance(low, int) and isinstance(high, int) and low >= 0 and high - low > 1
     log = bool(given.get("log", low > 0 and high / low >= LOG_FROM and not whole))
     if log and low <= 0:
         raise InputError(f"--space {key}: log needs a low end above 0, got {low:g}")

@@ -17,8 +17,12 @@ SCHEMES = ("postgresql", "mysql", "sqlite")
 
 
 @contextmanager
-def reached(storage: str) -> Iterator[None]:
-    """Around whatever asks the storage; what it raises for one that is not there becomes one sentence."""
+def reached(storage: str, begun: bool = True) -> Iterator[None]:
+    """Around whatever asks the storage; what it raises for one that is not there becomes one sentence.
+
+    begun: there may be finished trials already, and it is said that they are kept.
+    """
+    kept = "; finished trials are kept, --resume goes on" if begun else ""
     try:
         yield
     except ImportError as error:
@@ -26,14 +30,12 @@ def reached(storage: str) -> Iterator[None]:
         raise InputError(f"--storage {_bare(storage)}: {error}; {driver}") from error
     except OSError as error:
         why = error.strerror or error
-        raise InputError(f"{storage}: {why}; finished trials are kept, --resume goes on") from error
+        raise InputError(f"{storage}: {why}{kept}") from error
     except Exception as error:
         if not type(error).__module__.startswith(("sqlalchemy", "psycopg", "optuna")):
             raise
         why = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(
-            f"--storage {_bare(storage)} cannot be reached: {why}; finished trials are kept, --resume goes on"
-        ) from error
+        raise InputError(f"--storage {_bare(storage)} cannot be reached: {why}{kept}") from error
 
 
 def optuna() -> Any:

@@ -6,6 +6,7 @@ is imported here alone. It must not know what a trial does.
 
 from __future__ import annotations
 
+import difflib
 import os
 import random
 import socket
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import spaces, storages
-from hfft.errors import InputError
+from hfft.errors import InputError, brief
 from hfft.spaces import Dimension
 
 BEAT, SILENT = 20.0, 180.0  # seconds between signs of life, and without one until a worker on another machine is dead
@@ -27,15 +28,17 @@ PLAIN, BURIED = "plain", "buried"  # attributes of trials
 DRAWN = 200  # combinations drawn in search of one that was not tried
 
 
-def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any], maximize: bool) -> Any:
+def opened(
+    storage: str | None, root: Path, name: str, settings: dict[str, Any], maximize: bool, begun: bool = False
+) -> Any:
     """The study `name`, begun if need be. storage: URL of a database, or None for a file in `root`.
 
-    settings: what all workers must agree on, as plain data. Raises InputError where the storage cannot be reached, or
-    holds a study of that name with other settings.
+    settings: what all workers must agree on, as plain data. begun: here, at least. Raises InputError where the storage
+    cannot be reached, or holds a study of that name with other settings.
     """
     optuna = storages.optuna()
     direction = "maximize" if maximize else "minimize"
-    with storages.reached(storage or str(root)):
+    with storages.reached(storage or str(root), begun):
         kept = storages.opened(storage, root)
         try:
             study = optuna.create_study(storage=kept, study_name=name, direction=direction)
@@ -45,12 +48,18 @@ def opened(storage: str | None, root: Path, name: str, settings: dict[str, Any],
     found = _patient(lambda: study.user_attrs.get("settings"))
     if found != settings:
         closed(study)
-        other = next((key for key in settings if (found or {}).get(key) != settings[key]), "recipe")
-        raise InputError(
-            f"the study {name!r} was begun with another {other}; type what it was begun with, or --study NAME for a new"
-            " one"
-        )
+        raise InputError(f"the study {name!r} {differing(found or {}, settings)}; type that, or --study NAME")
     return study
+
+
+def differing(found: dict[str, Any], settings: dict[str, Any]) -> str:
+    """ "was begun with another space (a: 1, 2 instead of a: 1)": the first of the settings that differs, as it was."""
+    other = next(key for key in settings if found.get(key) != settings[key])
+    then, now = found.get(other), settings[other]
+    if other == "recipe":
+        apart = list(difflib.unified_diff((then or "").splitlines(), now.splitlines(), n=0, lineterm=""))[2:]
+        then, now = (next((line[1:].strip() for line in apart if line[0] == sign), "") for sign in "-+")
+    return f"was begun with another {other}: {brief(then)}, and not {brief(now)}"
 
 
 def closed(study: Any) -> None:

@@ -34,12 +34,12 @@ from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
-from hfft.records import less_is_better, write_json
+from hfft.records import less_is_better, read_json, write_json
 from hfft.searching import Search
 from hfft.spaces import Dimension
 
-FILE, PAGE, BEST, RUNG = "tuning.json", "tuning.html", "best.yaml", "share-"
-OURS = (FILE, PAGE, BEST, "index.html", "trials.log")
+FILE, PAGE, BEST, RUNG, SETTINGS = "tuning.json", "tuning.html", "best.yaml", "share-", "search.json"
+OURS = (FILE, PAGE, BEST, SETTINGS, "index.html", "trials.log")
 POLL = 5.0  # seconds between looks at whether other workers have finished
 
 
@@ -92,7 +92,7 @@ def run(
         storage, study or root.resolve().name, prune,
     )  # fmt: skip
     _check(plan)
-    _claimed(root, resume, name)
+    _claimed(plan, resume)
     found: list[Any] = []
     try:
         with claiming.room_left(root, f"`hfft tune {name} --resume` with the same words"):
@@ -142,31 +142,43 @@ def _check(plan: Plan) -> None:
     spaces.check(plan.space, plan.name, plan.words)
 
 
-def _claimed(root: Path, resume: bool, name: str) -> None:
-    """Raise InputError unless the folder is new, or holds a search and `resume` is meant: to go on, or to join."""
+def _claimed(plan: Plan, resume: bool) -> None:
+    """Raise InputError unless the folder is new, or holds this search and `resume` is meant: to go on, or to join."""
+    root = plan.root
     begins = (MEMBER, RUNG, "trials.log")
 
     def member(entry: str) -> bool:
         return entry.startswith(begins)
 
-    claiming.workspace(root, "a search", OURS, member, f"hfft tune {name}", resume, joining=True)
+    claiming.workspace(root, "a search", OURS, member, f"hfft tune {plan.name}", resume, joining=True)
+    if (root / SETTINGS).is_file():
+        found, wanted = read_json(root / SETTINGS), {"study": plan.study, **_settings(plan)}
+        if found != wanted:
+            raise InputError(f"{root} {studies.differing(found, wanted)}; type that, or --output-dir FOLDER")
 
 
-def _opened(plan: Plan, place: int, before: list[Any], say: Say, until: float | None) -> tuple[Any, Milestones]:
-    """(the study of a share, its line); on processes other than the first the study is None."""
-    key, kept = trialling.key(plan.wanted), None
-    share, last = plan.shares[place], place == len(plan.shares) - 1
-    settings = {
+def _settings(plan: Plan) -> dict[str, Any]:
+    """What all workers of a search must agree on."""
+    return {
         "recipe": recipe.dump(plan.wanted),
         "space": [one.told for one in plan.space],
         "folds": plan.folds,
         "shares": list(plan.shares),
     }
+
+
+def _opened(plan: Plan, place: int, before: list[Any], say: Say, until: float | None) -> tuple[Any, Milestones]:
+    """(the study of a share, its line); on processes other than the first the study is None."""
+    key, kept, settings = trialling.key(plan.wanted), None, _settings(plan)
+    share, last = plan.shares[place], place == len(plan.shares) - 1
     title = plan.study if last else f"{plan.study}@{share:g}"
 
     def begin() -> int:
         nonlocal kept
-        kept = studies.opened(plan.storage, plan.root, title, settings, not less_is_better(key))
+        here = (plan.root / SETTINGS).is_file()
+        kept = studies.opened(plan.storage, plan.root, title, settings, not less_is_better(key), here)
+        plan.root.mkdir(parents=True, exist_ok=True)
+        write_json(plan.root / SETTINGS, {"study": plan.study, **settings})
         with storages.reached(_where(plan)):
             total = plan.trials if not place else 1 + math.ceil((plan.trials - 1) * plan.shares[0] / share)
             studies.begin(kept, studies.best(before[-1], total - 1) if place else [])
@@ -220,6 +232,8 @@ def _where(plan: Plan) -> str:
 def _judged(plan: Plan, found: list[Any], stopped: str | None) -> dict[str, Any]:
     """tuning.json, the best recipe and the page, from the studies and the folders that are here."""
     key, file = trialling.key(plan.wanted), trialling.answers(plan.folds)
+    if stopped:
+        studies.busy(found[-1])  # what was at hand waits for the next that asks
     rungs = [(studies.trials(study), _folder(plan, place)) for place, study in enumerate(found)]
     trialling.lightened(rungs[-1][1], found[-1])
     reached = plan.shares[len(found) - 1]

@@ -25,6 +25,7 @@ from hfft import estimates, resamples, rooms, scoring
 from hfft.records import Predictions, less_is_better
 
 DRAWS, CHUNK = 4000, 500
+FEW = 5  # trials whose spread says little
 FAILED = 3.0  # robust standard deviations below the median from which a trial counts as failed outright
 
 
@@ -86,8 +87,11 @@ def judged(
     luck = float(apart[:, [*kept, *range(trials, trials + more)]].max(axis=1).clip(0).mean())
     noise = _noise(values[kept], pulls[:, kept] / n)
     middle = float(values[kept].mean())
-    left = [middle + (1 - noise) * (values[k] - middle) if k in kept else values[k] for k in (best, plain)]
-    return Gain(gain, luck, float(left[0] - left[1]), low, high, p, noise, trials + more, n)
+    ends = [middle + (1 - noise) * (values[k] - middle) if k in kept else values[k] for k in (best, plain)]
+    left = float(ends[0] - ends[1])
+    if len(kept) < FEW:  # their spread is hardly known: take all off that luck is worth
+        left = min(left, max(gain - luck, 0.0))
+    return Gain(gain, luck, left, low, high, p, noise, trials + more, n)
 
 
 def _near(values: np.ndarray) -> np.ndarray:

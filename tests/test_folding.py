@@ -161,6 +161,7 @@ def test_two_recipes_are_compared_over_the_same_folds(folder, tmp_path, capsys):
         (("data.streaming=true",), "folds need all rows at once"),
         (("--resume",), "there is nothing to resume"),
         (("--folds", "200"), "cannot be dealt into 200 folds"),
+        (("--folds", "30"), "rows make folds of about 4, and a score of so few means nothing; type --folds 4 or fewer"),
     ],
 )
 def test_what_cannot_be_is_told(words, told, capsys, tmp_path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,7 +83,7 @@ def test_a_real_search_from_words_to_page(tmp_path, capsys):
     assert best["value"] == max(row["value"] for row in facts["trials"])
     assert facts["gain"]["gain"] == pytest.approx(best["value"] - facts["trials"][0]["value"])
     page = (root / tuning.PAGE).read_text()
-    assert "Expected best" in page and all(sentence[:40] in page for sentence in facts["sentences"])
+    assert "Expected best" in page and all(sentence[:40] in html.unescape(page) for sentence in facts["sentences"])
     assert hfft(*words, "--trials", "3") == 2 and "already holds trial-0, trial-1, trial-2" in capsys.readouterr().err
     assert hfft(*words, "--trials", "3", "--resume") == 0 and read_json(root / tuning.FILE) == facts
 
@@ -127,7 +129,7 @@ def test_interrupted_and_resumed_it_is_the_same_search(quick, tmp_path, monkeypa
     words = ("tune", "tiny_textcls", *SHORT, *RATE, "--output-dir", str(tmp_path / "b"), "--trials", "8")
     assert hfft(*words) == 130
     captured = capsys.readouterr()
-    assert "Stopped after 4 of 8 trials" in captured.out and "--resume goes on" in captured.err
+    assert "Stopped after 4 of 8 trials" in captured.out and "the same command and --resume" in captured.err
     assert read_json(tmp_path / "b" / tuning.FILE)["stopped"] and (tmp_path / "b" / "best.yaml").is_file()
     assert hfft(*words, "--resume") == 0
     assert quick[:5] == undisturbed[:5] and len(quick) == 8
@@ -220,6 +222,21 @@ def test_a_full_disk_ends_it_and_it_goes_on(quick, tmp_path, monkeypatch, capsys
     assert [row["state"] for row in facts["trials"]] == ["finished"] * 4 and len(quick) == 4
 
 
+def test_a_model_that_answers_one_thing_is_said_to_have_learnt_nothing(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "worth", lambda words: 0.5)
+    trained = trialling.verbs.run
+
+    def one_answer(name, words, folder, *rest):
+        trained(name, words, folder, *rest)
+        path = Path(folder) / "predictions" / "validation.parquet"
+        found = Predictions.read(path)
+        replace(found, predicted=found.predicted * 0).write(path)
+
+    monkeypatch.setattr(trialling.verbs, "run", one_answer)
+    facts = searched(tmp_path / "a", "--trials", "2")
+    assert facts["only_answer"] == "no" and "learnt nothing" in " ".join(facts["sentences"])
+
+
 def test_what_the_recipe_itself_cannot_do_is_told_once(tmp_path, capsys):
     words = ("tune", "tiny_textcls", *SHORT, *RATE, "data.data_files=nowhere.csv", "--output-dir", str(tmp_path / "a"))
     assert hfft(*words) == 2 and "nowhere.csv: no such file" in capsys.readouterr().err
@@ -278,6 +295,8 @@ def test_folds_score_a_trial(tmp_path, monkeypatch):
         (("--space", "train.learning_rate=1e-5..abc"), "expected two numbers, LOW..HIGH, got 'abc'"),
         (("--space", "loss=focal"), "expected two values or more"),
         (("--space", "seed=1,2"), "the best of several seeds is luck"),
+        (("--space", "train.learning_rate=-1..1"), "a learning rate is above 0"),
+        (("--space", "model.name=./nowhere,./nope"), "./nowhere: no such file or folder"),
         (("--space", "data.limit=10,20"), "all trials must be scored on the same rows"),
         (("--space", "nothing.yaml"), "no such file"),
         ((), "expected what to search"),
@@ -300,9 +319,15 @@ def test_other_words_are_another_search(quick, tmp_path, capsys):
     searched(tmp_path / "a", "--trials", "2")
     words = ("tune", "tiny_textcls", *SHORT, "--output-dir", str(tmp_path / "a"), "--resume")
     assert hfft(*words, "--space", "train.learning_rate=1e-5..1e-2") == 2
-    assert "was begun with another space" in capsys.readouterr().err
+    err = " ".join(capsys.readouterr().err.split())
+    assert "was begun with another space" in err and "to 0.1" in err and "to 0.01" in err, "as it was, and as it is"
     assert hfft(*words, *RATE, "train.weight_decay=0.1") == 2
-    assert "was begun with another recipe" in capsys.readouterr().err
+    err = " ".join(capsys.readouterr().err.split())
+    assert "was begun with another recipe: ''" in err and "weight_decay: 0.1" in err
+    before = (tmp_path / "a" / tuning.FILE).read_text()
+    assert hfft(*words, *RATE, "--study", "second") == 2, "a folder is one search's"
+    assert "was begun with another study: 'a', and not 'second'" in capsys.readouterr().err
+    assert (tmp_path / "a" / tuning.FILE).read_text() == before
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "notes.txt").touch()
     assert hfft("tune", "tiny_textcls", *RATE, "--output-dir", str(tmp_path / "b")) == 2
