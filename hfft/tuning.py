@@ -209,13 +209,16 @@ def _searched(plan: Plan, place: int, study: Any, way: Milestones, say: Say) -> 
         priming.features(recipe.load(plan.name, words))
     while True:
         searching.run(search, study, way, lambda: trialling.lightened(folder, study))
-        if place == len(plan.shares) - 1 or not agreed(lambda: _others(plan, study)):
+        if place == len(plan.shares) - 1 or not agreed(lambda: _others(plan, study, way.until)):
             return
         say(f"{way.unit}s: waiting for those of other workers")
         time.sleep(POLL)
 
 
-def _others(plan: Plan, study: Any) -> bool:
+def _others(plan: Plan, study: Any, until: float | None) -> bool:
+    """Whether to wait: not when time is over, which leaves trials that nobody will run now."""
+    if until is not None and time.perf_counter() > until:
+        return False
     with storages.reached(_where(plan)):
         return studies.busy(study)
 

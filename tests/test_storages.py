@@ -19,11 +19,16 @@ SPACE = "train.learning_rate=1e-5..1e-1"
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def installed():
+    """Without the programs of PostgreSQL its tests are skipped, but in CI they fail."""
     if postgres.programs() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no initdb here: install the package postgresql")
         pytest.skip("no PostgreSQL here")
+
+
+@pytest.fixture(scope="module")
+def database(installed, tmp_path_factory):
     with postgres.server(tmp_path_factory.mktemp("postgres")) as url:
         yield url
 
@@ -72,14 +77,14 @@ def test_two_workers_share_a_postgresql_database(database, tmp_path):
 
 
 def test_a_study_of_another_recipe_in_the_same_database_is_refused(database, tmp_path, capsys):
-    words = ("tune", *WORDS, "--space", SPACE, "--storage", database, "--study", "shared", "train.weight_decay=0.5")
+    begun = {"recipe": "seed: 1", "space": [], "folds": None, "shares": [1.0]}
+    studies.closed(studies.opened(database, tmp_path, "other", begun, True))
+    words = ("tune", *WORDS, "--space", SPACE, "--storage", database, "--study", "other")
     assert hfft(*words, "--output-dir", str(tmp_path / "c")) == 2
-    assert "the study 'shared' was begun with another recipe" in capsys.readouterr().err
+    assert "the study 'other' was begun with another recipe" in capsys.readouterr().err
 
 
-def test_a_database_that_goes_away_leaves_what_is_finished(tmp_path, monkeypatch, capsys):
-    if postgres.programs() is None:
-        pytest.skip("no PostgreSQL here")
+def test_a_database_that_goes_away_leaves_what_is_finished(installed, tmp_path, monkeypatch, capsys):
     (tmp_path / "pg").mkdir()
     monkeypatch.setattr(trialling.verbs, "run", lambda *given: None)
     monkeypatch.setattr(trialling, "_scored", lambda *given: 0.5)

@@ -257,6 +257,21 @@ def test_time_ends_it(quick, tmp_path, monkeypatch):
     assert len(quick) == 5 and facts["trials"][-1]["state"] == "waiting"
 
 
+def test_time_ends_a_share_too_and_nobody_waits_for_what_it_left(quick, tmp_path, monkeypatch):
+    now, trained = [1000.0], trialling.verbs.run
+    monkeypatch.setattr(tuning.time, "perf_counter", lambda: now[0])
+
+    def slow(*given):
+        now[0] += 25.0
+        trained(*given)
+
+    monkeypatch.setattr(trialling.verbs, "run", slow)
+    facts = searched(tmp_path / "a", "--minutes", "2.2", "--shares", "0.25,1", "--no-pruning")
+    states = [row["state"] for row in facts["earlier"][0]]
+    assert states.count("finished") == 2 and states[-1] == "waiting", "the third would end at 75 s, of 66"
+    assert facts["trials"][0]["plain"] and facts["trials"][0]["state"] == "finished"
+
+
 def test_the_best_of_few_rows_go_on_to_more(quick, tmp_path):
     facts = searched(tmp_path / "a", "--trials", "13", "--shares", "0.25,1", "--no-pruning")
     few = [words for words in quick if "data.train_share=0.25" in words]
