@@ -27,7 +27,8 @@ from hfft.perturbing import title
 from hfft.recipe import Template
 from hfft.records import Predictions, content_of, write_whole
 
-Ask = Callable[[datasets.Dataset], Predictions]  # rows with `id` and `label`, in their order
+Ask = Callable[[datasets.Dataset], Any]  # rows with `id` and `label`, in their order → predictions
+Segment = Callable[[datasets.Dataset], list[np.ndarray]]
 CHUNK = 256  # rows that are held changed at a time: pictures are large
 KEPT = 5  # worst examples of a probe
 TIMED = 4  # rows that tell what changing one costs
@@ -39,13 +40,17 @@ EXAMPLES |= {f"{what}_{when}": kind for when in ("before", "after") for what, ki
 
 @dataclass(frozen=True)
 class Subject:
-    """What is probed: the rows, how to ask the model about them, and its answers to them as they are."""
+    """What is probed: the rows, how to ask the model about them, and its answers to them as they are.
+
+    segment: of masks, the model as a function from rows to a class for each pixel.
+    """
 
     modality: ModuleType
     processor: Any
     rows: datasets.Dataset
     ask: Ask
-    answered: Predictions
+    answered: Any
+    segment: Segment | None = None
 
 
 def order(ids: Sequence[str]) -> np.ndarray:
@@ -60,7 +65,7 @@ def cost(subject: Subject, probe: ModuleType) -> float:
     items, _ = subject.modality.contents(part, subject.processor)
     began = time.perf_counter()
     for row, item in zip(part["id"][:], items, strict=True):
-        perturbing.perturbed(probe, item, (probe.SEVERITIES + 1) // 2, content_of(row))
+        subject.modality.perturbed(probe, item, (probe.SEVERITIES + 1) // 2, content_of(row))
     return (time.perf_counter() - began) / max(len(items), 1)
 
 
@@ -79,7 +84,11 @@ def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> di
     parts: dict[int, list[Predictions]] = {severity: [] for severity in severities}
     for part in _chunks(subject.rows):
         items, _ = subject.modality.contents(part, subject.processor)
-        made = [(s, i, item) for s in severities for i, item in enumerate(_each(probe, items, s, part["id"][:]))]
+        made = [
+            (s, i, item)
+            for s in severities
+            for i, item in enumerate(_each(subject.modality, probe, items, s, part["id"][:]))
+        ]
         made = [(s, i, item) for s, i, item in made if item is not None]
         if not made:
             continue
@@ -188,7 +197,7 @@ def _add(
     place = int(np.flatnonzero(np.array(subject.rows["id"][:], dtype=object) == identity)[0])
     part = subject.rows.select([place])
     items, _ = subject.modality.contents(part, subject.processor)
-    changed = perturbing.perturbed(probe, items[0], severity, content_of(identity))
+    changed = subject.modality.perturbed(probe, items[0], severity, content_of(identity))
     row: dict[str, Any] = {"id": identity, "probe": title(probe), "severity": severity}
     row["label"] = _named(was, was.labels[0])
     for when, answer, item in (("before", was, items[0]), ("after", now, changed)):
@@ -204,9 +213,11 @@ def _named(predictions: Predictions, value: Any) -> str:
     return predictions.shown(value) if predictions.multi_label else predictions.names[int(value)]
 
 
-def _each(probe: ModuleType, items: Sequence[Any], severity: int, ids: Sequence[str]) -> list[Any | None]:
+def _each(
+    modality: ModuleType, probe: ModuleType, items: Sequence[Any], severity: int, ids: Sequence[str]
+) -> list[Any | None]:
     def one(item: Any, row: str) -> Any | None:
-        return perturbing.perturbed(probe, item, severity, content_of(row))
+        return modality.perturbed(probe, item, severity, content_of(row))
 
     if probe.INPUT == "text":  # Python holds the interpreter: threads would only wait for one another
         return list(map(one, items, ids))
