@@ -120,6 +120,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         say(decided)
     many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
     say(f"{folder.root.name}: scoring {len(rows):,} test rows{many}, {_hardware_sentence(args)}")
+    segment = stressing.segmenter(wanted, model, modality, args)
     ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
@@ -127,10 +128,9 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         predictions.write(folder.predictions("test"))
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
-        segment = segmenting.asker(model.parts, wanted.model, args)
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"), segment)
         describing.write(rows, modality, model.processor, folder.attributes("test"))
-    subject = probing.Subject(modality, model.processor, rows, ask, predictions)
+    subject = probing.Subject(modality, model.processor, rows, ask, predictions, segment)
     stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
