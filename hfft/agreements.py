@@ -5,7 +5,7 @@ In: a recipe. Out: sentences, one for each mistake. It must not know modalities:
 
 from __future__ import annotations
 
-from hfft.errors import listed
+from hfft.errors import InputError, listed
 from hfft.schema import Recipe
 from hfft.schema_augment import OF_PICTURES, OF_TEXTS
 
@@ -45,3 +45,13 @@ def _of_augment(recipe: Recipe) -> list[str]:
             f"augment: {mixing} mixes the rows of a batch, and train.per_device_train_batch_size is 1; type 2 or more"
         )
     return out
+
+
+def of_rows(recipe: Recipe, verb: str) -> Recipe:
+    """The same recipe. Raises InputError where it learns a class for each pixel, which the verb knows nothing about."""
+    if recipe.masks:
+        raise InputError(
+            f"hfft {verb} is for rows that have a class, and {recipe.task} gives one to each pixel. For it there are "
+            "hfft check, run, eval, compare, judge, probe, report, cv and tune"
+        )
+    return recipe

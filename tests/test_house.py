@@ -60,7 +60,7 @@ LAYERS = [
     {"arms"} | {"spaces"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
-    {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"},
+    {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfft import backbones, checking, pictures, profiling, recipe, rooms, text_lengths
+from hfft import backbones, checking, picture_rows, pictures, profiling, recipe, rooms, text_lengths
 from hfft.errors import InputError
 from hfft.measures import spread
 from hfft.modalities import image_classification, text_classification
@@ -150,7 +150,7 @@ def test_even_pictures_give_one_sentence_and_large_ones_a_hint():
 
 def test_a_picture_gone_since_loading_is_named(tmp_path):
     gone = {"image": [{"path": str(tmp_path / "gone.png"), "bytes": None}]}
-    rows = datasets.Dataset.from_dict(gone, features=image_classification.PICTURE).add_column("id", ["x"])
+    rows = datasets.Dataset.from_dict(gone, features=picture_rows.PICTURE).add_column("id", ["x"])
     with pytest.raises(InputError, match=r"gone\.png"):
         image_classification.profile(rows, None, Model(LITE0), 16)
 

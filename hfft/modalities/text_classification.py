@@ -20,9 +20,12 @@ from hfft import shingles, text_lengths, text_traits, tokenising
 from hfft.errors import InputError, brief, listed
 from hfft.measures import Measured
 from hfft.neighbours import Matches
+from hfft.perturbing import perturbed
 from hfft.recipe import Augment, Model
 from hfft.schema_augment import OF_PICTURES
 from hfft.tokenising import Tokenising
+
+__all__ = ["perturbed"]  # as a probe changes a text
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
 INPUT = "text"  # the probes that fit
@@ -33,6 +36,7 @@ CONVOLUTIONAL = False
 CACHED = 20_000  # rows from which on tokens are kept on the disk
 STREAMED = 1000  # rows made ready together while training reads a stream
 PRINTED = False  # look-alikes are found by the texts themselves
+MASKS = False  # what is learnt is a class, or several, for the whole input
 # Similarity from which a look-alike counts as a copy: at 0.65 short questions with one decisive word changed begin to
 # fire, from about 0.8 it is rewordings and reposts (BANKING77 and tweets, see benchmarks/RESULTS.md).
 COPY_AT = 0.8
