@@ -23,6 +23,7 @@ from hfft.counts import Counts, of_cells
 from hfft.records import NONE, PIXELS, Predictions, read_as, write_whole
 
 CLASSES = b"hfft.classes"  # in the file's metadata: a JSON list of all names, in their order
+FLIPPED = "flipped"
 EDGES = ("edge_true", "edge_true_met", "edge_predicted", "edge_predicted_met")
 
 
@@ -33,7 +34,8 @@ class MaskPredictions:
     ids: str (n,). cells: int64 (n, K * K), cells[i, t * K + p] = pixels of image i that are truly class t and predicted
     as p; ignored pixels are in none. edges: int64 (n, K, 4), boundary pixels of each class: true ones, those of them
     met by the prediction's boundary, predicted ones, those of them met by the true boundary (see `boundaries.edges`).
-    names: all K class names. groups: what each image belongs to, str (n,), such as the video of a frame.
+    names: all K class names. groups: what each image belongs to, str (n,), such as the video of a frame. flipped: of
+    images that a probe changed, the share of each one's pixels that are answered otherwise than before, float (n,).
     """
 
     ids: np.ndarray
@@ -41,6 +43,7 @@ class MaskPredictions:
     edges: np.ndarray
     names: tuple[str, ...]
     groups: np.ndarray | None = None
+    flipped: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -96,13 +99,14 @@ class MaskPredictions:
     def where(self, rows: np.ndarray) -> MaskPredictions:
         """The images that `rows`, a mask bool (n,) or places int (m,), picks."""
         picked = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
-        groups = None if self.groups is None else self.groups[picked]
-        return MaskPredictions(self.ids[picked], self.cells[picked], self.edges[picked], self.names, groups)
+        more = (None if part is None else part[picked] for part in (self.groups, self.flipped))
+        return MaskPredictions(self.ids[picked], self.cells[picked], self.edges[picked], self.names, *more)
 
     def joined(self, *others: MaskPredictions) -> MaskPredictions:
         """These images and then those of the others, which know the same classes."""
         parts = [self, *others]
-        columns = ("ids", "edges", *(("groups",) if self.groups is not None else ()))
+        optional = [name for name in ("groups", "flipped") if getattr(self, name) is not None]
+        columns = ("ids", "edges", *optional)
         changes: dict[str, Any] = {key: np.concatenate([getattr(part, key) for part in parts]) for key in columns}
         return replace(self, cells=csr_array(vstack([part.cells for part in parts])), **changes)
 
@@ -117,7 +121,7 @@ class MaskPredictions:
         write_whole(path, lambda target: pq.write_table(self.table(), target))
 
     def table(self) -> pa.Table:
-        """Columns: id; group where there are any; and lists per image.
+        """Columns: id; group and flipped where there are any; and lists per image.
 
         label, prediction, pixels: class names and how many pixels are truly the one and predicted as the other, where
         there are any. edge_class, edge_true, edge_true_met, edge_predicted, edge_predicted_met: boundary pixels of the
@@ -132,6 +136,7 @@ class MaskPredictions:
         edges = np.searchsorted(image, np.arange(self.n + 1))
         columns: dict[str, Any] = {"id": pa.array(self.ids.tolist(), pa.string())}
         columns |= {} if self.groups is None else {"group": pa.array(self.groups.tolist(), pa.string())}
+        columns |= {} if self.flipped is None else {FLIPPED: pa.array(self.flipped, pa.float64())}
         columns |= {"label": _lists(cells.indptr, names[true]), "prediction": _lists(cells.indptr, names[guess])}
         columns |= {PIXELS: _lists(cells.indptr, cells.data), "edge_class": _lists(edges, names[of])}
         columns |= {name: _lists(edges, self.edges[image, of, place]) for place, name in enumerate(EDGES)}
@@ -155,15 +160,22 @@ class MaskPredictions:
         for place, name in enumerate(EDGES):
             edges[image, of, place] = _entries(table[name])[1]
         groups = np.array(table["group"].to_pylist(), dtype=object) if "group" in table.column_names else None
-        return cls(np.array(table["id"].to_pylist(), dtype=object), cells, edges, names, groups)
+        told = FLIPPED in table.column_names and table[FLIPPED].null_count < n
+        flipped = np.array(table[FLIPPED].to_pylist(), dtype=float) if told else None
+        return cls(np.array(table["id"].to_pylist(), dtype=object), cells, edges, names, groups, flipped)
 
 
 Answers = Predictions | MaskPredictions
 
 
+def of(table: pa.Table) -> Answers:
+    """What `table` holds, of whichever kind."""
+    return MaskPredictions.of(table) if PIXELS in table.column_names else Predictions.of(table)
+
+
 def read(path: Path) -> Answers:
     """What a file of predictions holds, of whichever kind. Raises InputError where it is missing or damaged."""
-    return read_as(path, lambda table: (MaskPredictions if PIXELS in table.column_names else Predictions).of(table))
+    return read_as(path, of)
 
 
 def _lists(ends: np.ndarray, values: np.ndarray) -> pa.Array:
