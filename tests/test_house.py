@@ -55,7 +55,9 @@ LAYERS = [
     | {"image_intervals"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
-    {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"mask_pairing"}
+    | {"token_mean"}
+    | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"arms"} | {"spaces"},
     {"recommending"},
@@ -226,7 +228,7 @@ NO_ML += ["sharing"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
-NO_ML += ["boundaries", "palette", "mask_records", "image_intervals", "mask_scores"]
+NO_ML += ["boundaries", "palette", "mask_records", "image_intervals", "mask_scores", "mask_pairing"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
