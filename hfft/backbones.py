@@ -56,9 +56,9 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     _check_digest(spec, path)
     with _explained(spec, path):
         if bare:
-            return _told(_from_state(spec, Path(path), labels), spec, several)
-        if path.startswith(TIMM) and not spec.pretrained:
-            return _told(_from_timm_name(spec, path.removeprefix(TIMM), labels), spec, several)
+            return _told(_from_state(spec, Path(path), modality, labels), spec, several)
+        if path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
+            return _told(_from_timm_name(spec, path.removeprefix(TIMM), modality, labels), spec, several)
         return _told(_from_pretrained(spec, path, modality, labels), spec, several)
 
 
@@ -67,12 +67,15 @@ def processor(spec: Model, modality: ModuleType) -> Any:
     path, bare = _located(spec, modality)
     source = {"revision": spec.revision} if spec.revision else {}
     with _explained(spec, path), _fitting(spec):
-        if bare or (path.startswith(TIMM) and not spec.pretrained):
+        if bare or (path.startswith(TIMM) and (modality.MASKS or not spec.pretrained)):
             own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else _timm_preset(path.removeprefix(TIMM))
+            if modality.MASKS:
+                return _scenes().processor(spec, own[1])
             return transformers.TimmWrapperImageProcessor(processors.sized(own[1], spec.image_size), own[0])
+        _auto(modality)
         config = transformers.AutoConfig.from_pretrained(path, **source, **SAFE, **spec.config)
         processors.size_timm(config, spec.image_size)
-        return processors.make(spec, path, modality, config, source)
+        return _processor(spec, path, modality, config, source)
 
 
 def reload(folder: Path, modality: ModuleType) -> Backbone:
@@ -111,6 +114,7 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
 def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     source = {"revision": spec.revision} if spec.revision else {}
     with _fitting(spec):
+        _auto(modality)
         known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
         ours = _in_order_of(known, labels) if known else None
         matched, order = ours is not None, ours or labels
@@ -119,8 +123,10 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
             path, num_labels=len(order), **names, **source, **SAFE, **spec.config
         )
         _check_config(spec, config)
+        if modality.MASKS:
+            _scenes().settle(spec, config)
         processors.size_timm(config, spec.image_size)
-        processor = processors.make(spec, path, modality, config, source)
+        processor = _processor(spec, path, modality, config, source)
         if not spec.pretrained:
             return Backbone(_auto(modality).from_config(config, **SAFE), processor, ("random weights",))
         model, info = _auto(modality).from_pretrained(
