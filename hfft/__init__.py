@@ -79,6 +79,15 @@ class Run:
             return thresholds.applying(answers, RunFolder(self.path).thresholds)
         return [[next(iter(answer))] for answer in answers]
 
+    def segment(self, inputs: list[Any]) -> list[Any]:
+        """A class index for each pixel of each image, int16 arrays (height, width), of a segmentation run.
+
+        inputs: paths, bytes or PIL pictures. What an index means is in model/config.json (id2label).
+        """
+        from hfft import verbs
+
+        return verbs.segment(str(self.path), _listed(inputs))
+
     def explain(self, inputs: list[Any], chosen: str | None = None) -> list[dict[str, Any]]:
         """What spoke for the answer to each input: {"prediction", "probability", "class", "sanity", "file", …}.
 

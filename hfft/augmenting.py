@@ -65,5 +65,9 @@ def geometry(processor: Any) -> dict[str, Any]:
     if hasattr(processor, "data_config"):
         return {key: processor.data_config[key] for key in ("input_size", "mean", "std", "interpolation")}
     size = dict(getattr(processor, "crop_size", None) or processor.size)
-    side = size.get("height") or size["shortest_edge"]
-    return {"input_size": (3, side, side), "mean": tuple(processor.image_mean), "std": tuple(processor.image_std)}
+    height = size.get("height") or size["shortest_edge"]
+    return {
+        "input_size": (3, height, size.get("width") or height),
+        "mean": tuple(processor.image_mean),
+        "std": tuple(processor.image_std),
+    }

@@ -39,7 +39,7 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     answering.biases(run, wanted.decide, names)
     calibrating.fits(run, names)
     probes = robustness.known(wanted.gates, len(wanted.probes.templates))
-    gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several), *probes], several)
+    gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several, wanted.masks), *probes], several)
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run, folds=True)

@@ -22,11 +22,13 @@ from hfft import (
     cautioning,
     gating,
     labelsets,
+    mask_records,
     predicting,
     recipe,
     reporting,
     robustness,
     scoring,
+    segmenting,
     thresholds,
     trainer_arguments,
     training,
@@ -34,6 +36,7 @@ from hfft import (
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
+from hfft.mask_records import MaskPredictions
 from hfft.problems import Trial
 from hfft.records import Predictions, write_json
 
@@ -77,7 +80,8 @@ def rehearse(trial: Trial, backbone: Backbone, seen: datasets.Dataset) -> float:
     if found is not None:
         scores = trial.attempt("scores", FIXES["scores"], lambda: scoring.score(found, trial.wanted.metrics))
         if scores is not None:
-            trial.attempt("report", FIXES["report"], lambda: _report(trial, found, scores, seen))
+            ask = segmenting.asker([model], trial.wanted.model, args)
+            trial.attempt("report", FIXES["report"], lambda: _report(trial, found, scores, seen, ask))
     return loaded + time.perf_counter() - clock
 
 
@@ -105,7 +109,9 @@ def _compare(trial: Trial, before: Backbone, after: Backbone, seen: datasets.Dat
         )
 
 
-def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: datasets.Dataset) -> None:
+def _report(
+    trial: Trial, found: Predictions | MaskPredictions, scores: dict[str, Any], seen: datasets.Dataset, ask: Any
+) -> None:
     """Everything `hfft eval` writes, with validation rows in the place of test rows, and the page and card from it."""
     folder, wanted = trial.folder, trial.wanted
     (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
@@ -115,16 +121,17 @@ def _report(trial: Trial, found: Predictions, scores: dict[str, Any], seen: data
     if found.multi_label:
         thresholds.write(folder.thresholds, thresholds.tune(found), found)
         thresholds.read(folder.thresholds, found.names)
-    if not any(problem.step == "decide" for problem in trial.problems):  # told already
+    if isinstance(found, Predictions) and not any(problem.step == "decide" for problem in trial.problems):  # told
         rows = labelsets.count(seen["label"][:], found.multi_label)
         found = answering.settled(folder, wanted, found, dict.fromkeys(found.names, 1) | rows)
     found.write(folder.predictions("test"))
-    Predictions.read(folder.predictions("test"))
-    predicting.write_mistakes(found, seen, trial.modality, folder.mistakes("test"))
-    counts = labelsets.count(seen["label"][:], found.multi_label)
-    guessed = baselines.majority(counts, found.labels, found.ids, found.names, len(seen))
-    majority = {name: dataclasses.asdict(score) for name, score in scoring.score(guessed, wanted.metrics).items()}
-    write_json(folder.baselines, {"majority": majority})
+    mask_records.read(folder.predictions("test"))
+    predicting.write_mistakes(found, seen, trial.modality, folder.mistakes("test"), ask)
+    if isinstance(found, Predictions):
+        counts = labelsets.count(seen["label"][:], found.multi_label)
+        guessed = baselines.majority(counts, found.labels, found.ids, found.names, len(seen))
+        majority = {name: dataclasses.asdict(score) for name, score in scoring.score(guessed, wanted.metrics).items()}
+        write_json(folder.baselines, {"majority": majority})
     write_json(folder.root / "notes.json", cautioning.notes(found))
     if not any(problem.step == "gates" for problem in trial.problems):
         known = robustness.unmeasured(wanted.gates, scores, str(folder.root)) | scores

@@ -16,9 +16,10 @@ import datasets
 import numpy as np
 from transformers import TrainingArguments
 
-from hfft import backbones, predicting, recipe
+from hfft import backbones, predicting, recipe, segmenting
 from hfft.backbones import Backbone
 from hfft.errors import InputError
+from hfft.mask_records import MaskPredictions
 from hfft.recipe import Model
 from hfft.records import Predictions
 from hfft.references import sha256
@@ -65,8 +66,10 @@ def weights(folder: RunFolder) -> str:
 
 def predict(
     ensemble: Ensemble, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
-) -> Predictions:
+) -> Predictions | MaskPredictions:
     """As `predicting.predict`: of several models the likeliest class by their mean, or those of at least one half."""
+    if modality.MASKS:
+        return segmenting.predict(ensemble.parts, rows, spec, args)
     parts = [predicting.predict(part, modality, rows, spec, args) for part in ensemble.parts]
     if len(parts) == 1:
         return parts[0]

@@ -105,16 +105,16 @@ def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
     """All rows that can be used, from the file or, within `shared`, from an earlier look at it."""
     known = _tables.get()
     if known is None:
-        return loading.read(wanted.data, modality)
+        return loading.read(wanted.dealt, modality)
     # How many rows are used and where they go is dealt out later, from the same table.
     by = Split(by=wanted.data.split.by, time_format=wanted.data.split.time_format)
-    undealt = replace(wanted.data, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
+    undealt = replace(wanted.dealt, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
     undealt = replace(undealt, train_share=1.0)
     key = repr((wanted.task, undealt))
     if key not in known:
         known.clear()  # one table at a time
         (_searches.get() or {}).clear()
-        known[key] = loading.read(wanted.data, modality)
+        known[key] = loading.read(wanted.dealt, modality)
     return known[key]
 
 
@@ -130,7 +130,7 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
         found = Inputs(survey.splits, modality, survey)
     else:
         whole = table(wanted, modality)
-        splits = splitting.split(whole, wanted.data, wanted.split_seed, cast(ModuleType, Searching(modality)))
+        splits = splitting.split(whole, wanted.dealt, wanted.split_seed, cast(ModuleType, Searching(modality)))
         found = Inputs(splits, modality)
     labels = found.splits.labels
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
@@ -144,7 +144,7 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
 def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     """Metric and gate names, as soon as the classes are known: before any model is opened."""
     several = wanted.data.multi_label
-    known = scoring.keys(wanted.metrics, labels, several)
+    known = scoring.keys(wanted.metrics, labels, several, wanted.masks)
     gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
     training.best_metric(wanted, known)
     answering.check(wanted, labels)
@@ -180,8 +180,11 @@ def balance(wanted: Recipe, found: Inputs, say: Say) -> int:
 
 
 def frequencies(found: Inputs, backbone: Backbone) -> Frequencies:
-    """Training rows of each class, in the order of the model's outputs."""
+    """Training rows of each class, in the order of the model's outputs; of masks, pixels."""
     names = class_order(backbone.model)
+    if found.modality.MASKS:
+        pixels = np.array(found.splits.parts["train"]["pixels"][:], dtype=np.int64).sum(axis=0)
+        return Frequencies(names, pixels, int(pixels.sum()))
     counts = [found.report.counts["train"].get(name, 0) for name in names]
     return Frequencies(names, np.array(counts), found.report.size("train"))
 

@@ -15,6 +15,7 @@ from hfft import (
     predicting,
     recipe,
     rooms,
+    segmenting,
     thresholds,
     trainer_arguments,
 )
@@ -37,5 +38,6 @@ def out(name: str) -> None:
     else:
         found = answering.applied(folder, wanted.decide, found)
     describing.write(rows, modality, backbone.processor, folder.attributes(HELD_OUT))
-    predicting.write_mistakes(found, rows, modality, folder.mistakes(HELD_OUT))
+    ask = segmenting.asker([backbone], wanted.model, args)
+    predicting.write_mistakes(found, rows, modality, folder.mistakes(HELD_OUT), ask)
     found.write(folder.predictions(HELD_OUT))  # last: it says that the fold is finished

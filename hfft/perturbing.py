@@ -30,6 +30,14 @@ def perturbed(probe: ModuleType, item: Any, severity: int, content: str) -> Any 
     return None if found is None or same(found, item) else found
 
 
+def moved(probe: ModuleType, mask: np.ndarray, severity: int, content: str, fill: int) -> np.ndarray:
+    """A mask (h, w) as `perturbed` moves its picture, by the same random numbers; `fill` where the picture left."""
+    if not hasattr(probe, "moved"):
+        return mask
+    found: np.ndarray = probe.moved(mask, severity, generator(probe, severity, content), fill)
+    return found
+
+
 def generator(probe: ModuleType, severity: int, content: str) -> Any:
     """Random numbers for one change: a `random.Random` for texts, a numpy `Generator` for pictures."""
     key = f"{probe.__name__}\x1f{severity}\x1f{content}".encode("utf-8", "surrogatepass")

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from scipy.special import expit
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft import erring, labelsets, pooling
+from hfft import erring, labelsets, pooling, segmenting, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
+from hfft.mask_records import MaskPredictions
 from hfft.recipe import Model
 from hfft.records import SLICE, Predictions, write_whole
 
@@ -33,12 +34,14 @@ def predict(
     spec: Model,
     args: TrainingArguments,
     logits: np.ndarray | None = None,
-) -> Predictions:
+) -> Predictions | MaskPredictions:
     """Class probabilities for rows with `id` and `label`; the same on one process and on many.
 
     The likeliest class is predicted; where several may apply, each with a probability of at least one half. logits:
-    (n, classes), where they are known already.
+    (n, classes), where they are known already. Where each pixel has a class, what is counted of the pixels.
     """
+    if modality.MASKS:
+        return segmenting.predict([backbone], rows, spec, args)
     names, many = class_order(backbone.model), several(backbone.model)
     labels = label_ids(rows["label"][:], names, many)
     if logits is None:
@@ -53,7 +56,12 @@ def predict(
 def probabilities(
     backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
 ) -> np.ndarray:
-    """Softmax of the logits, float32 (n, classes), in the order of `rows`; sigmoid where several classes may apply."""
+    """Softmax of the logits, float32 (n, classes), in the order of `rows`; sigmoid where several classes may apply.
+
+    Of pixels (n, classes, h, w), as the model puts them out: for few rows.
+    """
+    if modality.MASKS:
+        return segmenting.probabilities(backbone, rows, args)
     logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
     return _probabilities(logits, several(backbone.model))
 
@@ -102,22 +110,34 @@ def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) 
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
-SPARE = ("label", "key", "split", "group", "time", "unit", "print")  # of a row, what no model takes
+SPARE = ("label", "key", "split", "group", "time", "unit", "print", "pixels")  # of a row, what no model takes
 
 
 def labelled(rows: datasets.Dataset, backbone: Backbone) -> datasets.Dataset:
     """Inputs, `id` and `labels`: class ids in the order of the model's outputs, or a 0.0 or 1.0 for each of them."""
-    ids = label_ids(rows["label"][:], class_order(backbone.model), several(backbone.model))
     spare = [column for column in rows.column_names if column in SPARE or column.startswith(SLICE)]
+    if "mask" in rows.column_names:  # which hold the model's own class ids
+        return rows.remove_columns(spare)
+    ids = label_ids(rows["label"][:], class_order(backbone.model), several(backbone.model))
     return rows.remove_columns(spare).add_column("labels", (ids.astype(float) if ids.ndim == 2 else ids).tolist())
 
 
-def write_mistakes(predictions: Predictions, rows: datasets.Dataset, modality: ModuleType, path: Path) -> None:
+def write_mistakes(
+    predictions: Predictions | MaskPredictions,
+    rows: datasets.Dataset,
+    modality: ModuleType,
+    path: Path,
+    ask: worst_masks.Ask | None = None,
+) -> None:
     """The most confident mistakes with their text or a thumbnail, most confident first.
 
     At most MISTAKES rows: the surest of every confused pair of classes before any others, so that each cell of a
     confusion matrix has its examples. Of several classes a row's confidence is that of its surest wrong answer.
+    ask: of masks, the model as a function from rows to its answers.
     """
+    if isinstance(predictions, MaskPredictions):
+        assert ask is not None
+        return worst_masks.write(predictions, rows, ask, path)
     wrong, confidence = erring.mistakes(predictions)
     order = np.sort(erring.first_of_each(erring.pairs(predictions, wrong))[:MISTAKES])
     chosen = wrong[order]

@@ -27,13 +27,29 @@ def told(found: Mapping[str, Any], metric: str | None) -> str:
     if found["name"] == TEMPLATES:
         return f"{name}: {share} of {counted(rate['n'], 'sentence')} got another class than they have."
     rows = counted(found["n"], "changed row")
+    if found.get("pixels"):
+        return _of_pixels(found, share, metric)
     if found["kind"] == DIRECTION:
         return f"{name}: for {share} of {rows} confidence did not fall, as it should."
     if found["unseen"]:
         return f"{name}: no probability moved on {rows}: the model does not see the change."
-    times = f" at {counted(len(found['severities']), 'strength')}" if len(found["severities"]) > 1 else ""
-    cost = f"; {_cost(metric, found['drop'])}" if found["drop"] and metric else ""
-    return f"{name}: the answer flips for {share} of {rows}{times}{cost}."
+    return f"{name}: the answer flips for {share} of {rows}{_times(found)}{_price(found, metric)}."
+
+
+def _of_pixels(found: Mapping[str, Any], share: str, metric: str | None) -> str:
+    images = counted(found["n"], "changed image")
+    if found["unseen"]:
+        return f"{found['title']}: no pixel's answer moved on {images}."
+    where = f"the pixels of {images}{_times(found)}"
+    return f"{found['title']}: {share} of {where} are answered otherwise{_price(found, metric)}."
+
+
+def _times(found: Mapping[str, Any]) -> str:
+    return f" at {counted(len(found['severities']), 'strength')}" if len(found["severities"]) > 1 else ""
+
+
+def _price(found: Mapping[str, Any], metric: str | None) -> str:
+    return f"; {_cost(metric, found['drop'])}" if found["drop"] and metric else ""
 
 
 def _cost(metric: str, drop: Mapping[str, Any]) -> str:

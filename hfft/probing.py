@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,14 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import answers, labelsets, patterns, perturbing
+from hfft import answers, labelsets, overlays, patterns, perturbing
 from hfft.answers import TEMPLATES, Cell
+from hfft.mask_records import MaskPredictions
 from hfft.perturbing import title
 from hfft.recipe import Template
 from hfft.records import Predictions, content_of, write_whole
 
-Ask = Callable[[datasets.Dataset], Predictions]  # rows with `id` and `label`, in their order
+Ask = Callable[[datasets.Dataset], Any]  # rows with `id` and `label`, in their order → predictions
+Segment = Callable[[datasets.Dataset], list[np.ndarray]]
 CHUNK = 256  # rows that are held changed at a time: pictures are large
+SCENE_SIDE = 160  # pixels of a scene's longer side in an example
 KEPT = 5  # worst examples of a probe
 TIMED = 4  # rows that tell what changing one costs
 SALT = b"hfft rows to probe 1:"
@@ -39,13 +42,17 @@ EXAMPLES |= {f"{what}_{when}": kind for when in ("before", "after") for what, ki
 
 @dataclass(frozen=True)
 class Subject:
-    """What is probed: the rows, how to ask the model about them, and its answers to them as they are."""
+    """What is probed: the rows, how to ask the model about them, and its answers to them as they are.
+
+    segment: of masks, the model as a function from rows to a class for each pixel.
+    """
 
     modality: ModuleType
     processor: Any
     rows: datasets.Dataset
     ask: Ask
-    answered: Predictions
+    answered: Any
+    segment: Segment | None = None
 
 
 def order(ids: Sequence[str]) -> np.ndarray:
@@ -60,13 +67,29 @@ def cost(subject: Subject, probe: ModuleType) -> float:
     items, _ = subject.modality.contents(part, subject.processor)
     began = time.perf_counter()
     for row, item in zip(part["id"][:], items, strict=True):
-        perturbing.perturbed(probe, item, (probe.SEVERITIES + 1) // 2, content_of(row))
+        subject.modality.perturbed(probe, item, (probe.SEVERITIES + 1) // 2, content_of(row))
     return (time.perf_counter() - began) / max(len(items), 1)
 
 
-def reference(subject: Subject) -> Predictions:
+def ready(subject: Subject) -> Subject:
+    """The same subject; of masks, with images made as small as probes are handed them, and with the model's answers to
+    these beside them, so that a probe that moves what is seen moves them along."""
+    if not subject.modality.MASKS:
+        return subject
+    assert subject.segment is not None
+    parts = []
+    for part in _chunks(subject.rows):
+        items, _ = subject.modality.contents(part, subject.processor)
+        answered = subject.segment(subject.modality.changed(part, items))
+        known = [item._replace(before=mask) for item, mask in zip(items, answered, strict=True)]
+        parts.append(subject.modality.changed(part, known))
+    rows = datasets.concatenate_datasets(parts)
+    return replace(subject, rows=rows, answered=subject.ask(rows))
+
+
+def reference(subject: Subject) -> Any:
     """Answers to the rows as probes are handed them: large pictures made smaller, as the model's processor would."""
-    found: list[Predictions] = []
+    found: list[Any] = []
     for part in _chunks(subject.rows):
         items, smaller = subject.modality.contents(part, subject.processor)
         known = subject.answered.where(_places(subject.answered, part["id"][:]))
@@ -74,12 +97,16 @@ def reference(subject: Subject) -> Predictions:
     return found[0].joined(*found[1:])
 
 
-def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> dict[Cell, Predictions]:
+def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> dict[Cell, Any]:
     """Answers to the rows that the probe changes, at each severity; a severity at which none is changed is left out."""
-    parts: dict[int, list[Predictions]] = {severity: [] for severity in severities}
+    parts: dict[int, list[Any]] = {severity: [] for severity in severities}
     for part in _chunks(subject.rows):
         items, _ = subject.modality.contents(part, subject.processor)
-        made = [(s, i, item) for s in severities for i, item in enumerate(_each(probe, items, s, part["id"][:]))]
+        made = [
+            (s, i, item)
+            for s in severities
+            for i, item in enumerate(_each(subject.modality, probe, items, s, part["id"][:]))
+        ]
         made = [(s, i, item) for s, i, item in made if item is not None]
         if not made:
             continue
@@ -93,7 +120,7 @@ def probed(subject: Subject, probe: ModuleType, severities: Sequence[int]) -> di
 
 def from_templates(
     modality: ModuleType, ask: Ask, templates: Sequence[Template], several: bool = False
-) -> dict[Cell, Predictions]:
+) -> dict[Cell, Any]:
     """Answers to the sentences of each template, whose labels are known.
 
     several: classes may apply to a row; then the template's class is the one that does.
@@ -110,7 +137,7 @@ def from_templates(
     return cells
 
 
-def wrong_sentences(cells: dict[Cell, Predictions], templates: Sequence[Template]) -> list[dict[str, Any]]:
+def wrong_sentences(cells: dict[Cell, Any], templates: Sequence[Template]) -> list[dict[str, Any]]:
     """The surest five of each template that got another class: {template: number, text, label, prediction,
     confidence}."""
     found: list[dict[str, Any]] = []
@@ -129,9 +156,7 @@ def _sentence_key(text: str, label: str) -> str:
     return hashlib.blake2b(f"{text}\x1f{label}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def examples(
-    subject: Subject, before: Predictions, cells: dict[Cell, Predictions], probes: Sequence[ModuleType]
-) -> pa.Table:
+def examples(subject: Subject, before: Any, cells: dict[Cell, Any], probes: Sequence[ModuleType]) -> pa.Table:
     """The surest failures of each probe, those first that were right before, with the input before and after."""
     columns: dict[str, list[Any]] = {key: [] for key in EXAMPLES}
     for probe in probes:
@@ -151,15 +176,17 @@ def keep_examples(table: pa.Table | None, asked: set[str], path: Path) -> None:
         write_whole(path, lambda target: pq.write_table(pa.concat_tables(tables), target))
 
 
-def _worst(
-    probe: ModuleType, before: Predictions, cells: dict[Cell, Predictions]
-) -> list[tuple[int, str, Predictions, Predictions]]:
+def _worst(probe: ModuleType, before: Any, cells: dict[Cell, Any]) -> list[tuple[int, str, Any, Any]]:
     """(severity, row id, that row's answer before, after), worst first, each row once."""
     found = []
     for (name, severity), after in cells.items():
         if name != title(probe):
             continue
         was = answers.beside(before, after)
+        if isinstance(after, MaskPredictions):
+            flipped = answers.failed(probe.KIND, was, after)
+            found += [((False, -float(flipped[i]), severity), int(i), was, after) for i in np.flatnonzero(flipped)]
+            continue
         right = (was.predicted == was.labels).reshape(was.n, -1).all(axis=1)
         if probe.KIND == perturbing.DIRECTION:
             sure = answers.confidence(was, after) - answers.confidence(was, was)
@@ -169,7 +196,7 @@ def _worst(
             # At equal sureness the milder change is the more telling one.
             found.append(((not right[i], -float(sure[i]), severity), int(i), was, after))
     found.sort(key=lambda item: item[0])
-    first: dict[str, tuple[int, int, Predictions, Predictions]] = {}
+    first: dict[str, tuple[int, int, Any, Any]] = {}
     for (_, _, severity), place, was, after in found:
         first.setdefault(str(was.ids[place]), (severity, place, was, after))
     worst = list(first.values())[:KEPT]
@@ -182,14 +209,16 @@ def _add(
     probe: ModuleType,
     severity: int,
     identity: str,
-    was: Predictions,
-    now: Predictions,
+    was: Any,
+    now: Any,
 ) -> None:
     place = int(np.flatnonzero(np.array(subject.rows["id"][:], dtype=object) == identity)[0])
     part = subject.rows.select([place])
     items, _ = subject.modality.contents(part, subject.processor)
-    changed = perturbing.perturbed(probe, items[0], severity, content_of(identity))
+    changed = subject.modality.perturbed(probe, items[0], severity, content_of(identity))
     row: dict[str, Any] = {"id": identity, "probe": title(probe), "severity": severity}
+    if isinstance(now, MaskPredictions):
+        return _add_scenes(columns, subject, part, row, (items[0], changed), (was, now))
     row["label"] = _named(was, was.labels[0])
     for when, answer, item in (("before", was, items[0]), ("after", now, changed)):
         shown = subject.modality.preview(subject.modality.changed(part, [item])[0])
@@ -200,13 +229,35 @@ def _add(
         values.append(row[key])
 
 
+def _add_scenes(
+    columns: dict[str, list[Any]],
+    subject: Subject,
+    part: datasets.Dataset,
+    row: dict[str, Any],
+    items: Sequence[Any],
+    told: Sequence[MaskPredictions],
+) -> None:
+    """The same of a scene: what is answered, painted over it, with the image's own IoU."""
+    assert subject.segment is not None
+    row["label"] = labelsets.shown(part[0]["label"])
+    for when, item, predictions in zip(("before", "after"), items, told, strict=True):
+        answer = subject.segment(subject.modality.changed(part, [item]))[0]
+        picture = overlays.beside(item.image, [answer], predictions.names, SCENE_SIDE)
+        row |= {f"prediction_{when}": "IoU of this image", f"confidence_{when}": float(predictions.own_iou[0])}
+        row |= {f"text_{when}": None, f"image_{when}": picture}
+    for key, values in columns.items():
+        values.append(row[key])
+
+
 def _named(predictions: Predictions, value: Any) -> str:
     return predictions.shown(value) if predictions.multi_label else predictions.names[int(value)]
 
 
-def _each(probe: ModuleType, items: Sequence[Any], severity: int, ids: Sequence[str]) -> list[Any | None]:
+def _each(
+    modality: ModuleType, probe: ModuleType, items: Sequence[Any], severity: int, ids: Sequence[str]
+) -> list[Any | None]:
     def one(item: Any, row: str) -> Any | None:
-        return perturbing.perturbed(probe, item, severity, content_of(row))
+        return modality.perturbed(probe, item, severity, content_of(row))
 
     if probe.INPUT == "text":  # Python holds the interpreter: threads would only wait for one another
         return list(map(one, items, ids))

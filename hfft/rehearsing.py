@@ -127,7 +127,7 @@ def rehearse(
 
 def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     """The arguments of the real run, or None; every name that would only be looked up later is looked up now."""
-    known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label)
+    known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label, trial.wanted.masks)
     of_probes = robustness.known(trial.wanted.gates, len(trial.wanted.probes.templates))
     several = trial.wanted.data.multi_label
     trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several))

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from hfft import answers, comparing, estimates, probe_telling, rooms, scoring
-from hfft.answers import AS_IT_IS, MINIMUM, TEMPLATES, Cell
+from hfft.answers import AS_IT_IS, MINIMUM, TEMPLATES, Answers, Cell
 from hfft.intervals import wilson
+from hfft.mask_records import MaskPredictions
 from hfft.perturbing import DIRECTION, INVARIANCE, ROOM
 from hfft.records import PROBE, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
@@ -25,7 +26,7 @@ FLIPS, FAILURES, DROP = "flip_rate", "failure_rate", "drop"
 KEY = re.compile(r"probe\.(\w+)(?:\.(\d+))?\.(flip_rate|failure_rate|drop)")
 
 
-def facts(cells: Mapping[Cell, Predictions], how: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
+def facts(cells: Mapping[Cell, Answers], how: Mapping[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
     """How each probe went, the worst first: JSON-able data, one split's part of probes.json.
 
     how: as `hfft probe` keeps it beside the answers. metrics: the recipe's; the one that leads tells what is lost.
@@ -109,18 +110,19 @@ def unmeasured(gates: Mapping[str, Any], scores: Mapping[str, Score], run: str) 
     return out
 
 
-def _leading(reference: Predictions, metrics: Sequence[str]) -> tuple[list[str], str] | None:
+def _leading(reference: Answers, metrics: Sequence[str]) -> tuple[list[str], str] | None:
     """([the recipe's metric that leads], its key)."""
-    key = leading(scoring.keys(metrics, reference.names, reference.multi_label))
-    owner = [m for m in metrics if key in scoring.keys([m], reference.names, reference.multi_label)]
+    kind = (reference.names, reference.multi_label, isinstance(reference, MaskPredictions))
+    key = leading(scoring.keys(metrics, *kind))
+    owner = [m for m in metrics if key in scoring.keys([m], *kind)]
     return (owner[:1], key) if key and owner else None
 
 
 def _probe(
     name: str,
     about: Mapping[str, Any],
-    cells: Mapping[Cell, Predictions],
-    reference: Predictions | None,
+    cells: Mapping[Cell, Answers],
+    reference: Answers | None,
     metric: tuple[list[str], str] | None,
 ) -> dict[str, Any]:
     mine = {severity: cell for (probe, severity), cell in cells.items() if probe == name}
@@ -141,12 +143,13 @@ def _probe(
     whole = _told(about["kind"], pairs, metric) if pairs else {"rate": _nothing(), "drop": None}
     fixed["unseen"] = bool(pairs) and all(before is not None and _same(before, after) for before, after in pairs)
     rows = len({row for _, after in pairs for row in after.ids.tolist()})
+    fixed |= {"pixels": True} if isinstance(reference, MaskPredictions) else {}
     found = fixed | {"n": rows, "severities": parts} | whole
     return found | {"sentence": probe_telling.told(found, metric and metric[1])}
 
 
 def _told(
-    kind: str, pairs: Sequence[tuple[Predictions | None, Predictions]], metric: tuple[list[str], str] | None
+    kind: str, pairs: Sequence[tuple[Answers | None, Answers]], metric: tuple[list[str], str] | None
 ) -> dict[str, Any]:
     """Rate of failures and drop of the metric over one severity or several, whose rows recur."""
     every = [after for _, after in pairs]
@@ -164,15 +167,19 @@ def _told(
     apart = comparing.gain(before, after, metric[0])
     if apart is None or apart[0] != metric[1]:
         return {"rate": rate, "drop": None}
-    found = comparing.cautious(_each_its_own(before, pairs), _each_its_own(after, pairs), *apart)
+    found = apart[1]
+    if isinstance(before, Predictions):
+        found = comparing.cautious(_each_its_own(before, pairs), _each_its_own(after, pairs), *apart)
     sign = 1 if less_is_better(metric[1]) else -1
     low, high = sorted((sign * found.low + 0.0, sign * found.high + 0.0))
     drop = {"value": sign * found.value + 0.0, "low": low, "high": high, "p": found.p, "n": rows}
     return {"rate": rate, "drop": drop | {"method": found.method}}
 
 
-def _same(before: Predictions, after: Predictions) -> bool:
+def _same(before: Answers, after: Answers) -> bool:
     """Whether not one probability moved, as where a tokenizer folds away what was changed; batches differ by less."""
+    if isinstance(after, MaskPredictions):
+        return not answers.failed(INVARIANCE, before, after).any()
     return bool(np.abs(before.scores - after.scores).max() < STILL)
 
 
@@ -189,6 +196,9 @@ def _rate(failed: np.ndarray, units: np.ndarray | None, rows: int) -> Score:
     """Share of failures. units: (n,), rows that are one witness, such as one input at several severities; rows: how
     many there are of these inputs, which is the n that is told."""
     n = len(failed)
+    if failed.dtype != bool and failed.any():  # shares of an image's pixels
+        spread = estimates.interval(estimates.mean(failed), estimates.numbered(units))
+        return Score(float(failed.mean()), spread.low, min(spread.high, 1.0), rows, spread.method)
     if units is None or len(set(units)) == n:
         low, high = wilson(float(failed.sum()), n)
         return Score(float(failed.mean()), low, high, n, "Wilson")

@@ -5,7 +5,7 @@ Frozen dataclasses; pydantic reads the annotations at the door (see recipe.py), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -218,6 +218,16 @@ class Recipe:
     seed: Annotated[
         int, Field(strict=True, ge=0, lt=2**32, description="of the split, the new head and the order of rows")
     ] = 42
+
+    @property
+    def masks(self) -> bool:
+        """Whether a class is learnt for each pixel."""
+        return self.task.endswith("_segmentation")
+
+    @property
+    def dealt(self) -> Data:
+        """The data as its rows are dealt: an image has all the classes of its mask."""
+        return replace(self.data, multi_label=True) if self.masks else self.data
 
     @property
     def split_seed(self) -> int:

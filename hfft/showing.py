@@ -18,8 +18,19 @@ import datasets
 import numpy as np
 import torch
 import transformers
+from PIL import Image
 
-from hfft import augmenting, backbones, contact_sheet, gathering, predicting, recipe, trainer_arguments, training
+from hfft import (
+    augmenting,
+    backbones,
+    contact_sheet,
+    gathering,
+    overlays,
+    predicting,
+    recipe,
+    trainer_arguments,
+    training,
+)
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError
 from hfft.gathering import Say
@@ -58,7 +69,7 @@ def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None,
         raise InputError(f"a batch is shown by one process, but {count} were launched; type it without the launcher")
     stem, _ = recipe.locate(name)
     wanted = recipe.load(name, overrides)
-    pictures = wanted.task.startswith("image_")
+    pictures = not wanted.task.startswith("text_")
     path = Path(target or f"{stem}_batch.png")
     if target is not None and not pictures:
         raise InputError(f"{target}: texts are printed, not drawn; leave the file out")
@@ -72,11 +83,16 @@ def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None,
     train = gathering.training_rows(found, wanted, backbone)
     classes = gathering.frequencies(found, backbone)
     taken = _taken(wanted, backbone, modality, train, found.splits.parts["validation"], classes)
-    told = _labels(taken.batch["labels"], backbones.class_order(backbone.model), wanted.data.multi_label)
+    names, given = backbones.class_order(backbone.model), taken.batch["labels"]
+    told = _present(given, names) if wanted.masks else _labels(given, names, wanted.data.multi_label)
     facts = {"recipe": name, "task": wanted.task, "labels": told}
     if not pictures:
         return facts | {"texts": _texts(taken, train, modality, backbone.processor)}
-    contact_sheet.draw(path, _colours(taken.batch["pixel_values"], backbone.processor), told)
+    shown = _colours(taken.batch["pixel_values"], backbone.processor)
+    if wanted.masks:
+        pairs = zip(shown, given.numpy(), strict=True)
+        shown = np.stack([overlays.painted(Image.fromarray(one), mask, names) for one, mask in pairs])
+    contact_sheet.draw(path, shown, told)
     return facts | {"file": str(path)}
 
 
@@ -110,6 +126,17 @@ def _labels(labels: torch.Tensor, names: Sequence[str], several: bool) -> list[s
         parts = sorted(((share, k) for k, share in enumerate(row) if share >= ENOUGH), key=lambda part: -part[0])
         whole = len(parts) == 1
         out.append(" + ".join(names[k] if whole else f"{names[k]} ({100 * share:.0f} %)" for share, k in parts))
+    return out
+
+
+def _present(labels: torch.Tensor, names: Sequence[str]) -> list[str]:
+    """The two classes with the most pixels of each mask, with their shares."""
+    out = []
+    for mask in labels:
+        count = torch.bincount(mask[mask >= 0].flatten(), minlength=len(names))
+        order = count.argsort(descending=True, stable=True)[:2].tolist()
+        shares = [(names[k], float(count[k]) / max(1, mask.numel())) for k in order if count[k]]
+        out.append(" + ".join(f"{name} ({share:.0%})" for name, share in shares) or "nothing that counts")
     return out
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +31,7 @@ from hfft import (
     recipe,
     robustness,
     rooms,
+    segmenting,
     thresholds,
     trainer_arguments,
 )
@@ -87,7 +88,7 @@ def probe(
     began = time.perf_counter()
     answered = ask(held)
     each = (time.perf_counter() - began) / max(len(held), 1)
-    subject = Subject(modality, model.processor, held, ask, answered)
+    subject = Subject(modality, model.processor, held, ask, answered, segmenter(wanted, model, modality, args))
     done = run(wanted, folder, split, subject, each, args, say, capped=budget is None)
     if look is not None:
         ledger.scored(folder, look, {})  # seen to its end; nothing was scored
@@ -118,6 +119,11 @@ def asker(wanted: Recipe, folder: RunFolder, model: Ensemble, modality: ModuleTy
     return ask
 
 
+def segmenter(wanted: Recipe, model: Ensemble, modality: ModuleType, args: Any) -> probing.Segment | None:
+    """Of masks, the model as a function from rows to a class for each pixel."""
+    return segmenting.asker(model.parts, wanted.model, args) if modality.MASKS else None
+
+
 def run(
     wanted: Recipe,
     folder: RunFolder,
@@ -146,7 +152,7 @@ def run(
     needs = plan.rows * sum(costs[name] * len(tried) for name, tried in plan.severities.items())
     say(_announced(plan, templates, len(subject.rows), _spent(needs, seconds, wanted.probes.rows)))
     places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
-    part = Subject(subject.modality, subject.processor, subject.rows.select(places), subject.ask, subject.answered)
+    part = probing.ready(replace(subject, rows=subject.rows.select(places))) if plan.severities else subject
     began = time.perf_counter()
     cells: dict[Cell, Predictions] = {AS_IT_IS: probing.reference(part)} if plan.severities else {}
     how: dict[str, Any] = {"n": len(subject.rows), "sampled": plan.rows, "budget": seconds, "probes": {}}

@@ -38,7 +38,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     fitting: False for prediction alone. Raises InputError for values the class refuses, and when the launcher's
     processes did not find each other.
     """
-    check_loss(recipe.loss.name, recipe.data.multi_label)
+    check_loss(recipe.loss.name, recipe.data.multi_label, recipe.masks)
     check_sampler(recipe.sampler, recipe.data.multi_label)
     if fitting:
         _check_adapt(recipe)
@@ -50,6 +50,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         own = recipe.train.get("accelerator_config") or {}
         chosen["accelerator_config"] = {"dispatch_batches": False} | own if isinstance(own, dict) else own
     chosen |= {"use_cpu": not torch.accelerator.is_available()}
+    if recipe.masks:
+        chosen |= {"batch_eval_metrics": True}  # masks of all images would be gathered otherwise
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
     try:

@@ -23,7 +23,18 @@ import torch
 import transformers
 from transformers import Trainer, TrainingArguments
 
-from hfft import adapting, callbacks, evaluate_modules, mixing, optimizing, pooling, scoring, stopping, watching
+from hfft import (
+    adapting,
+    callbacks,
+    evaluate_modules,
+    mixing,
+    optimizing,
+    pixel_counting,
+    pooling,
+    scoring,
+    stopping,
+    watching,
+)
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
@@ -91,7 +102,7 @@ def fit(
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
-    args.metric_for_best_model = best_metric(recipe, scoring.keys(recipe.metrics, names, recipe.data.multi_label))
+    args.metric_for_best_model = best_metric(recipe, _keys(recipe, names))
     args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
     line = watch or ProgressLine(args.metric_for_best_model)
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
@@ -101,7 +112,7 @@ def fit(
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
     model, watchers = adapted.model, _watchers(recipe, args, adapted.seconds)
-    if found is None and isinstance(train, datasets.Dataset):
+    if found is None and isinstance(train, datasets.Dataset) and not recipe.masks:
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
     prepared = _prepared(recipe, backbone, modality, train, cached)
     if cached is not None:
@@ -115,9 +126,9 @@ def fit(
         train_dataset=prepared,
         eval_dataset=held_back,
         data_collator=collate,
-        compute_loss_func=loss_function(recipe.loss, smoothing, several, found),
-        compute_metrics=pooling.by_text(evaluate_modules.together(recipe.metrics, names, several), owners),
-        preprocess_logits_for_metrics=first_output,
+        compute_loss_func=loss_function(recipe.loss, smoothing, several, found, recipe.masks),
+        compute_metrics=_measures(recipe, names, owners),
+        preprocess_logits_for_metrics=pixel_counting.matrices if recipe.masks else first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model, adapted.rates),
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
     )
@@ -130,6 +141,19 @@ def fit(
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
     return Fit(seconds, line.speed, history, best, tuple(w.said for w in watchers if w.said), adapted.seconds)
+
+
+def _keys(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
+    """What the metrics that are watched while training will be called."""
+    metrics = pixel_counting.known(recipe.metrics) if recipe.masks else recipe.metrics
+    return scoring.keys(metrics, names, recipe.data.multi_label, recipe.masks)
+
+
+def _measures(recipe: Recipe, names: tuple[str, ...], owners: np.ndarray | None) -> Callable[..., dict[str, float]]:
+    """What `Trainer` calls as compute_metrics."""
+    if recipe.masks:
+        return pixel_counting.Running(recipe.metrics, names)
+    return pooling.by_text(evaluate_modules.together(recipe.metrics, names, recipe.data.multi_label), owners)
 
 
 def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: Any, cached: Precomputed | None) -> Any:

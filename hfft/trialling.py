@@ -27,7 +27,7 @@ def metric(wanted: Recipe) -> str:
     asked = str(wanted.train.get("metric_for_best_model") or "").removeprefix("eval_")
     if "[" in asked:  # of one class: known when the data are
         return asked
-    return training.best_metric(wanted, scoring.keys(wanted.metrics, ("a", "b"), wanted.data.multi_label))
+    return training.best_metric(wanted, scoring.keys(wanted.metrics, ("a", "b"), wanted.data.multi_label, wanted.masks))
 
 
 def key(wanted: Recipe) -> str:

@@ -34,6 +34,7 @@ from hfft import (
     rates,
     recipe,
     rooms,
+    segmenting,
     splitting,
     stressing,
     thresholds,
@@ -119,6 +120,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         say(decided)
     many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
     say(f"{folder.root.name}: scoring {len(rows):,} test rows{many}, {_hardware_sentence(args)}")
+    segment = stressing.segmenter(wanted, model, modality, args)
     ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
@@ -126,9 +128,9 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         predictions.write(folder.predictions("test"))
         scores = judging.scored(folder, wanted, predictions)
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
-        predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"))
+        predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"), segment)
         describing.write(rows, modality, model.processor, folder.attributes("test"))
-    subject = probing.Subject(modality, model.processor, rows, ask, predictions)
+    subject = probing.Subject(modality, model.processor, rows, ask, predictions, segment)
     stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
@@ -150,6 +152,8 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     folder = RunFolder.existing(name, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
+    if modality.MASKS:
+        raise InputError(f"{name} answers each pixel: in Python, hfft.load({name!r}).segment([...]) gives its masks")
     if not inputs:
         return []
     gathering.quiet()
@@ -163,6 +167,22 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
         first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
     orders = first.argsort(axis=1, kind="stable")
     return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
+
+
+def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
+    """A class index for each pixel of each image, int16 (h, w), by a finished run's model, or its folds together.
+
+    inputs: paths, bytes or PIL pictures. Raises InputError for a run that gives inputs one class each.
+    """
+    folder = RunFolder.existing(name, folds=True)
+    wanted = recipe.load(str(folder.root))
+    modality = rooms.find("modalities", wanted.task)
+    if not modality.MASKS:
+        raise InputError(f"{name} gives each input a class: in Python, hfft.load({name!r}).predict([...])")
+    gathering.quiet()
+    args = trainer_arguments.arguments(wanted, folder, fitting=False)
+    model = ensembling.reload(folder, modality)
+    return segmenting.asker(model.parts, wanted.model, args)(modality.as_rows(inputs))
 
 
 def _ended(folder: RunFolder, fit: training.Fit) -> dict[str, Any]:

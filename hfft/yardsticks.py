@@ -48,6 +48,8 @@ def seen(
 
     A model that cannot be had any more is no reason to lose the scores of the one that was made of it.
     """
+    if modality.MASKS:
+        return None, []  # a pixel has no features of its own before the head
     if not wanted.model.pretrained:
         return None, ["There is no linear probe: model.pretrained is false, and random weights see nothing."]
     chosen = np.random.default_rng(wanted.seed).permutation(len(train))[:PROBED]

@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 
 from hfft import augmenting, mixing
+from hfft.perturbing import perturbed
 from hfft.picture_rows import (
     as_rows,
     attributes,
@@ -32,7 +33,7 @@ from hfft.picture_rows import (
 from hfft.recipe import Augment, Model
 
 __all__ = ["as_rows", "attributes", "changed", "check_types", "contents", "extents", "inspect"]
-__all__ += ["keys", "line", "near", "preview", "profile"]
+__all__ += ["keys", "line", "near", "perturbed", "preview", "profile"]
 
 ROLES = {"image": True}
 INPUT = "image"  # the probes that fit

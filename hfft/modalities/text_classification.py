@@ -20,9 +20,12 @@ from hfft import shingles, text_lengths, text_traits, tokenising
 from hfft.errors import InputError, brief, listed
 from hfft.measures import Measured
 from hfft.neighbours import Matches
+from hfft.perturbing import perturbed
 from hfft.recipe import Augment, Model
 from hfft.schema_augment import OF_PICTURES
 from hfft.tokenising import Tokenising
+
+__all__ = ["perturbed"]  # as a probe changes a text
 
 ROLES = {"text": True, "text_pair": False}  # role → must it be there
 INPUT = "text"  # the probes that fit
