@@ -34,11 +34,16 @@ def _of_scenes(recipe: Recipe) -> list[str]:
     if wrong:
         known = listed(("crop", "scale", "flip", "color_jitter"))
         verb = "does" if len(wrong) == 1 else "do"
-        out.append(f"augment: {listed(wrong)} {verb} not move a mask along with its picture; leave it out, or use {known}")
+        out.append(
+            f"augment: {listed(wrong)} {verb} not move a mask along with its picture; leave it out, or use {known}"
+        )
     given = [f"data.{key}" for key in OF_CLASSES if _set(recipe.data, key)]
     given += [f"model.{key}" for key in ("max_length", "pooling", "truncation") if _set(recipe.model, key)]
     given += [key for key in ("sampler", "decide") if _set(recipe, key)]
-    out += [f"{key} is for rows of one class or one text each, and here each pixel has a class; leave it out" for key in given]
+    out += [
+        f"{key} is for rows of one class or one text each, and here each pixel has a class; leave it out"
+        for key in given
+    ]
     if recipe.model.stride is not None and not recipe.model.window:
         out.append("model.stride is the distance between windows; type model.window=true, or leave it out")
     return out

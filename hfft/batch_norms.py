@@ -19,7 +19,7 @@ def guard(model: Any) -> int:
     layers = [module for module in model.modules() if isinstance(module, LAYERS)]
     for layer in layers:
         if not getattr(layer, "_guarded", False):
-            layer._guarded = True
+            layer._guarded = True  # type: ignore[assignment]
             layer.register_forward_pre_hook(_hold)
             layer.register_forward_hook(_release, always_call=True)
     return len(layers)

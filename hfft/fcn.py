@@ -61,7 +61,7 @@ class FCNHead(nn.Module):
 
     def __init__(self, config: FCNConfig, channels: dict[int, int]) -> None:
         super().__init__()
-        wide, classes = config.hidden_size, config.num_labels
+        wide, classes = config.hidden_size, int(config.num_labels or 0)
         self.hidden = Beginning(channels[32], wide, 3, None) if wide else None
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.scores = nn.ModuleDict(
@@ -88,7 +88,7 @@ class FCNForSemanticSegmentation(PreTrainedModel):
     config_class = FCNConfig
     base_model_prefix = "backbone"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = "image"
     accepts_loss_kwargs = False
 
     def __init__(self, config: FCNConfig) -> None:
@@ -107,20 +107,20 @@ class FCNForSemanticSegmentation(PreTrainedModel):
         """The backbone is as timm makes it. Scores of shallow features begin at 0, so that training begins with
         FCN-32s (section 4.2 of the paper).
         """
-        if hasattr(module, "init_non_persistent_buffers"):
-            module.init_non_persistent_buffers()
+        if callable(anew := getattr(module, "init_non_persistent_buffers", None)):
+            anew()
         if not isinstance(module, Beginning):
             return
         if module.start is None:
             init.kaiming_normal_(module.weight, nonlinearity="relu")
         else:
             init.normal_(module.weight, std=module.start)
-        init.zeros_(module.bias)
+        init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(
         self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **_: Any
     ) -> SemanticSegmenterOutput:
-        """Logits (n, classes, h, w) of pixels (n, 3, h, w); with labels, int (n, h, w), mean cross-entropy per pixel."""
+        """Logits (n, classes, h, w) of pixels (n, 3, h, w); with labels (n, h, w), mean cross-entropy per pixel."""
         height, width = pixel_values.shape[-2:]
         below, right = max(0, 32 - height), max(0, 32 - width)
         maps = zip(self.channels.items(), self.backbone(pad(pixel_values, (0, right, 0, below))), strict=True)
@@ -142,7 +142,8 @@ def backbone(name: str, head: str, **options: Any) -> Any:
 def places(name: str, strides: list[int]) -> tuple[int, ...]:
     """Which of the backbone's stages have these strides, the last of each. Raises ValueError where one is missing."""
     with torch.device("meta"):
-        every = timm.create_model(name, features_only=True, pretrained=False).feature_info.reduction()
+        made: Any = timm.create_model(name, features_only=True, pretrained=False)
+    every = made.feature_info.reduction()
     if missing := [stride for stride in strides if stride not in every]:
         raise ValueError(
             f"an FCN adds up what its backbone sees at strides {', '.join(map(str, strides))}, and timm's {name} has "

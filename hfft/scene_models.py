@@ -25,7 +25,7 @@ def fcn_over(spec: Model, architecture: str, preset: dict[str, Any], labels: tup
     """(FCN with random weights, its processor). Raises ValueError for a backbone that no FCN can be made of."""
     if preset.get("fixed_input_size"):
         raise ValueError(f"timm's {architecture} takes pictures of one size only; choose a convolutional network")
-    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    names: dict[str, Any] = {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
     known = fcn.FCNConfig().to_dict()
     if unknown := [key for key in spec.config if key not in known]:
         raise InputError(f"model.config: an FCN has no {unknown[0]!r}; it has {listed(known, 60)}")
@@ -61,11 +61,26 @@ def fitted(spec: Model, made: Any) -> Any:
     return made
 
 
+def settle(spec: Model, config: Any) -> None:
+    """A checkpoint's config for training by a loss on its one answer. Raises InputError for a head it cannot have.
+
+    A second head, which some models learn by besides, would get no gradient, and is left out.
+    """
+    if spec.head and config.model_type != fcn.FCNConfig.model_type:
+        raise InputError(
+            f"model.head: {spec.head} is for a timm backbone, and {spec.name} is {config.model_type} with its own "
+            "head; leave it out"
+        )
+    if spec.head:
+        config.head = spec.head
+    if getattr(config, "use_auxiliary_head", False) and "use_auxiliary_head" not in spec.config:
+        config.use_auxiliary_head = False
+
+
 def take_lite0(model: Any, state: dict[str, Any]) -> list[str]:
     """Bare EfficientNet-Lite0 weights into an FCN's backbone; names of tensors that do not fit."""
     weights = {name: each for name, each in lite0.renamed(state).items() if not name.startswith(BEHIND)}
     missing, unexpected = model.backbone.load_state_dict(weights, strict=False)
-    # Features at stride 16 need no layers of stride 32, of which there are none for any head.
     return [*missing, *unexpected]
 
 

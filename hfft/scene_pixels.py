@@ -66,7 +66,7 @@ def pixels_of(augment: Augment | None, processor: Any, window: bool) -> Scene:
             pixels = jitter(pixels)
         inside = (slice(rows.first, rows.last), slice(columns.first, columns.last))
         out, labels = torch.zeros(3, *size), torch.full(size, IGNORED)
-        torch.sub(pixels, shift, out=out[:, *inside]).mul_(factor)
+        torch.sub(pixels, shift, out=out[:, inside[0], inside[1]]).mul_(factor)
         labels[inside] = mask.long()
         return out, labels
 

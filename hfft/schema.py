@@ -20,6 +20,7 @@ from hfft.schema_split import Share, Split
 
 STRICT = {"extra": "forbid"}
 
+
 def _as_text(value: Any) -> Any:
     """Columns without a header are called 0, 1, 2 …, and YAML reads those as numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

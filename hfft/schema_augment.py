@@ -39,7 +39,11 @@ class Augment:
     ] = None
     scale: Annotated[
         list[Annotated[float, Field(gt=0, le=10)]] | None,
-        Field(min_length=2, max_length=2, description="segmentation: [least, most] that pictures and masks are enlarged by before the crop"),
+        Field(
+            min_length=2,
+            max_length=2,
+            description="segmentation: [least, most] that pictures and masks are enlarged by before the crop",
+        ),
     ] = None
     randaugment: Annotated[
         bool | str, Field(description=f"pictures: true ({RANDAUGMENT}), or another of timm's RandAugment strings")

@@ -1,4 +1,4 @@
-"""The `model:` section of a recipe. Part of schema.py, and like it a frozen dataclass that pydantic reads at the door."""
+"""The `model:` section of a recipe. As schema.py, which imports it: a frozen dataclass that pydantic reads."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Model:
     ] = None
     window: Annotated[
         bool,
-        Field(description="segmentation: images keep their size; train on pieces of image_size, predict by such pieces"),
+        Field(description="segmentation: images keep their size, and are trained and predicted by pieces"),
     ] = False
     head: Annotated[
         Literal["fcn8s", "fcn16s", "fcn32s"] | None,
@@ -82,11 +82,15 @@ class Model:
         if self.stride is not None and self.max_length is not None and self.stride >= self.max_length:
             raise ValueError(f"stride {self.stride} leaves nothing new to a window of {self.max_length} tokens")
 
+    @property
+    def side(self) -> int | None:
+        """The shorter side of the image in pixels."""
+        return min(self.image_size) if isinstance(self.image_size, list) else self.image_size
+
     def _check_window(self) -> None:
         if self.stride is None or self.image_size is None:
             return
-        shortest = min(self.image_size) if isinstance(self.image_size, list) else self.image_size
-        if not 0 < self.stride <= shortest:
+        if not 0 < self.stride <= (self.side or 0):
             raise ValueError(
-                f"stride {self.stride} is the distance between windows: type 1 to {shortest} pixels, or leave it out"
+                f"stride {self.stride} is the distance between windows: type 1 to {self.side} pixels, or leave it out"
             )

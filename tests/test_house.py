@@ -50,14 +50,14 @@ LAYERS = [
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
+    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
+    | {"sharing"}
+    | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
-    {"scene_pixels"}
-    | {"token_mean"}
-    | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
+    {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"},
+    {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
