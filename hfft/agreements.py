@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from hfft.errors import listed
+from hfft.errors import InputError, listed
 from hfft.schema import Recipe
 from hfft.schema_augment import NOT_OF_SCENES, OF_PICTURES, OF_SCENES, OF_TEXTS
 
-SCENES = "semantic_"  # the beginning of the tasks whose answer is a class for each pixel
 # The beginning of a task's name → what its rows are, and the keys of augment: that are for other rows.
 KINDS = {"text_": ("texts", "pictures", OF_PICTURES), "image_": ("pictures", "texts", OF_TEXTS)}
 
@@ -27,7 +26,7 @@ def mistakes(recipe: Recipe) -> list[str]:
 
 def _of_scenes(recipe: Recipe) -> list[str]:
     """Keys that have no meaning where each pixel has a class."""
-    if not recipe.task.startswith(SCENES):
+    if not recipe.masks:
         return []
     out = []
     wrong = recipe.augment.chosen((*NOT_OF_SCENES, *OF_TEXTS))
@@ -51,7 +50,7 @@ def _of_scenes(recipe: Recipe) -> list[str]:
 
 def _for_scenes(recipe: Recipe) -> list[str]:
     """Keys that have a meaning only there."""
-    if recipe.task.startswith(SCENES):
+    if recipe.masks:
         return []
     given = [f"model.{key}" for key in ("head", "window") if _set(recipe.model, key)]
     given += [f"augment.{key}" for key in recipe.augment.chosen(OF_SCENES)]
@@ -98,3 +97,13 @@ def _of_augment(recipe: Recipe) -> list[str]:
             f"augment: {mixing} mixes the rows of a batch, and train.per_device_train_batch_size is 1; type 2 or more"
         )
     return out
+
+
+def of_rows(recipe: Recipe, verb: str) -> Recipe:
+    """The same recipe. Raises InputError where it learns a class for each pixel, which the verb knows nothing about."""
+    if recipe.masks:
+        raise InputError(
+            f"hfft {verb} is for rows that have a class, and {recipe.task} gives one to each pixel. For it there are "
+            "hfft check, run, eval, compare, judge, probe, report, cv and tune"
+        )
+    return recipe

@@ -14,6 +14,7 @@ import numpy as np
 import transformers
 
 from hfft import (
+    agreements,
     backbones,
     doubting,
     features,
@@ -47,7 +48,7 @@ def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     folder = RunFolder.existing(name, folds=True)
     if train and folder.members:
         raise InputError(f"the folds of {name} judge the training rows already, as none saw its own; leave --train out")
-    wanted = recipe.load(str(folder.root))
+    wanted = agreements.of_rows(recipe.load(str(folder.root)), "labels")
     if wanted.data.multi_label:
         raise InputError(
             f"{name} tells which of several classes apply, and labels are only doubted where a row has one class; read "

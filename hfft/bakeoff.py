@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hfft import (
+    agreements,
     answering,
     arms,
     behaviour_figures,
@@ -87,6 +88,7 @@ def _planned(name: str, overrides: tuple[str, ...], seeds: int, wanted: list[str
     if taken := [word for word in overrides if word.replace("=", ".").split(".")[0] in arms.KEYS]:
         raise InputError(f"{taken[0]!r}: the bake-off sets {', '.join(arms.KEYS)} itself; leave the word out")
     chosen = arms.chosen(wanted)
+    agreements.of_rows(recipe.load(name, overrides), "imbalance")
     recipes = {arm: recipe.load(name, (*overrides, *arms.BARE)) for arm in chosen[:1]}
     if recipes[PLAIN].data.multi_label:
         raise InputError(

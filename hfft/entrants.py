@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hfft import claiming, notation, recipe, references, rooms
+from hfft import agreements, claiming, notation, recipe, references, rooms
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import read_json
@@ -70,7 +70,7 @@ def planned(
     if finalists < 0 or finalists == 1 or finalists > len(models):
         raise InputError(f"--finalists: expected 0, or 2 to {len(models)}, the models named; got {finalists}")
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_rank"
-    own, made = recipe.load(name, overrides), []
+    own, made = agreements.of_rows(recipe.load(name, overrides), "rank"), []
     if own.data.streaming:
         raise InputError("data.streaming is true, and folds need all rows at once; type data.streaming=false")
     for model, short in zip(models, shortened(models), strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hfft import (
+    agreements,
     answering,
     backbones,
     evidence,
@@ -45,7 +46,7 @@ def explain(
     is nothing to explain, or a row or a class is not known.
     """
     folder = RunFolder.existing(name)
-    wanted = recipe.load(str(folder.root))
+    wanted = agreements.of_rows(recipe.load(str(folder.root)), "explain")
     modality = rooms.find("modalities", wanted.task)
     subjects = selecting.subjects(folder, wanted, modality, inputs, ids, mistakes)
     backbone = backbones.reload(folder.model, modality)

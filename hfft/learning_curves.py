@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import (
+    agreements,
     auditing,
     claiming,
     curve_figures,
@@ -106,7 +107,7 @@ def _planned(
     """(folder, members: all shares of the first seed, the smallest first, then those of the next)."""
     _check(shares, seeds, overrides)
     root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_curve"
-    plain = recipe.load(name, overrides)
+    plain = agreements.of_rows(recipe.load(name, overrides), "learn-curve")
     if plain.data.streaming:
         raise InputError("data.streaming is true, and shares need all rows at once; type data.streaming=false")
     if (last := plain.seed + seeds - 1) >= 2**32:

@@ -55,7 +55,7 @@ class Model:
         Field(
             strict=True,
             ge=0,
-            description="windows: tokens that neighbours share (default: a quarter); window: pixels between (2/3 of it)",
+            description="windows: tokens that neighbours share (default: 1/4); window: pixels between (2/3 of it)",
         ),
     ] = None
     image_size: Annotated[

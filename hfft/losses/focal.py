@@ -28,7 +28,7 @@ def rows(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0, gam
 
 
 def _of_pixels(costs: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """The same without a number for each class of each pixel. costs: of each class as the answer, (n, classes, h, w)."""
+    """The same of pixels, (n, h, w). costs: of each class as the answer, (n, classes, h, w)."""
     right = costs.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1)
     each = right * (1 - smoothing) + costs.mean(dim=1) * smoothing if smoothing else right
     return each * (labels != -100)
