@@ -48,7 +48,8 @@ def one(count: int) -> None:
 
     names = {k: f"class {k}" for k in range(CLASSES)}
     small = SegformerConfig(num_labels=CLASSES, id2label=names, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
-    part = Backbone(SegformerForSemanticSegmentation(small), SegformerImageProcessor(size=dict(height=180, width=240)), ())
+    processor = SegformerImageProcessor(size={"height": 180, "width": 240})
+    part = Backbone(SegformerForSemanticSegmentation(small), processor, ())
     args = SimpleNamespace(device=torch.device("cpu"), per_device_eval_batch_size=8, process_index=0, world_size=1)
     args.bf16 = args.fp16 = False
     with tempfile.TemporaryDirectory() as folder:

@@ -34,6 +34,8 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
+    | {"schema_model"}
+    | {"batch_norms", "fcn"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
     | {"storages"}
@@ -53,11 +55,12 @@ LAYERS = [
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"},
+    | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"},
+    {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
@@ -121,6 +124,7 @@ LAYERS = [
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
     ("schema", "schema_imbalance"),
+    ("schema", "schema_model"),
     ("trainer_arguments", "resampling"),
     ("training", "resampling"),
     ("claiming", "checkpoints"),
@@ -223,6 +227,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
