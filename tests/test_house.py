@@ -54,9 +54,9 @@ LAYERS = [
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
-    | {"image_intervals"},
+    | {"image_intervals"}
     | {"scene_pixels"},
-    {"gallery"} | {"contact_sheet"} | {"probe_telling"},
+    {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
@@ -64,9 +64,11 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
+    {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
+    | {"segmenting", "pixel_counting"}
     | {"folds"}
     | {"class_texts"}
     | {
@@ -123,6 +125,9 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("predicting", "segmenting"),
+    ("training", "pixel_counting"),
+    ("pixel_counting", "scoring"),
     ("schema", "schema_imbalance"),
     ("schema", "schema_model"),
     ("trainer_arguments", "resampling"),

@@ -133,10 +133,9 @@ def test_what_is_watched_while_training_is_what_is_counted_at_the_end():
 def test_a_probe_that_moves_what_is_seen_moves_masks_along():
     """The model answers each pixel by its colour, so a picture that is moved has its answers moved: nothing flips."""
     part, rows = backbone(48, 48), table([(48, 48), (48, 64)])
-    subject = probing.Subject(
-        semantic_segmentation, part.processor, rows, lambda r: segmenting.predict([part], r, Model("x", window=True), CPU),
-        None, segmenting.asker([part], Model("x", window=True), CPU),
-    )  # fmt: skip
+    spec = Model("x", window=True)
+    ask, segment = (lambda some: segmenting.predict([part], some, spec, CPU)), segmenting.asker([part], spec, CPU)
+    subject = probing.Subject(semantic_segmentation, part.processor, rows, ask, None, segment)
     part_ready = probing.ready(subject)
     assert part_ready.answered.flipped.tolist() == [0.0, 0.0]
     for probe in (flip, shift):
