@@ -5,17 +5,69 @@ In: a recipe. Out: sentences, one for each mistake. It must not know modalities:
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from hfft.errors import InputError, listed
 from hfft.schema import Recipe
-from hfft.schema_augment import OF_PICTURES, OF_TEXTS
+from hfft.schema_augment import NOT_OF_SCENES, OF_PICTURES, OF_SCENES, OF_TEXTS
 
 # The beginning of a task's name → what its rows are, and the keys of augment: that are for other rows.
 KINDS = {"text_": ("texts", "pictures", OF_PICTURES), "image_": ("pictures", "texts", OF_TEXTS)}
 
+# Keys of data: that say how a row has a class of its own.
+OF_CLASSES = ("multi_label", "label_separator", "label_columns", "labels", "pixels", "shots", "class_text", "streaming")
+
 
 def mistakes(recipe: Recipe) -> list[str]:
     """Sentences about keys that do not go together."""
-    return [*_of_augment(recipe), *_of_truncation(recipe)]
+    return [*_of_augment(recipe), *_of_truncation(recipe), *_of_scenes(recipe), *_for_scenes(recipe)]
+
+
+def _of_scenes(recipe: Recipe) -> list[str]:
+    """Keys that have no meaning where each pixel has a class."""
+    if not recipe.masks:
+        return []
+    out = []
+    wrong = recipe.augment.chosen((*NOT_OF_SCENES, *OF_TEXTS))
+    if wrong:
+        known = listed(("crop", "scale", "flip", "color_jitter"))
+        verb = "does" if len(wrong) == 1 else "do"
+        out.append(
+            f"augment: {listed(wrong)} {verb} not move a mask along with its picture; leave it out, or use {known}"
+        )
+    given = [f"data.{key}" for key in OF_CLASSES if _set(recipe.data, key)]
+    given += [f"model.{key}" for key in ("max_length", "pooling", "truncation") if _set(recipe.model, key)]
+    given += [key for key in ("sampler", "decide") if _set(recipe, key)]
+    out += [
+        f"{key} is for rows of one class or one text each, and here each pixel has a class; leave it out"
+        for key in given
+    ]
+    if recipe.model.stride is not None and not recipe.model.window:
+        out.append("model.stride is the distance between windows; type model.window=true, or leave it out")
+    return out
+
+
+def _for_scenes(recipe: Recipe) -> list[str]:
+    """Keys that have a meaning only there."""
+    if recipe.masks:
+        return []
+    given = [f"model.{key}" for key in ("head", "window") if _set(recipe.model, key)]
+    given += [f"augment.{key}" for key in recipe.augment.chosen(OF_SCENES)]
+    out = [f"{key} is for semantic_segmentation, and the task is {recipe.task}; leave it out" for key in given]
+    if isinstance(recipe.model.image_size, list):
+        out.append(
+            f"model.image_size: {recipe.task} takes square images; type one side, such as "
+            f"model.image_size={max(recipe.model.image_size)}"
+        )
+    return out
+
+
+def _set(section: Any, key: str) -> bool:
+    """Whether a key of a section is other than its default."""
+    entry = next(entry for entry in fields(section) if entry.name == key)
+    default = entry.default_factory() if callable(entry.default_factory) else entry.default
+    return bool(getattr(section, key) != default)
 
 
 def _of_truncation(recipe: Recipe) -> list[str]:

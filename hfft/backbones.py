@@ -20,7 +20,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import lite0, naming, processors, references, token_mean
+from hfft import batch_norms, lite0, naming, processors, references, timm_models, token_mean
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -56,10 +56,14 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     _check_digest(spec, path)
     with _explained(spec, path):
         if bare:
-            return _told(_from_state(spec, Path(path), labels), spec, several)
-        if path.startswith(TIMM) and not spec.pretrained:
-            return _told(_from_timm_name(spec, path.removeprefix(TIMM), labels), spec, several)
-        return _told(_from_pretrained(spec, path, modality, labels), spec, several)
+            found = _from_state(spec, Path(path), modality, labels)
+        elif path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
+            found = _from_timm_name(spec, path.removeprefix(TIMM), modality, labels)
+        else:
+            found = _from_pretrained(spec, path, modality, labels)
+    if modality.MASKS:
+        batch_norms.guard(found.model)
+    return _told(found, spec, several)
 
 
 def processor(spec: Model, modality: ModuleType) -> Any:
@@ -67,12 +71,15 @@ def processor(spec: Model, modality: ModuleType) -> Any:
     path, bare = _located(spec, modality)
     source = {"revision": spec.revision} if spec.revision else {}
     with _explained(spec, path), _fitting(spec):
-        if bare or (path.startswith(TIMM) and not spec.pretrained):
-            own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else _timm_preset(path.removeprefix(TIMM))
+        if bare or (path.startswith(TIMM) and (modality.MASKS or not spec.pretrained)):
+            own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else timm_models.preset(path.removeprefix(TIMM))
+            if modality.MASKS:
+                return _scenes().processor(spec, own[1])
             return transformers.TimmWrapperImageProcessor(processors.sized(own[1], spec.image_size), own[0])
+        _auto(modality)
         config = transformers.AutoConfig.from_pretrained(path, **source, **SAFE, **spec.config)
         processors.size_timm(config, spec.image_size)
-        return processors.make(spec, path, modality, config, source)
+        return _processor(spec, path, modality, config, source)
 
 
 def reload(folder: Path, modality: ModuleType) -> Backbone:
@@ -111,16 +118,19 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
 def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     source = {"revision": spec.revision} if spec.revision else {}
     with _fitting(spec):
+        _auto(modality)
         known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
-        ours = _in_order_of(known, labels) if known else None
+        ours = naming.in_order_of(known, labels) if known else None
         matched, order = ours is not None, ours or labels
         names = {"id2label": dict(enumerate(order)), "label2id": {name: i for i, name in enumerate(order)}}
         config = transformers.AutoConfig.from_pretrained(
             path, num_labels=len(order), **names, **source, **SAFE, **spec.config
         )
         _check_config(spec, config)
+        if modality.MASKS:
+            _scenes().settle(spec, config)
         processors.size_timm(config, spec.image_size)
-        processor = processors.make(spec, path, modality, config, source)
+        processor = _processor(spec, path, modality, config, source)
         if not spec.pretrained:
             return Backbone(_auto(modality).from_config(config, **SAFE), processor, ("random weights",))
         model, info = _auto(modality).from_pretrained(
@@ -135,9 +145,10 @@ def _head(model: Any, info: Any, known: Names | None, matched: bool, modality: M
     """Start the head anew where its classes are not ours: (what to say of it, names of its parameters)."""
     replaced = [key[0] if isinstance(key, tuple) else key for key in info["mismatched_keys"]]
     fresh = sorted({*replaced, *info["missing_keys"]})
-    if not fresh and not matched:
+    alike = modality.MASKS and len(known or ()) == len(class_order(model))
+    if not matched and (not fresh or alike):
         # Same size, other classes: the shapes fit, so nothing was replaced, but the rows mean something else.
-        fresh = _restart_head(model, modality)
+        fresh = sorted({*fresh, *_restart_head(model, modality)})
     total = sum(1 for _ in model.parameters())
     if len(fresh) > total // 2:
         kind = type(model).__name__
@@ -160,80 +171,78 @@ def _restart_head(model: Any, modality: ModuleType) -> list[str]:
     return names
 
 
-def _from_timm_name(spec: Model, name: str, labels: tuple[str, ...]) -> Backbone:
-    """A timm architecture with random weights: needs no network."""
-    return _timm(spec, *_timm_preset(name), labels, ("random weights",))
+def _from_timm_name(spec: Model, name: str, modality: ModuleType, labels: Names) -> Backbone:
+    """A timm architecture with random weights, which needs no network, or an FCN over its own."""
+    architecture, preset = timm_models.preset(name)
+    if not modality.MASKS:
+        return Backbone(*timm_models.wrapped(spec, architecture, preset, labels), ("random weights",))
+    with _fitting(spec):
+        model, processor = _scenes().fcn_over(spec, architecture, preset, labels)
+    if not spec.pretrained:
+        return Backbone(model, processor, ("random weights",))
+    _scenes().take_timm(model, name, spec.revision)
+    return _new_head(model, processor)
 
 
-def _timm_preset(name: str) -> tuple[str, dict[str, Any]]:
-    """(architecture, preprocessing) of a timm name such as resnet50.a1_in1k."""
-    import timm
-
-    if not timm.is_model(name):
-        close = timm.list_models(f"*{name.split('.', maxsplit=1)[0]}*")
-        raise InputError(
-            f"model.name: timm has no architecture {name!r}; it has {listed(close or timm.list_modules())}"
-        )
-    found = timm.get_pretrained_cfg(name)
-    return name.split(".", maxsplit=1)[0], found.to_dict() if found else {}
+def _new_head(model: Any, processor: Any) -> Backbone:
+    """An FCN whose backbone has its weights."""
+    note = f"the head is new ({model.config.head} over {model.config.architecture})"
+    return Backbone(model, processor, (note,), tuple(f"head.{name}" for name, _ in model.head.named_parameters()))
 
 
-def _from_state(spec: Model, path: Path, labels: tuple[str, ...]) -> Backbone:
+def _from_state(spec: Model, path: Path, modality: ModuleType, labels: Names) -> Backbone:
     """A bare state dict whose layout is known."""
     if not path.is_file():
         raise InputError(f"model.name {spec.name!r}: no such file (current folder: {Path.cwd()})")
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not lite0.recognises(state):
         raise InputError(f"{path.name}: expected EfficientNet-Lite0 weights; save other models with save_pretrained()")
-    built = _timm(spec, lite0.ARCHITECTURE, lite0.PREPROCESSING, labels, ())
-    weights = {key: value for key, value in lite0.renamed(state).items() if not key.startswith("classifier.")}
-    missing, unexpected = built.model.timm_model.load_state_dict(weights, strict=False)
-    if unexpected or set(missing) != {"classifier.weight", "classifier.bias"}:
-        raise InputError(
-            f"{path.name}: these tensors do not fit {lite0.ARCHITECTURE}: {listed([*missing, *unexpected], 5)}"
-        )
-    return Backbone(
-        built.model, built.processor, ("the head is new (classifier; the checkpoint's had 1,000 ImageNet classes)",)
-    )
-
-
-def _timm(
-    spec: Model, architecture: str, cfg: dict[str, Any], labels: tuple[str, ...], notes: tuple[str, ...]
-) -> Backbone:
-    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
-    config = transformers.TimmWrapperConfig.from_dict(
-        {"architecture": architecture, "pretrained_cfg": dict(cfg), **spec.config}, num_labels=len(labels), **names
-    )
-    processors.size_timm(config, spec.image_size)
-    model = transformers.TimmWrapperForImageClassification(config)
-    return Backbone(model, transformers.TimmWrapperImageProcessor(config.pretrained_cfg, architecture), notes)
+    preset = (lite0.ARCHITECTURE, lite0.PREPROCESSING)
+    if modality.MASKS:
+        model, processor = _scenes().fcn_over(spec, *preset, labels)
+        wrong = _scenes().take_lite0(model, state)
+        made = _new_head(model, processor)
+    else:
+        note = "the head is new (classifier; the checkpoint's had 1,000 ImageNet classes)"
+        made = Backbone(*timm_models.wrapped(spec, *preset, labels), (note,))
+        weights = {key: value for key, value in lite0.renamed(state).items() if not key.startswith("classifier.")}
+        missing, wrong = made.model.timm_model.load_state_dict(weights, strict=False)
+        wrong += sorted(set(missing) ^ {"classifier.weight", "classifier.bias"})
+    if wrong:
+        raise InputError(f"{path.name}: these tensors do not fit {lite0.ARCHITECTURE}: {listed(wrong, 5)}")
+    return made
 
 
 def _check_image_size(spec: Model, model: Any) -> None:
     """Learned positions exist for one size only."""
     own = getattr(model.config, "image_size", None)
     learned = any("position_embeddings" in name for name, _ in model.named_parameters())
-    if spec.image_size and own and own != spec.image_size and learned:
+    if spec.image_size and own and spec.image_size not in (own, [own, own]) and learned:
         raise InputError(f"model.image_size is {spec.image_size}, but {spec.name} takes {own} only; leave the key out")
 
 
 def _auto(modality: ModuleType) -> Any:
+    if modality.MASKS:
+        _scenes()  # transformers learns of hfft's FCN
     return getattr(transformers, modality.AUTO_CLASS)
+
+
+def _scenes() -> ModuleType:
+    """What models of masks need: timm, which other tasks may do without."""
+    from hfft import scene_models
+
+    return scene_models
+
+
+def _processor(spec: Model, path: str, modality: ModuleType, config: Any, source: dict[str, Any]) -> Any:
+    made = processors.make(spec, path, modality, config, source)
+    return _scenes().fitted(spec, made) if modality.MASKS else made
 
 
 def _names_of(config: Any) -> tuple[str, ...] | None:
     """The classes a checkpoint was trained for, or None when it only has placeholders."""
     names = tuple(str(config.id2label[index]) for index in sorted(config.id2label)) if config.id2label else ()
     return None if all(name == f"LABEL_{index}" for index, name in enumerate(names)) else names
-
-
-def _in_order_of(known: tuple[str, ...], labels: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Our names in the order of the checkpoint's, which may spell them "POSITIVE"; None when they are others."""
-    if set(known) == set(labels):
-        return known
-    spelt = {naming.folded(label): label for label in labels}
-    theirs = [naming.folded(name) for name in known]
-    return tuple(spelt[name] for name in theirs) if sorted(theirs) == sorted(spelt) else None
 
 
 def _check_config(spec: Model, config: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfft.errors import InputError, counted, listed, meant
@@ -27,6 +27,19 @@ def folded(name: str) -> str:
     """
     plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     return WHOLE.sub(r"\1", plain)
+
+
+def in_order_of(known: Sequence[str], labels: Sequence[str]) -> tuple[str, ...] | None:
+    """Our names in the order of a checkpoint's, which may spell them otherwise; None when they are others.
+
+    >>> in_order_of(["POSITIVE", "NEGATIVE"], ["negative", "positive"]), in_order_of(["cat"], ["dog"])
+    (('positive', 'negative'), None)
+    """
+    if set(known) == set(labels):
+        return tuple(known)
+    spelt = {folded(label): label for label in labels}
+    theirs = [folded(name) for name in known]
+    return tuple(spelt[name] for name in theirs) if sorted(theirs) == sorted(spelt) else None
 
 
 def check(before: Mapping[Any, int], mapping: Mapping[str, str | None], shown: str) -> None:

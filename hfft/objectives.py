@@ -23,22 +23,30 @@ PLAIN = {False: "cross_entropy", True: "binary_cross_entropy"}  # what every los
 OPTIONS = ("gamma", "tau")
 
 
-def check_loss(name: str, multi_label: bool) -> ModuleType:
-    """The room's loss. Raises InputError where it is for one class per row and rows have several, or the reverse."""
+def check_loss(name: str, multi_label: bool, masks: bool = False) -> ModuleType:
+    """The room's loss. Raises InputError where it is for one class per row and rows have several, or the reverse, or
+    where it is for pixels and rows have none. masks: whether each pixel of a row has a class.
+    """
     found = rooms.find("losses", name)
-    if getattr(found, "MULTI_LABEL", False) == multi_label:
+    if _fits(found, multi_label, masks):
         return found
-    fitting = [
-        other
-        for other in rooms.names("losses")
-        if getattr(rooms.find("losses", other), "MULTI_LABEL", False) == multi_label
-    ]
+    fitting = [other for other in rooms.names("losses") if _fits(rooms.find("losses", other), multi_label, masks)]
     kind = "of which several may apply" if multi_label else "of which one applies"
+    if getattr(found, "MASKS", False):
+        kind = "of whole rows, because it goes by the pixels of a mask"
     raise InputError(f"loss: {name} does not fit classes {kind}; leave the key out, or choose {listed(fitting)}")
 
 
+def _fits(loss: ModuleType, multi_label: bool, masks: bool) -> bool:
+    return getattr(loss, "MULTI_LABEL", False) == multi_label and (masks or not getattr(loss, "MASKS", False))
+
+
 def loss_function(
-    loss: Loss, smoothing: float = 0.0, multi_label: bool = False, found: Frequencies | None = None
+    loss: Loss,
+    smoothing: float = 0.0,
+    multi_label: bool = False,
+    found: Frequencies | None = None,
+    masks: bool = False,
 ) -> Callable[..., torch.Tensor]:
     """The room's per-row loss, summed and divided by the rows of the whole optimizer step.
 
@@ -48,12 +56,16 @@ def loss_function(
     batch's own mean would make its loss depend on the rows beside it.
 
     Where no gradient is asked for, the loss is plain (binary) cross-entropy: validation losses of all runs can be
-    compared. found: needed by weights and by losses that go by frequencies.
+    compared. found: needed by weights and by losses that go by frequencies; of masks, those of pixels.
+
+    masks: each pixel is a row, of logits that are enlarged to the size of the labels. Classes stay in the second place,
+    (n, classes, h, w): putting them last, as of rows, takes six times as long.
     """
-    rows = check_loss(loss.name, multi_label).rows
+    rows = check_loss(loss.name, multi_label, masks).rows
     plain = rooms.find("losses", PLAIN[multi_label]).rows
     options = {name: getattr(loss, name) for name in OPTIONS if getattr(loss, name) is not None}
-    by_prior = "prior" in inspect.signature(rows).parameters
+    takes = inspect.signature(rows).parameters
+    by_prior, weighs = "prior" in takes, "weights" in takes
     weigh = _weights(loss, found, multi_label)
 
     @functools.cache
@@ -63,20 +75,31 @@ def loss_function(
     def train_rows(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         given: dict[str, Any] = options | prior(logits.device) | {"smoothing": smoothing}
         weights = None if weigh is None else weigh(labels, logits.device)
-        if multi_label:
+        if weighs:
             given["weights"] = weights
         each: torch.Tensor = rows(logits, labels, **given)
-        return each if weights is None or multi_label else each * weights
+        return each if weights is None or weighs else each * weights
 
     def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        if labels.ndim > 1:
+        if masks:
+            logits = _enlarged(logits, labels)
+            count = torch.as_tensor(count).clamp_min(1)  # all pixels of a step may be left out
+        elif labels.ndim > 1:
             count = count / labels.shape[-1]
         each: torch.Tensor = train_rows(logits, labels) if torch.is_grad_enabled() else plain(logits, labels)
         return each.sum() / count
 
     return compute
+
+
+def _enlarged(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Logits at the size of the labels, float32 (n, classes, h, w): some models answer at a quarter of it."""
+    size = labels.shape[-2:]
+    if logits.shape[-2:] == size:
+        return logits
+    return torch.nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
 
 
 def _weights(

@@ -97,7 +97,7 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
             part = list(rows.select(range(start, min(start + CHUNK, len(rows)))))
             headers += pool.map(_header, (row["image"] for row in part))
             names += map(_name, part)
-    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.image_size
+    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.side
     return picture_sizes.measure(headers, names, side)
 
 

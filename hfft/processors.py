@@ -25,7 +25,7 @@ def make(spec: Model, path: str, modality: ModuleType, config: Any, source: dict
     if modality.PROCESSOR == "AutoTokenizer":
         _fit_tokenizer(spec, processor, config)
     side = spec.image_size
-    if side and hasattr(processor, "size"):
+    if isinstance(side, int) and hasattr(processor, "size"):
         shortest = "shortest_edge" in dict(processor.size)
         processor.size = {"shortest_edge": side} if shortest else {"height": side, "width": side}
         if getattr(processor, "crop_size", None):
@@ -33,15 +33,16 @@ def make(spec: Model, path: str, modality: ModuleType, config: Any, source: dict
     return processor
 
 
-def size_timm(config: Any, side: int | None) -> None:
+def size_timm(config: Any, side: int | list[int] | None) -> None:
     """Ask a timm model for whole pictures of `side` pixels."""
     if getattr(config, "pretrained_cfg", None):
         config.pretrained_cfg = sized(config.pretrained_cfg, side)
 
 
-def sized(cfg: dict[str, Any], side: int | None) -> dict[str, Any]:
+def sized(cfg: dict[str, Any], side: int | list[int] | None) -> dict[str, Any]:
     """timm's preprocessing for whole pictures: cutting the border off is for ImageNet's benchmark."""
-    return {**cfg, "input_size": [3, side, side], "crop_pct": 1.0} if side else dict(cfg)
+    sides = side if isinstance(side, list) else [side, side]
+    return {**cfg, "input_size": [3, *sides], "crop_pct": 1.0} if side else dict(cfg)
 
 
 def _fit_tokenizer(spec: Model, tokenizer: Any, config: Any) -> None:

@@ -14,11 +14,12 @@ from hfft.errors import listed
 from hfft.schema import Loss, Recipe, Sampler
 
 BETA = 0.999
+AREAS = "dice"  # the loss by areas of classes, and the end of the names of those that hold it
 
 
 def checked(recipe: Recipe) -> tuple[Recipe, list[str]]:
     """(recipe with defaults filled in, mistakes). Names that no room has are told elsewhere."""
-    loss, told = _loss(recipe.loss, recipe.data.multi_label)
+    loss, told = _loss(recipe.loss, recipe.data.multi_label, recipe.masks)
     names = rooms.names("samplers")
     mistakes = told + _unused("sampler", recipe.sampler, "samplers", names, "draw", ("threshold",))
     if recipe.sampler.name and recipe.data.streaming:
@@ -42,7 +43,7 @@ def notes(recipe: Recipe) -> list[str]:
 
 def balanced(recipe: Recipe) -> bool:
     """Whether training corrects for unequal classes, so that probabilities are no longer about the rows as they are."""
-    return bool(recipe.loss.weights or recipe.loss.name.endswith("logit_adjusted") or recipe.sampler.name)
+    return bool(recipe.loss.weights or recipe.loss.name.endswith(("logit_adjusted", AREAS)) or recipe.sampler.name)
 
 
 def dumped(section: dict[str, Any]) -> Any:
@@ -50,11 +51,17 @@ def dumped(section: dict[str, Any]) -> Any:
     return section["name"] if all(value is None for key, value in section.items() if key != "name") else section
 
 
-def _loss(loss: Loss, several: bool) -> tuple[Loss, list[str]]:
+def _loss(loss: Loss, several: bool, masks: bool) -> tuple[Loss, list[str]]:
     names = [name for name in rooms.names("losses") if name.startswith("binary_") == several]
+    names = [name for name in names if masks or not name.endswith(AREAS)]
     mistakes = _unused("loss", loss, "losses", names, "rows", ("gamma", "tau"))
     if loss.beta is not None and loss.weights != "effective_number":
         mistakes.append("loss.beta: only loss.weights=effective_number uses it; leave it out")
+    if loss.name == AREAS and loss.weights:
+        mistakes.append(
+            f"loss.weights: {AREAS} counts all classes alike already; leave it out, or type loss=cross_entropy_dice, "
+            "whose cross-entropy is weighed"
+        )
     if mistakes or loss.name not in rooms.names("losses"):
         return loss, mistakes
     takes = rooms.options("losses", loss.name, "rows")

@@ -20,8 +20,8 @@ HOUSE = Path(__file__).parent
 def names(room: str) -> list[str]:
     """The names a room holds, sorted.
 
-    >>> names("losses")
-    ['binary_cross_entropy', 'binary_focal', 'binary_logit_adjusted', 'cross_entropy', 'focal', 'logit_adjusted']
+    >>> names("losses")[:4]
+    ['binary_cross_entropy', 'binary_focal', 'binary_logit_adjusted', 'cross_entropy']
     """
     return sorted(path.stem for path in (HOUSE / room).glob("*.py") if not path.stem.startswith("_"))
 

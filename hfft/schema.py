@@ -15,6 +15,7 @@ from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
 from hfft.schema_decide import Decide, by_name
 from hfft.schema_imbalance import Loss, Sampler, named
+from hfft.schema_model import Model
 from hfft.schema_split import Share, Split
 
 STRICT = {"extra": "forbid"}
@@ -138,48 +139,6 @@ class Data:
             raise ValueError("data.pixels takes all columns but one, which data.label_columns is not; leave one out")
         if len(set(self.label_columns)) < len(self.label_columns):
             raise ValueError("data.label_columns names a column twice")
-
-
-@dataclass(frozen=True)
-class Model:
-    """Which pretrained model, and how inputs are made for it."""
-
-    __pydantic_config__ = STRICT
-    name: Annotated[str, Field(min_length=1, description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
-    revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
-    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
-    pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True
-    config: Annotated[
-        dict[str, Any], Field(description="overrides of the model's own config, such as hidden_dropout_prob")
-    ] = field(default_factory=dict)
-    max_length: Annotated[
-        int | None,
-        Field(
-            strict=True, ge=2, description="tokens per text; longer texts are cut (default: the model's, at most 512)"
-        ),
-    ] = None
-    pooling: Annotated[
-        Literal["own", "mean"],
-        Field(description="mean: classify by the mean of a text's tokens, which sentence encoders were made for"),
-    ] = "own"
-    truncation: Annotated[
-        Literal["head", "tail", "head_tail", "windows"],
-        Field(description="what is kept of a text that is too long; windows: all of it, piece by piece"),
-    ] = "head"
-    stride: Annotated[
-        int | None,
-        Field(strict=True, ge=0, description="windows: tokens that neighbouring ones share (default: a quarter)"),
-    ] = None
-    image_size: Annotated[
-        int | None,
-        Field(strict=True, ge=8, description="side of the square image in pixels (default: the model's own)"),
-    ] = None
-
-    def __post_init__(self) -> None:
-        if self.stride is not None and self.truncation != "windows":
-            raise ValueError("stride is for windows; type model.truncation=windows, or leave it out")
-        if self.stride is not None and self.max_length is not None and self.stride >= self.max_length:
-            raise ValueError(f"stride {self.stride} leaves nothing new to a window of {self.max_length} tokens")
 
 
 @dataclass(frozen=True)

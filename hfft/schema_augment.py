@@ -15,6 +15,8 @@ RANDAUGMENT = "rand-m9-mstd0.5-inc1"  # what `randaugment: true` means: the stri
 # timm's parser takes m, n, p, mstd, mmax and inc with a number and t with a set's name; another key ends in an assert.
 PART = re.compile(r"(m|n|mmax|inc)\d+|(p|mstd)\d+(\.\d+)?|t(weights|3a|3aw)")
 STRICT = {"extra": "forbid"}
+OF_SCENES = ("scale",)
+NOT_OF_SCENES = ("randaugment", "erase", "mixup", "cutmix")  # which would have to move masks, too
 OF_PICTURES = ("flip", "crop", "randaugment", "color_jitter", "erase", "mixup", "cutmix")
 OF_TEXTS = ("word_dropout", "typos")
 
@@ -34,6 +36,14 @@ class Augment:
     flip: Annotated[bool, Field(description="mirror left and right, half of the time; not for digits or signs")] = False
     crop: Annotated[
         float | None, Field(gt=0, le=1, description="train on random crops of at least this share of the area")
+    ] = None
+    scale: Annotated[
+        list[Annotated[float, Field(gt=0, le=10)]] | None,
+        Field(
+            min_length=2,
+            max_length=2,
+            description="segmentation: [least, most] that pictures and masks are enlarged by before the crop",
+        ),
     ] = None
     randaugment: Annotated[
         bool | str, Field(description=f"pictures: true ({RANDAUGMENT}), or another of timm's RandAugment strings")
@@ -56,6 +66,8 @@ class Augment:
     typos: Annotated[float | None, Field(gt=0, le=1, description="texts: share of the words that get one typo")] = None
 
     def __post_init__(self) -> None:
+        if self.scale is not None and self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale is [least, most], and {self.scale[0]:g} is more than {self.scale[1]:g}")
         if isinstance(self.randaugment, str) and not _readable(self.randaugment):
             raise ValueError(
                 f"randaugment {self.randaugment!r} is not one of timm's strings; expected parts such as {RANDAUGMENT}: "

@@ -34,6 +34,8 @@ LAYERS = [
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
+    | {"schema_model"}
+    | {"batch_norms", "fcn"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
     | {"storages"}
@@ -52,20 +54,23 @@ LAYERS = [
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
-    | {"image_intervals"},
-    {"gallery"} | {"contact_sheet"} | {"probe_telling"},
+    | {"image_intervals"}
+    | {"scene_pixels"},
+    {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"mask_pairing"}
     | {"token_mean"}
     | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"},
+    {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
+    {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
+    | {"segmenting", "pixel_counting"}
     | {"folds"}
     | {"class_texts"}
     | {
@@ -122,7 +127,11 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("predicting", "segmenting"),
+    ("training", "pixel_counting"),
+    ("pixel_counting", "scoring"),
     ("schema", "schema_imbalance"),
+    ("schema", "schema_model"),
     ("trainer_arguments", "resampling"),
     ("training", "resampling"),
     ("claiming", "checkpoints"),
@@ -225,6 +234,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]

@@ -10,7 +10,7 @@ import torch
 
 
 def rows(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    """Loss of each row in nats, float32 (n,). logits: (n, classes).
+    """Loss of each row in nats, float32 (n,). logits: (n, classes), or of pixels (n, classes, h, w) for (n, h, w).
 
     labels: int (n,), of which -100 costs nothing, or the share of each class, float (n, classes). smoothing: share of
     the target spread evenly over all classes (Szegedy et al. 2016, section 7).

@@ -13,11 +13,11 @@ import torch
 def rows(
     logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0, *, prior: torch.Tensor, tau: float = 1.0
 ) -> torch.Tensor:
-    """Loss of each row in nats, float32 (n,). logits: (n, classes).
+    """Loss of each row in nats, float32 (n,). logits: (n, classes), or of pixels (n, classes, h, w) for (n, h, w).
 
     labels: int (n,), of which -100 costs nothing, or the share of each class, float (n, classes). smoothing: as in
     cross_entropy.py. prior: share of training rows that each class has, above 0, (classes,). tau: 0 is cross-entropy.
     """
     target = labels.float() if labels.ndim == 2 else labels
-    shifted = logits.float() + tau * prior.log()
+    shifted = logits.float() + (tau * prior.log()).view(-1, *[1] * (logits.ndim - 2))
     return torch.nn.functional.cross_entropy(shifted, target, reduction="none", label_smoothing=smoothing)

@@ -52,7 +52,7 @@ class Decoding:
 
     processor: Any
     window: bool
-    augment: Augment
+    augment: Augment | None
     seed: int = 0
     epoch: int = 0
 
@@ -80,7 +80,7 @@ def prepare(
 ) -> datasets.Dataset:
     """Rows that decode when read. augment: None for rows that nothing is changed of."""
     kept = rows.select_columns(["image", "mask"])
-    return kept.with_transform(Decoding(processor, model.window, augment or Augment(), seed))
+    return kept.with_transform(Decoding(processor, model.window, augment, seed))
 
 
 def lengths(prepared: datasets.Dataset) -> None:
