@@ -23,13 +23,15 @@ LAYERS = [
     | {"schema_augment", "cutting", "slips"}
     | {"schema_adapt"}
     | {"schema_decide"}
-    | {"schema_split"},
+    | {"schema_split"}
+    | {"hues"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
     | {"power_law"}
     | {"transferability"}
-    | {"pooling"},
+    | {"pooling"}
+    | {"schema_data"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -38,7 +40,8 @@ LAYERS = [
     | {"storages"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
-    | {"agreements"},
+    | {"agreements"}
+    | {"masks"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -48,7 +51,9 @@ LAYERS = [
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"} | {"sharing"},
+    {"bad_rows", "mask_classes", "mask_folders", "scenes"}
+    | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
+    | {"sharing"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
@@ -57,6 +62,7 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
+    {"mask_rows", "file_groups"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
     | {"labelling", "apportioning", "settling", "objectives"}
