@@ -42,7 +42,7 @@ def one(count: int) -> None:
     import torch
     from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
 
-    from hfft import masks, segmenting
+    from hfft import segmenting
     from hfft.backbones import Backbone
     from hfft.recipe import Model
 
@@ -61,7 +61,11 @@ def one(count: int) -> None:
                 "id": [str(i) for i in range(count)],
             },
             features=datasets.Features(
-                {"image": datasets.Image(decode=False), "mask": masks.FEATURE, "id": datasets.Value("string")}
+                {
+                    "image": datasets.Image(decode=False),
+                    "mask": datasets.Image(decode=False),
+                    "id": datasets.Value("string"),
+                }
             ),
         )
         segmenting.predict([part], rows.select(range(16)), Model("x"), args)  # warm

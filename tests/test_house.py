@@ -24,13 +24,15 @@ LAYERS = [
     | {"schema_augment", "cutting", "slips"}
     | {"schema_adapt"}
     | {"schema_decide"}
-    | {"schema_split"},
+    | {"schema_split"}
+    | {"hues"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
     | {"power_law"}
     | {"transferability"}
-    | {"pooling"},
+    | {"pooling"}
+    | {"schema_data"},
     {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -42,7 +44,8 @@ LAYERS = [
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"}
-    | {"mask_records"},
+    | {"mask_records"}
+    | {"masks"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
@@ -52,7 +55,8 @@ LAYERS = [
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
+    {"bad_rows", "mask_classes", "mask_folders", "scenes"}
+    | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"}
     | {"scene_pixels"},
@@ -65,6 +69,7 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
+    {"mask_rows", "file_groups"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}

@@ -61,7 +61,7 @@ def table(sizes: list[tuple[int, int]]) -> datasets.Dataset:
         "id": [f"{seed}-m" for seed in range(len(sizes))],
         "label": ['["dark"]'] * len(sizes),
     }
-    kinds = {"image": datasets.Image(decode=False), "mask": masks.FEATURE}
+    kinds = {"image": datasets.Image(decode=False), "mask": datasets.Image(decode=False)}
     return datasets.Dataset.from_dict(
         columns, features=datasets.Features(kinds | dict.fromkeys(("id", "label"), datasets.Value("string")))
     )
