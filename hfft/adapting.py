@@ -85,7 +85,7 @@ def predictions(
     saved: as reloaded from the run folder.
     """
     known = None
-    if wanted.adapt.freeze == "backbone" and not wanted.adapt.unfreeze:
+    if wanted.adapt.freeze == "backbone" and not wanted.adapt.unfreeze and not wanted.masks:
         head = anatomy.dissect(saved.model, saved.fresh).head
         known = precomputing.logits(saved, head[0], modality, rows, wanted.model, args) if len(head) == 1 else None
     return predicting.predict(saved, modality, rows, wanted.model, args, known)
@@ -178,7 +178,9 @@ def _touches(adapt: Adapt) -> bool:
 
 
 def changing(wanted: Recipe, args: TrainingArguments, train: Any) -> str:
-    """Why a row would not have the same features each time, or "" where it has."""
+    """Why a row would not have the same features each time, or none to keep, or "" where it has."""
+    if wanted.masks:
+        return "features of masks are whole maps, at several sizes"
     if not isinstance(train, datasets.Dataset):
         return "the training rows are a stream"
     if wanted.augment != Augment():

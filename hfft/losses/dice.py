@@ -39,7 +39,7 @@ def of_images(chances: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.
         shared = shared * (1 - smoothing) + answered * (smoothing / classes)
         true = true * (1 - smoothing) + counted.sum(dim=1, keepdim=True) * (smoothing / classes)
     dice = torch.where(there, 2 * shared / (answered + true).clamp_min(torch.finfo(chances.dtype).tiny), 0.0)
-    return there.any(dim=1) - dice.sum(dim=1) / there.sum(dim=1).clamp_min(1)
+    return there.any(dim=1).float() - dice.sum(dim=1) / there.sum(dim=1).clamp_min(1)
 
 
 def spread(each: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
