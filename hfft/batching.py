@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from hfft import labelling, labelsets, loading, pictures, sources
+from hfft import bad_rows, labelling, labelsets, loading, pictures, sources
 from hfft.dealing import by_hash
 from hfft.errors import InputError
 from hfft.recipe import Data
@@ -88,8 +88,7 @@ def usable(
     if bad and data.on_bad_rows == "fail":
         numbered = {start + index: why for index, why in bad.items()}
         raise InputError(
-            f"{loading.sentence_of_bad(numbered, {}, shown(data))}. Mend them, or leave them out with "
-            "data.on_bad_rows=drop"
+            f"{bad_rows.sentence(numbered, {}, shown(data))}. Mend them, or leave them out with data.on_bad_rows=drop"
         )
     end = start + len(part)
     return Usable(rows, classes, table.declared, len(bad), end, labelling.plural(given, data))

@@ -19,6 +19,10 @@ class Counts:
 
     right, rows: multi-label only, (...): rows with every label right, and rows in all. occurring: mask (classes,) of
     the classes that averages run over, None for all.
+
+    Of masks, hits, support and predicted count pixels. edges: masks only, (..., classes, 4), boundary pixels: true
+    ones, those of them that the prediction's boundary meets, predicted ones, those of them that the true boundary
+    meets; None where they were not counted.
     """
 
     hits: np.ndarray
@@ -27,6 +31,7 @@ class Counts:
     right: np.ndarray | None = None
     rows: np.ndarray | None = None
     occurring: np.ndarray | None = None
+    edges: np.ndarray | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -83,3 +88,13 @@ def count(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Counts:
         np.bincount(labels, minlength=classes),
         np.bincount(predicted, minlength=classes),
     )
+
+
+def of_cells(cells: np.ndarray, edges: np.ndarray | None = None) -> Counts:
+    """Counts of confusion matrices (..., classes, classes), rows true, columns predicted; edges as in `Counts`.
+
+    >>> of_cells(np.array([[3, 1], [0, 2]])).support.tolist()
+    [4, 2]
+    """
+    cells = np.asarray(cells)
+    return Counts(np.diagonal(cells, axis1=-2, axis2=-1), cells.sum(-1), cells.sum(-2), edges=edges)

@@ -17,7 +17,9 @@ JACKKNIFE = "infinitesimal jackknife"
 MANY, FEW = 20, 10  # classes of which rows are counted, and of which examples are shown
 BORDERS = 5  # columns of space beside and between the two columns of examples
 PER_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
+PER_PIXEL = ("iou", "dice", "class_accuracy", "boundary_f1")
 NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class", "linear_probe": "linear probe"}
+NAMES |= {"place": "class by place"}
 
 
 def checked(facts: dict[str, Any]) -> None:
@@ -155,9 +157,10 @@ def verdict(facts: dict[str, Any]) -> None:
     if "members" in facts:
         console.print(f"Next:   hfft compare {facts['run']} RUN     (a single run, on the same test rows)")
         return
-    console.print(
-        f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
-    )
+    if facts["slices"] is None or facts["slices"]["measure"] == "accuracy":  # what is answered is a class
+        console.print(
+            f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
+        )
     console.print(f"        hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
 
 
@@ -209,12 +212,14 @@ def compared(facts: dict[str, Any]) -> None:
 
 
 def per_class(found: dict[str, Any], limit: int = 20) -> None:
-    """Precision, recall and F1 of each class; the worst ones when there are many."""
-    names = [key[3:-1] for key in found if key.startswith("f1[")]
-    if not names:
+    """Precision, recall and F1 of each class, or its IoU; the worst ones when there are many."""
+    lead = next((stem for stem in ("f1", *PER_PIXEL) if any(key.startswith(f"{stem}[") for key in found)), None)
+    if lead is None:
         return
-    kinds = [kind for kind in PER_CLASS if f"{kind}[{names[0]}]" in found]
-    shown = sorted(names, key=lambda name: found[f"f1[{name}]"]["value"] or 0)[:limit] if len(names) > limit else names
+    names = [key[len(lead) + 1 : -1] for key in found if key.startswith(f"{lead}[")]
+    kinds = [kind for kind in (*PER_CLASS, *PER_PIXEL) if f"{kind}[{names[0]}]" in found]
+    shown = sorted(names, key=lambda name: found[f"{lead}[{name}]"]["value"] or 0)[:limit]
+    shown = shown if len(names) > limit else names
     title = "class" if len(names) <= limit else f"worst {limit} of {len(names)} classes"
     table = terminal.table(title, *kinds)
     for name in shown:

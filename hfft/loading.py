@@ -7,6 +7,7 @@ several, see labelsets.py), `id`, `key` (equal for rows whose inputs are equal) 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -16,7 +17,18 @@ from typing import Any
 
 import datasets
 
-from hfft import labelling, labelsets, moments, naming, pictures, slice_columns, sources
+from hfft import (
+    bad_rows,
+    file_groups,
+    labelling,
+    labelsets,
+    mask_rows,
+    moments,
+    naming,
+    pictures,
+    slice_columns,
+    sources,
+)
 from hfft.errors import InputError, listed, meant
 from hfft.recipe import Data
 from hfft.sources import shown
@@ -29,11 +41,15 @@ FOUND = dict.fromkeys(("content", "key", "problem"), datasets.Value("string"))
 
 @dataclass(frozen=True)
 class Table:
-    """rows: one per usable example. declared: the class order the data set declares, or (). dropped: sentences."""
+    """rows: one per usable example. declared: the class order the data set declares, or (). dropped: sentences.
+
+    fixed: the classes are those declared, whether or not each of them occurs in train.
+    """
 
     rows: datasets.Dataset
     declared: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 def read(data: Data, modality: ModuleType) -> Table:
@@ -43,6 +59,8 @@ def read(data: Data, modality: ModuleType) -> Table:
     """
     if data.streaming:
         raise InputError("data.streaming is true, and this needs all rows at once; type data.streaming=false")
+    if modality.MASKS:
+        return _scenes(data, modality)
     folder = sources.image_folder(data) if "image" in modality.ROLES else None
     sizes: dict[str, int] = {}
     if folder and data.multi_label:
@@ -57,17 +75,15 @@ def read(data: Data, modality: ModuleType) -> Table:
         table, sizes = _tables(data, modality)
     if not len(table.rows):
         raise InputError(f"{shown(data)}: there are no rows in it")
+    table = dataclasses.replace(table, rows=file_groups.added(table.rows, data))
     given = table.rows["label"][:]
     naming.check(labelsets.count(given, data.multi_label), data.labels, shown(data))
     found = labelling.check(labelling.plural(given, data), data, shown(data))
     table = named(table, data)
     rows, bad = identified(table.rows, modality)
-    dropped = sentence_of_bad(bad, sizes, shown(data))
+    dropped = bad_rows.sentence(bad, sizes, shown(data))
     if bad and data.on_bad_rows == "fail":
-        raise InputError(
-            f"{dropped}. Rows count from 1{_several(data)}, a header not counted. "
-            "Mend them, or leave them out with data.on_bad_rows=drop"
-        )
+        raise InputError(bad_rows.refusal(dropped, data))
     classes = sorted(labelsets.count(rows["label"][:], data.multi_label), key=str)
     if len(classes) < 2:
         got = listed(map(repr, classes)) or "no usable row"
@@ -105,6 +121,17 @@ def named(table: Table, data: Data) -> Table:
     return Table(rows, table.declared, table.dropped + note)
 
 
+def _scenes(data: Data, modality: ModuleType) -> Table:
+    """Pictures with masks: the classes are those that ids or colours can say, whatever occurs."""
+
+    def tables() -> tuple[datasets.Dataset, dict[str, int], tuple[str, ...]]:
+        table, sizes = _tables(data, modality)
+        return table.rows, sizes, table.dropped
+
+    found = mask_rows.read(data, tables)
+    return Table(file_groups.added(found.rows, data), found.declared, found.dropped, fixed=True)
+
+
 def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:
     """(every part by role, split → its rows), in one table in the order of the parts."""
     parts = sources.load(data)
@@ -138,8 +165,8 @@ def official_parts(
 
 def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
-    roles = modality.ROLES | ({} if data.label_columns else {"label": True})
-    roles |= {role: data.split.by == role for role in DEALING}
+    roles = modality.ROLES | ({} if data.label_columns or modality.MASKS else {"label": True})
+    roles |= {role: data.split.by == role and not (role == "group" and data.group_pattern) for role in DEALING}
     for role in data.columns:
         if role not in roles:
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
@@ -165,14 +192,14 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
             f"it has {listed(part.column_names)}; type {_separator(part.column_names)}data.columns.{role}=NAME"
         )
     _check_twins(source, part.column_names, data)
-    names, declared = labelling.read(part, source.get("label"), data, shown(data))
+    names, declared = ([], ()) if modality.MASKS else labelling.read(part, source.get("label"), data, shown(data))
     rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
     rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
     try:
         rows = modality.check_types(rows, base)
     except InputError as error:
         raise InputError(f"{shown(data)}: {error}") from error
-    rows = _with_column(rows, "label", names)
+    rows = rows if modality.MASKS else _with_column(rows, "label", names)
     if "group" in source:
         groups = labelling.names_of(part[source["group"]][:], (), f"{shown(data)}: column {source['group']!r}")
         rows = _with_column(rows, "group", groups)
@@ -257,31 +284,3 @@ def _unknown(role: str, values: list[Any]) -> list[tuple[int, str]]:
 
 def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datasets.Dataset:
     return rows.add_column(name, values, feature=datasets.Value("string"))
-
-
-def sentence_of_bad(bad: dict[int, str], sizes: dict[str, int], what: str) -> str:
-    """The first few unusable rows, by number, and by split where there are several."""
-    first = "; ".join(f"{_place(index, sizes)}: {why}" for index, why in list(bad.items())[:5])
-    more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
-    return f"{what}: {len(bad):,} row{'s' * (len(bad) != 1)} cannot be used ({first}{more})"
-
-
-def _place(index: int, sizes: dict[str, int]) -> str:
-    """A row as a person finds it: "row 3", or "test row 3" where there are several splits.
-
-    >>> _place(12, {"train": 10, "test": 5})
-    'test row 3'
-    """
-    if len(sizes) < 2:
-        return f"row {index + 1}"
-    for name, size in sizes.items():
-        if index < size:
-            return f"{name} row {index + 1}"
-        index -= size
-    raise IndexError(index)
-
-
-def _several(data: Data) -> str:
-    files = data.data_files.values() if isinstance(data.data_files, dict) else [data.data_files]
-    many = any(isinstance(names, list) and len(names) > 1 for names in files)
-    return " on through the files in their order" if many else ""

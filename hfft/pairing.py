@@ -25,6 +25,7 @@ from hfft.estimates import Estimate
 from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered, wilson
 from hfft.records import less_is_better
 from hfft.resamples import Sample, sample
+from hfft.resamples import told as told_of
 
 MANY = 1000  # rows at which a bootstrap is no longer too sure for their number
 
@@ -220,5 +221,5 @@ def _apart(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[s
 
 def _merged(own: Counts, whole: Counts, kept: Counts) -> Counts:
     """own + whole - kept."""
-    names = ("hits", "support", "predicted", *(("right", "rows") if own.multi_label else ()))
+    names = told_of(own)
     return replace(own, **{name: getattr(own, name) + getattr(whole, name) - getattr(kept, name) for name in names})

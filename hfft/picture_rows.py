@@ -29,22 +29,31 @@ PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
 
 
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
-    """Images undecoded; a column of text is taken for paths, absolute, from here, or from the table's folder."""
-    feature = rows.features["image"]
+    """Images, and masks where there are any, undecoded; a column of text is taken for paths, absolute, from here, or
+    from the table's folder."""
+    for role in [name for name in ("image", "mask") if name in rows.column_names]:
+        rows = _undecoded(rows, role, base)
+    return rows
+
+
+def _undecoded(rows: datasets.Dataset, role: str, base: Path | None) -> datasets.Dataset:
+    feature = rows.features[role]
     if isinstance(feature, datasets.Image):
-        return rows.cast_column("image", datasets.Image(decode=False))
+        return rows.cast_column(role, datasets.Image(decode=False))
     if isinstance(feature, dict) and {"bytes", "path"} <= set(feature) and is_bytes(feature["bytes"]):
-        return rows.cast_column("image", datasets.Image(decode=False))
+        return rows.cast_column(role, datasets.Image(decode=False))
     if is_bytes(feature):
-        images = [{"path": "", "bytes": data} for data in rows["image"][:]]
-        return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
-    if getattr(feature, "dtype", "") not in ("string", "large_string"):
-        raise InputError(f"column for 'image' holds {getattr(feature, 'dtype', feature)}: expected images or paths")
-    found = [
-        path if not path or references.is_file(path) or base is None else str(base / path) for path in rows["image"][:]
-    ]
-    images = [{"path": path or "", "bytes": None} for path in found]
-    return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
+        images = [{"path": "", "bytes": data} for data in rows[role][:]]
+    elif getattr(feature, "dtype", "") in ("string", "large_string"):
+        found = [
+            path if not path or references.is_file(path) or base is None else str(base / path) for path in rows[role][:]
+        ]
+        images = [{"path": path or "", "bytes": None} for path in found]
+    else:
+        raise InputError(f"column for {role!r} holds {getattr(feature, 'dtype', feature)}: expected images or paths")
+    made = datasets.Dataset.from_dict({role: images}, datasets.Features({role: datasets.Image(decode=False)}))
+    others = rows.remove_columns(role)
+    return datasets.concatenate_datasets([others, made], axis=1) if others.column_names else made
 
 
 def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -191,17 +200,18 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str 
     except ValueError as error:
         where = f"{source['path'][:200]}: " if source["path"] else ""  # a column of base64 is taken for paths
         return "", None, f"{where}{error}"
-    return _digest(image), perceptual.fingerprint(image), None
+    return digest(image), perceptual.fingerprint(image), None
 
 
 def _key(source: dict[str, Any] | None) -> str | None:
     try:
-        return None if source is None else _digest(pictures.rgb(source))
+        return None if source is None else digest(pictures.rgb(source))
     except ValueError:
         return None  # told by `inspect`, which a stream is surveyed with
 
 
-def _digest(image: Image.Image) -> str:
-    digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
-    digest.update(image.tobytes())
-    return digest.hexdigest()
+def digest(image: Image.Image) -> str:
+    """What two pictures share whose pixels are equal, however they were stored."""
+    found = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
+    found.update(image.tobytes())
+    return found.hexdigest()

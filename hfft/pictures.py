@@ -9,9 +9,9 @@ import errno
 import io
 import math
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import datasets
 import numpy as np
@@ -27,6 +27,8 @@ CHANNELS = (1, 3, 4)
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that turn a picture by 90 degrees
 FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
 
+T = TypeVar("T")
+
 
 class Header(NamedTuple):
     """Upright size in pixels, Pillow's mode, and whether there is more than one frame."""
@@ -37,13 +39,25 @@ class Header(NamedTuple):
     moving: bool
 
 
+class UnfitError(ValueError):
+    """What was decoded cannot be used; the message says why, and is told as it stands."""
+
+
 def rgb(source: dict[str, Any]) -> Image.Image:
     """Decode {"bytes": …, "path": …} upright, as RGB, transparency on white, 16 bits scaled to 8, first frame.
 
     Raises ValueError with a reason a person can act on.
     """
+    return decoded(source, lambda opened, data: flatten(ImageOps.exif_transpose(opened)), "image")
+
+
+def decoded(source: dict[str, Any], use: Callable[[Image.Image, bytes], T], what: str) -> T:
+    """What `use` makes of the opened picture {"bytes": …, "path": …} and of its file's bytes. what: for the messages.
+
+    Raises ValueError with a reason a person can act on: no such file, a pipe, too large, no picture, broken.
+    """
     if source["bytes"] is None and not source["path"]:
-        raise ValueError("the image is missing")
+        raise ValueError(f"the {what} is missing")
     try:
         data = source["bytes"] if source["bytes"] is not None else _bytes(Path(source["path"]))
     except FileNotFoundError as error:
@@ -53,20 +67,22 @@ def rgb(source: dict[str, Any]) -> Image.Image:
     except ValueError as error:
         raise ValueError("no file has such a name") from error
     if not data:
-        raise ValueError("the image is empty (0 bytes)")
+        raise ValueError(f"the {what} is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data)) as opened:
             # Pillow itself only warns up to twice this limit; a 94 KiB file can hold 100 million pixels.
             if Image.MAX_IMAGE_PIXELS is not None and opened.width * opened.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
-            return flatten(ImageOps.exif_transpose(opened))
+            return use(opened, data)
+    except UnfitError:
+        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise ValueError(f"the image is too large (more than {limit} million pixels)") from error
+        raise ValueError(f"the {what} is too large (more than {limit} million pixels)") from error
     except Image.UnidentifiedImageError as error:
         raise ValueError("the file is not an image") from error
     except Exception as error:  # damaged bytes make decoders raise nearly anything, such as struct.error
-        raise ValueError(f"the image is broken ({' '.join(str(error).split())[:80]})") from error
+        raise ValueError(f"the {what} is broken ({' '.join(str(error).split())[:80]})") from error
 
 
 def header(source: dict[str, Any]) -> Header:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hfft import rooms, scoring
-from hfft.counts import Counts
+from hfft.counts import of_cells
 from hfft.masks import IGNORED
 
 
@@ -41,15 +41,15 @@ class Running:
         self.total = np.zeros((len(names), len(names)), dtype=np.int64)
 
     def __call__(self, prediction: Any, compute_result: bool = True) -> dict[str, float]:
-        self.total += np.asarray(prediction.predictions.cpu() if torch.is_tensor(prediction.predictions)
-                                 else prediction.predictions).sum(axis=0)  # fmt: skip
+        found = prediction.predictions
+        self.total += np.asarray(found.cpu() if torch.is_tensor(found) else found).sum(axis=0)
         if not compute_result:
             return {}
         total, self.total = self.total, np.zeros_like(self.total)
-        counts = Counts(total.diagonal(), total.sum(axis=1), total.sum(axis=0))
-        return scoring.points(counts, self.metrics, self.names)
+        return scoring.points(of_cells(total), self.metrics, self.names)
 
 
 def known(metrics: Sequence[str]) -> list[str]:
     """Those that a confusion matrix gives: boundaries are looked at when training is over."""
-    return [name for name in metrics if not getattr(rooms.find("metrics", name), "EDGES", False)]
+    without = of_cells(np.eye(2, dtype=np.int64))
+    return [name for name in metrics if rooms.find("metrics", name).score(without)]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +25,17 @@ CURVE = "learning_curve.json"  # in a folder of a learning curve
 FOLDS = "folds.json"  # in a folder of cross-validation
 HELD_OUT = "held_out"  # the fold of cross-validation that a run does not see
 VALIDATION, OUT_OF_FOLD = "validation", "out_of_fold"  # what is tuned after the model; the latter: of all folds
-HEADLINES = ("f1_macro", "accuracy")  # the metric that leads: the first that was asked for
+HEADLINES = ("mean_iou", "f1_macro", "accuracy")  # the metric that leads: the first that was asked for
 LOSSES = ("log_loss", "brier", "ece", "aurc")  # less is better, also of longer names such as ece_adaptive
 PROBE = "probe."  # of the gates' keys: probe.typos.flip_rate
 PAIRS = [(late, early) for place, late in enumerate(SPLITS) for early in SPLITS[:place]]
 SCORE = "score_"
+PIXELS = "pixels"  # a column that only predicted masks have
 SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
+
+Made = TypeVar("Made")
 
 
 def less_is_better(metric: str) -> bool:
@@ -124,18 +127,13 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> Predictions:
-        if not path.is_file():
-            raise InputError(f"{path} does not exist: run `hfft eval {path.parent.parent}` first")
-        # What breaks is told as what mends it: a file cut short, or one without a column that it should have.
-        try:
-            return cls.of(pq.read_table(path))
-        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            again = f"`hfft eval {path.parent.parent}`" if path.stem.startswith("test") else "the verb that made it"
-            raise InputError(f"{path} is damaged: run {again} again ({type(error).__name__}: {error})") from error
+        return read_as(path, cls.of)
 
     @classmethod
     def of(cls, table: pa.Table) -> Predictions:
-        """What `table` holds, which may have further columns."""
+        """What `table` holds, which may have further columns. Raises InputError for answers that are masks."""
+        if PIXELS in table.column_names:
+            raise InputError("these answers are masks (semantic segmentation), and this needs one answer per row")
         names = tuple(name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE))
         index = {name: place for place, name in enumerate(names)}
         labels, predicted = (_numbers(table[column], index) for column in ("label", "prediction"))
@@ -177,6 +175,18 @@ class SplitReport:
     def facts(self) -> dict[str, Any]:
         """As plain data, `rows` where there are any."""
         return {name: value for name, value in vars(self).items() if name != "rows" or value}
+
+
+def read_as(path: Path, made: Callable[[pa.Table], Made]) -> Made:
+    """What `made` makes of a file of predictions. Raises InputError where it is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: run `hfft eval {path.parent.parent}` first")
+    # What breaks is told as what mends it: a file cut short, or one without a column that it should have.
+    try:
+        return made(pq.read_table(path))
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, IndexError) as error:
+        again = f"`hfft eval {path.parent.parent}`" if path.stem.startswith("test") else "the verb that made it"
+        raise InputError(f"{path} is damaged: run {again} again ({type(error).__name__}: {error})") from error
 
 
 def _numbers(column: pa.ChunkedArray, index: dict[str, int]) -> np.ndarray:

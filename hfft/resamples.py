@@ -21,16 +21,21 @@ from hfft.counts import Counts
 
 # Elements of one working array: about ten such arrays of 8 bytes live at once, whatever the number of classes.
 CHUNK = 2_000_000
+EDGES = 4  # numbers of a class's boundary, see `Counts`
 
 
 @dataclass(frozen=True)
 class Tallies:
-    """What each kind of draw adds to a model's counts: hits, support, predicted (classes, kinds); right (1, kinds)."""
+    """What each kind of draw adds to a model's counts: hits, support, predicted (classes, kinds); right (1, kinds).
+
+    edges: of masks, (classes x 4, kinds), the four numbers of a class beside each other; None elsewhere.
+    """
 
     hits: csr_array
     support: csr_array
     predicted: csr_array
     right: csr_array
+    edges: csr_array | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Sample:
         return len(self.occurring)
 
     @property
+    def width(self) -> int:
+        """Numbers that a resample is told by."""
+        return self.classes * (1 if self.models[0].edges is None else EDGES)
+
+    @property
     def draws(self) -> int:
         """How many rows, or groups, one resample draws."""
         return int(self.times.sum())
@@ -63,22 +73,21 @@ class Sample:
 
     def each(self, model: int = 0) -> Iterator[tuple[np.ndarray, Counts]]:
         """(kinds, Counts (kinds, classes) of one draw of each kind), in parts."""
-        for some in _parts(len(self.times), self.classes):
+        for some in _parts(len(self.times), self.width):
             yield some, self._told(model, partial(_columns, some))
 
     def jackknifed(self, model: int = 0) -> Iterator[Counts]:
         """Counts (kinds, classes) without one draw of each kind in turn, in parts."""
         full = self.counts(self.times, model)
         for _, one in self.each(model):
-            names = ("hits", "support", "predicted", *(("right", "rows") if self.multi_label else ()))
-            yield replace(one, **{name: getattr(full, name) - getattr(one, name) for name in names})
+            yield replace(one, **{name: getattr(full, name) - getattr(one, name) for name in told(one)})
 
     def resampled(self, resamples: int, seed: int) -> Iterator[np.ndarray]:
         """How often each kind is drawn, int (some, kinds), in parts; the same for all models."""
         rng = np.random.default_rng(seed)
         n, width = self.draws, len(self.times)
         owner = np.repeat(np.arange(width), self.times)
-        for some in _parts(resamples, max(width, self.classes)):
+        for some in _parts(resamples, max(width, self.width)):
             if n >= 10 * width:
                 yield rng.multinomial(n, self.times / n, size=len(some))
             else:  # the same distribution; with few draws per kind, drawing them is cheaper than a binomial per kind
@@ -90,7 +99,7 @@ class Sample:
         """Of each kind the number that a fair coin picks, int (some, kinds), in parts."""
         rng, width = np.random.default_rng(seed), len(self.times)
         several = np.flatnonzero(self.times > 1)
-        for some in _parts(resamples, max(width, self.classes)):
+        for some in _parts(resamples, max(width, self.width)):
             if 2 * len(several) >= width:
                 yield rng.binomial(self.times, 0.5, (len(some), width))
                 continue
@@ -103,6 +112,9 @@ class Sample:
         """Counts of what `taken` makes of each tally (something, kinds): arrays (..., something)."""
         told = self.models[model]
         counts = Counts(taken(told.hits), taken(told.support), taken(told.predicted), occurring=self.occurring)
+        if told.edges is not None:
+            edges = taken(told.edges)
+            return replace(counts, edges=edges.reshape(*edges.shape[:-1], -1, EDGES))
         if not self.multi_label:
             return counts
         return replace(counts, right=taken(told.right)[..., 0], rows=taken(self.rows)[..., 0])
@@ -124,6 +136,39 @@ def sample(labels: np.ndarray, guesses: Sequence[np.ndarray], classes: int, grou
         occurring = np.ones(classes, dtype=bool)
     models = tuple(Tallies(*(csr_array(part) for part in parts)) for parts in told)
     return Sample(times, models, csr_array(rows), occurring, labels.ndim == 2, groups is not None)
+
+
+def told(counts: Counts) -> tuple[str, ...]:
+    """Names of the arrays that draws add up to."""
+    more = ("right", "rows") if counts.multi_label else () if counts.edges is None else ("edges",)
+    return ("hits", "support", "predicted", *more)
+
+
+def of_images(cells: Sequence[csr_array], edges: Sequence[np.ndarray], groups: np.ndarray | None = None) -> Sample:
+    """Images as draws, or groups of them; of each model cells (n, K * K) and edges (n, K, 4) of the same n images.
+
+    Pixels of an image are no independent witnesses, so an image is drawn with all that it adds to the counts.
+    """
+    n, classes = edges[0].shape[:2]
+    own, number = np.arange(n), n
+    if groups is not None:
+        _, own = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+        number = int(own.max(initial=-1)) + 1
+    drawn = csr_array((np.ones(n, dtype=np.int64), (np.arange(n), own)), shape=(n, number))
+    square, every = np.arange(classes * classes), np.ones(classes * classes, dtype=np.int64)
+    shape = (classes, classes * classes)
+    true, guess = (csr_array((every, (part, square)), shape) for part in np.divmod(square, classes))
+    right = csr_array((every[:classes], (np.arange(classes), np.arange(classes) * (classes + 1))), shape)
+    models = []
+    for one, edge in zip(cells, edges, strict=True):
+        hits, support, predicted = (csr_array(which @ one.T @ drawn) for which in (right, true, guess))
+        none, flat = csr_array((1, number), dtype=np.int64), csr_array(edge.reshape(n, -1).T)
+        models.append(Tallies(hits, support, predicted, none, csr_array(flat @ drawn)))
+    occurring = models[0].support.sum(axis=1) > 0
+    if not occurring.any():
+        occurring = np.ones(classes, dtype=bool)
+    times, rows = np.ones(number, dtype=np.int64), drawn.sum(axis=0)[None]
+    return Sample(times, tuple(models), csr_array(rows), occurring, False, groups is not None)
 
 
 def of_matrix(matrix: np.ndarray) -> Sample:

@@ -41,9 +41,10 @@ def pixels_of(augment: Augment | None, processor: Any, window: bool) -> Scene:
     """(RGB picture, class ids int (h, w), -100 where ignored) → (float32 (3, H, W), int64 (H, W)).
 
     H, W: the processor's size. Without augment, the whole picture resized to it, or with `window` as much of its middle
-    as fits, at its own size. With augment, at random: `scale` enlarges by a factor drawn evenly on a logarithmic
-    scale, before `crop` takes a share of the area that is drawn evenly. What lies outside of the picture has the label
-    -100 and the mean colour, which is 0 after normalising. Raises ValueError where picture and mask differ in size.
+    as fits, at its own size. With augment, at random: with `window` another part each time; `scale` enlarges by a
+    factor drawn evenly on a logarithmic scale, before `crop` takes a share of the area that is drawn evenly. What lies
+    outside of the picture has the label -100 and the mean colour, which is 0 after normalising. Raises ValueError where
+    picture and mask differ in size.
     """
     size = size_of(processor)
     shift, factor = _normalising(processor)
@@ -55,7 +56,7 @@ def pixels_of(augment: Augment | None, processor: Any, window: bool) -> Scene:
         if own != ids.shape:
             raise ValueError(f"the picture has {own} rows and columns, and its mask {ids.shape}")
         extent = _extent(size if window else own, wanted)
-        anew = augment is not None and augment != Augment()
+        anew = augment is not None and (window or augment != Augment())
         rows, columns = (_span(*side, anew) for side in zip(own, extent, size, strict=True))
         pixels = _resized(image, rows, columns, processor)
         mask = torch.from_numpy(_nearest(ids, rows, columns))

@@ -8,7 +8,9 @@ fixed by the split: those with at least one true row, in every resample the same
 `labels=<classes that occur>, zero_division=0`; its default also averages over classes that are only predicted, so that
 the divisor depends on the model. micro runs over all rows, hence equals the accuracy where each row has one class.
 
-A metric is made of predicted classes (`Counted`) or of probabilities (`Graded`).
+A metric is made of predicted classes (`Counted`) or of probabilities (`Graded`). `Counted` metrics marked
+`MASKS = True` are of masks (semantic segmentation) and count pixels; `MaskPredictions` are asked for those and no
+others. Their witnesses are images, never pixels: see `image_intervals`.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from typing import Protocol
 
 import numpy as np
 
-from hfft import estimates, resamples, rooms
+from hfft import estimates, mask_scores, resamples, rooms
 from hfft.counts import Counts, count
 from hfft.errors import InputError, listed
 from hfft.estimates import Estimate
 from hfft.intervals import Interval, Moments, Proportion, bca, effective, moments, wilson
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.records import Predictions, Score
 from hfft.resamples import Sample
 
@@ -34,7 +37,7 @@ class Counted(Protocol):
 
     Arrays of `counts` are (..., classes); leading axes are resamples and must be kept. Values are at most 1, more is
     better, and 0 / 0 counts as 0: resamples lose classes. `MULTI_LABEL = False` where several classes per row make no
-    sense. Adding a metric is adding a file with these three functions.
+    sense; `MASKS = True` for metrics of masks. Adding a metric is adding a file with these three functions.
     """
 
     def score(self, counts: Counts) -> dict[str, np.ndarray]:
@@ -56,16 +59,22 @@ class Graded(Protocol):
         """({key: of the whole split}, {name: one per class}); labels as in `Predictions`, scores (n, classes)."""
 
 
-def score(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Score]:
+def score(predictions: Answers, metrics: Sequence[str]) -> dict[str, Score]:
     """Every metric of the whole split, then every metric of each class.
 
     metrics: names from hfft/metrics/. n of a Score is what its value is a share of: all rows, the rows of the class
-    (recall), the rows predicted as it (precision), the rows that are either (F1). Undefined values are None. The result
-    depends on nothing but the arguments. Raises InputError for a metric that does not exist.
+    (recall), the rows predicted as it (precision), the rows that are either (F1); of masks it is images: all, or those
+    that truly hold the class. Undefined values are None. The result depends on nothing but the arguments.
+    Raises InputError for a metric that does not exist or is of another kind.
     """
-    wanted = keys(metrics, predictions.names, predictions.multi_label)
+    masks = isinstance(predictions, MaskPredictions)
+    wanted = keys(metrics, predictions.names, predictions.multi_label, masks)
     if not predictions.n:
-        return dict.fromkeys(wanted, Score(None, None, None, 0, "undefined: no rows"))
+        return dict.fromkeys(wanted, Score(None, None, None, 0, f"undefined: no {'images' if masks else 'rows'}"))
+    if isinstance(predictions, MaskPredictions):
+        modules = _kinds(metrics)[0]
+        found = mask_scores.of(predictions, lambda counts: _values(counts, modules, predictions.names))
+        return {key: found[key] for key in wanted}
     counted, graded = _kinds(metrics)
     found = _counted_scores(predictions, counted) | _graded_scores(predictions, graded)
     return {key: found[key] for key in wanted}
@@ -74,8 +83,9 @@ def score(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Score]:
 def points(counts: Counts, metrics: Sequence[str], names: Sequence[str]) -> dict[str, float]:
     """The values alone of `Counted` metrics, without intervals: plain floats under the keys of `score`, in its order.
 
-    counts: arrays (classes,) over all names. What `score` calls undefined is 0 here, because a training loop needs a
-    number under every key at every step.
+    counts: arrays (classes,) over all names; of masks, `counts.of_cells`. What `score` calls undefined is 0 here,
+    because a training loop needs a number under every key at every step; boundary_f1 is left out where `counts` has no
+    edges.
     """
     counts = replace(counts, occurring=_occurring(counts))
     return {key: float(value) for key, value in _values(counts, _kinds(metrics)[0], names).items()}
@@ -105,8 +115,10 @@ def graded(predictions: Predictions, metrics: Sequence[str]) -> dict[str, Estima
     return {key: part for key, part in found.items() if "[" not in key}
 
 
-def keys(metrics: Sequence[str], names: Sequence[str], multi_label: bool = False) -> list[str]:
+def keys(metrics: Sequence[str], names: Sequence[str], multi_label: bool = False, masks: bool = False) -> list[str]:
     """All keys that `score` will give, known before training. Raises InputError for what cannot be scored.
+
+    masks: of predicted masks; metrics are then others than those of rows.
 
     >>> keys(["accuracy", "f1"], ["ham", "spam"])
     ['accuracy', 'f1_macro', 'f1_micro', 'f1_weighted', 'f1[ham]', 'f1[spam]']
@@ -117,8 +129,18 @@ def keys(metrics: Sequence[str], names: Sequence[str], multi_label: bool = False
         raise InputError(
             f"metrics: {listed(single)} is for one class per row, and here several may apply; leave it out"
         )
+    if wrong := [name for name, module in zip(metrics, modules, strict=True) if is_of_masks(module) != masks]:
+        fitting = [name for name in rooms.names("metrics") if is_of_masks(rooms.find("metrics", name)) == masks]
+        scored, here = ("rows", "masks") if masks else ("masks", "rows")
+        raise InputError(
+            f"metrics: {listed(wrong)} {'is' if len(wrong) == 1 else 'are'} for {scored}, and here {here} are scored; "
+            f"type metrics=[{'mean_iou, pixel_accuracy' if masks else 'accuracy, f1'}]; "
+            f"known here: {listed(fitting, 20)}"
+        )
     labels = np.eye(len(names), dtype=bool) if multi_label else np.arange(len(names))
     every = count(labels, labels, len(names))
+    if masks:
+        every = replace(every, edges=np.zeros((len(names), resamples.EDGES), dtype=np.int64))
     even = np.full((len(names), len(names)), 1 / max(len(names), 1))
     found: list[str] = []
     for module in modules:
@@ -140,6 +162,11 @@ def _kinds(metrics: Sequence[str]) -> tuple[list[ModuleType], list[ModuleType]]:
 def is_graded(module: ModuleType) -> bool:
     """Whether a metric needs probabilities."""
     return hasattr(module, "estimates")
+
+
+def is_of_masks(module: ModuleType) -> bool:
+    """Whether a metric counts pixels of masks."""
+    return getattr(module, "MASKS", False)
 
 
 def _estimates(

@@ -27,7 +27,7 @@ from hfft.recipe import Data
 BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
 FILES = (*BUILDERS.values(), "imagefolder", "text")
 TABLES = {f".{ending}" for ending in (*BUILDERS, "arrow", "tar")}
-ROLES = ("text", "text_pair", "label", "image", "group", "time")  # the columns whose text a CSV file keeps
+ROLES = ("text", "text_pair", "label", "image", "mask", "group", "time")  # the columns whose text a CSV file keeps
 Files = dict[str, list[str]]  # split → files
 FINDERS = ("name", "data_dir", "revision")  # the options that decide which files of a folder are read
 

@@ -86,7 +86,7 @@ def split(table: Table, data: Data, seed: int, modality: ModuleType | None = Non
     names = (*SPLITS, HELD_OUT) if data.split.folds else SPLITS
     made = {name: picked.select([i for i in order if guarded.places[i] == name]) for name in names}
     report = _report(data, seed, len(rows), [*table.dropped, *found], guarded)
-    return _checked(Splits(made, (), report, guarded.leaks, guarded.torn), table.declared, data)
+    return _checked(Splits(made, (), report, guarded.leaks, guarded.torn), table, data)
 
 
 def write(splits: Splits, run: RunFolder) -> None:
@@ -283,13 +283,13 @@ def _report(data: Data, seed: int, read: int, findings: list[str], guarded: Guar
     return SplitReport(method, {}, {}, findings, guarded.facts(data.on_leak))
 
 
-def _checked(splits: Splits, declared: tuple[str, ...], data: Data) -> Splits:
+def _checked(splits: Splits, table: Table, data: Data) -> Splits:
     """The same splits with class names, counts and fingerprints; InputError where nothing can be learnt or measured."""
     made = splits.parts
     counts = {name: labelsets.count(part["label"][:], data.multi_label) for name, part in made.items()}
     sizes = {name: len(part) for name, part in made.items()}
     distinct = len({key for part in made.values() for key in part["key"][:]})
-    labels, report = settled(counts, sizes, splits.report, declared, data, distinct)
+    labels, report = settled(counts, sizes, splits.report, table.declared, data, distinct, table.fixed)
     inputs = len(set(made["test"]["key"][:]))
     if inputs < 0.95 * len(made["test"]):
         report.findings.append(

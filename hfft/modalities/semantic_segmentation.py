@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from hfft import augmenting, mask_profile, masks, perturbing, picture_rows, pictures, scene_pixels
+from hfft import augmenting, masks, perturbing, picture_rows, pictures, scene_pixels
 from hfft.measures import Measured
 from hfft.picture_rows import as_rows, attributes, bytes_of, decoded, extents, inspect, keys, line, near, preview
 from hfft.recipe import Augment, Model
@@ -30,6 +30,7 @@ PROCESSOR = "AutoImageProcessor"
 CONVOLUTIONAL = True  # worth arranging memory for, even if some backbones are transformers
 PRINTED = True  # `inspect` makes what look-alikes are found by
 MASKS = True  # what is learnt is a class for each pixel
+STORED = datasets.Image(decode=False)
 SCENE = ("image", "mask", "before")  # columns of a probed row
 COPY_AT = 0.0  # the search sets its threshold by the data: whatever it finds is a copy
 
@@ -52,7 +53,7 @@ class Decoding:
 
     processor: Any
     window: bool
-    augment: Augment
+    augment: Augment | None
     seed: int = 0
     epoch: int = 0
 
@@ -80,7 +81,7 @@ def prepare(
 ) -> datasets.Dataset:
     """Rows that decode when read. augment: None for rows that nothing is changed of."""
     kept = rows.select_columns(["image", "mask"])
-    return kept.with_transform(Decoding(processor, model.window, augment or Augment(), seed))
+    return kept.with_transform(Decoding(processor, model.window, augment, seed))
 
 
 def lengths(prepared: datasets.Dataset) -> None:
@@ -96,7 +97,7 @@ def collator(processor: Any) -> Any:
 
 def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: int) -> Measured:
     """Sizes from the files' headers, and the share of pixels of each class."""
-    return mask_profile.measure(rows, processor, model)
+    return picture_rows.profile(rows, processor, model, batch)
 
 
 def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[Scene], bool]:
@@ -130,7 +131,7 @@ def changed(rows: datasets.Dataset, items: list[Scene]) -> datasets.Dataset:
     for place, name in enumerate(SCENE[1:], 1):
         if items and items[0][place] is not None:
             sources = {name: [{"path": "", "bytes": masks.encode(item[place])} for item in items]}
-            made = datasets.Dataset.from_dict(sources, features=datasets.Features({name: masks.FEATURE}))
+            made = datasets.Dataset.from_dict(sources, features=datasets.Features({name: STORED}))
             out = datasets.concatenate_datasets([out, made], axis=1)
     return out
 
