@@ -25,6 +25,7 @@ from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
+MAPS = "for masks they are whole maps at several sizes, larger than the pictures"
 FALL_BACK = "features are not computed once"
 
 
@@ -178,11 +179,9 @@ def _touches(adapt: Adapt) -> bool:
 
 
 def changing(wanted: Recipe, args: TrainingArguments, train: Any) -> str:
-    """Why a row would not have the same features each time, or none to keep, or "" where it has."""
-    if wanted.masks:
-        return "features of masks are whole maps, at several sizes"
-    if not isinstance(train, datasets.Dataset):
-        return "the training rows are a stream"
+    """Why a row would not have the same features each time, or none to keep; "" where it has."""
+    if wanted.masks or not isinstance(train, datasets.Dataset):
+        return MAPS if wanted.masks else "the training rows are a stream"
     if wanted.augment != Augment():
         return "augment changes the training rows each time they are read"
     if wanted.model.truncation == "windows":
