@@ -8,6 +8,7 @@ verbs.py, this is a place where stages meet; it judges nothing.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,11 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import backbones, baselines, features, labelsets, likening, predicting
+from hfft import backbones, baselines, features, labelsets, likening, mask_baselines, masks, predicting
 from hfft.errors import InputError
 from hfft.gathering import Say
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
-from hfft.records import Predictions, SplitReport, read_json, write_json, write_whole
+from hfft.records import SplitReport, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
 
 NEIGHBOURS = pa.schema(
@@ -77,7 +79,7 @@ def seen(
 
 def write(
     folder: RunFolder,
-    predictions: Predictions,
+    predictions: Answers,
     train: datasets.Dataset,
     rows: datasets.Dataset,
     features: Seen | None,
@@ -85,8 +87,13 @@ def write(
 ) -> None:
     """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe.
 
-    notes: what there is to say about the probe; they go into the run folder, so that it can be judged again.
+    Of masks: the majority class everywhere, and the class that is most frequent at each place. notes: what there is to
+    say about the probe; they go into the run folder, so that it can be judged again.
     """
+    if isinstance(predictions, MaskPredictions):
+        given, truths = (map(masks.ids, _each(part, "mask")) for part in (train, rows))
+        _keep(folder, mask_baselines.made(given, truths, predictions), notes)
+        return
     fixed = (predictions.labels, predictions.ids, predictions.names)
     dealt = SplitReport(**read_json(folder.split))
     whole, several = dealt.size("train"), predictions.multi_label
@@ -105,19 +112,29 @@ def write(
     if features:
         classes = predicting.label_ids(features.rows["label"][:], predictions.names, several)
         made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
+    _keep(folder, {name: dataclasses.replace(part, groups=predictions.groups) for name, part in made.items()}, notes)
+
+
+def _each(rows: datasets.Dataset, column: str) -> Iterator[Any]:
+    """One value at a time: masks of many rows would fill memory."""
+    for row in rows.select_columns([column]):
+        yield row[column]
+
+
+def _keep(folder: RunFolder, made: Mapping[str, Answers], notes: list[str]) -> None:
     for name in baselines.NAMES:
         path: Path = folder.predictions(f"test_{name}")
         if name in made:
-            dataclasses.replace(made[name], groups=predictions.groups).write(path)
+            made[name].write(path)
         else:
             path.unlink(missing_ok=True)  # of an earlier look
     write_json(folder.fitted, notes)
 
 
-def liken(folder: RunFolder, predictions: Predictions, modality: ModuleType, features: Seen | None) -> None:
+def liken(folder: RunFolder, predictions: Answers, modality: ModuleType, features: Seen | None) -> None:
     """The nearest training rows of the surest mistakes, with their text or a thumbnail; without features, no file."""
     path = folder.neighbours("test")
-    if features is None:
+    if features is None or isinstance(predictions, MaskPredictions):
         path.unlink(missing_ok=True)  # of an earlier look
         return
     given = predicting.label_ids(features.rows["label"][:], predictions.names, predictions.multi_label)
