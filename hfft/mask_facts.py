@@ -45,6 +45,7 @@ def told(predictions: MaskPredictions) -> dict[str, Any]:
     pairs.sort(key=lambda pair: -pair["pixels"])
     return {
         "n": predictions.n,
+        "groups": predictions.groups is not None,
         "pixels": int(matrix.sum()),
         "classes": classes,
         "cells": [(row / total).tolist() if total else None for row, total in zip(matrix, true.tolist(), strict=True)],

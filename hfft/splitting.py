@@ -296,14 +296,4 @@ def _checked(splits: Splits, table: Table, data: Data) -> Splits:
             f"test has {len(made['test']):,} rows but only {inputs:,} distinct inputs: its intervals are too narrow"
         )
     prints = {name: fingerprint(part["id"][:]) for name, part in made.items()}
-    pixels = {name: _pixels(part, labels) for name, part in made.items()} if table.fixed else {}
-    return Splits(
-        made, labels, dataclasses.replace(report, fingerprints=prints, pixels=pixels), splits.leaks, splits.torn
-    )
-
-
-def _pixels(part: datasets.Dataset, labels: tuple[str, ...]) -> dict[str, int]:
-    """Class → pixels of its masks."""
-    if not len(part):
-        return dict.fromkeys(labels, 0)
-    return dict(zip(labels, np.array(part["pixels"][:], dtype=np.int64).sum(axis=0).tolist(), strict=True))
+    return Splits(made, labels, dataclasses.replace(report, fingerprints=prints), splits.leaks, splits.torn)

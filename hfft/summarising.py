@@ -47,6 +47,7 @@ TITLES = {
     "boundary_f1": "Boundary F1",
     "place": "Most common class at each place",
 }
+WIDENED = ", widened to "
 RANKED = ("f1", "iou")  # what classes are ordered by, where it was asked for
 AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
@@ -83,6 +84,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "confusion": figures.confusions(rows) if rows and not rows.multi_label else None,
         "masks": mask_facts.told(masks) if masks else None,
         "noun": "images" if masks else "rows",
+        "reader": "hfft.fcn" if _json(run.model / "config.json", {}).get("model_type") == "hfft_fcn" else None,
         "only_answer": predictions.only_answer if predictions else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
         "multi_label": _several(run, rows) if rows and rows.multi_label else None,
@@ -176,6 +178,11 @@ def _usual(scores: Iterable[Any]) -> str:
     return min(methods, key=lambda name: (-methods[name], name)) if methods else ""
 
 
+def _shared(scores: Iterable[Any]) -> str:
+    """The same, without how far an interval was widened, which each class tells for itself."""
+    return _usual(scores).partition(WIDENED)[0]
+
+
 def classes(shown: dict[str, Score]) -> dict[str, Any]:
     """Per-class scores, weakest class first; a class without a value comes last."""
     rows: dict[str, Any] = {}
@@ -188,7 +195,7 @@ def classes(shown: dict[str, Score]) -> dict[str, Any]:
     blank = dataclasses.asdict(Score(None, None, None, 0, "undefined: not scored"))
     whole = [{"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()]
     columns = [
-        {"metric": metric, "title": title(metric), "method": _usual(row["cells"][metric] for row in whole)}
+        {"metric": metric, "title": title(metric), "method": _shared(row["cells"][metric] for row in whole)}
         for metric in metrics
     ]
     values = {row["name"]: row["cells"][ranked]["value"] for row in whole}
