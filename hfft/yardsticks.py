@@ -8,7 +8,7 @@ verbs.py, this is a place where stages meet; it judges nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
-from hfft.records import SplitReport, read_json, write_json, write_whole
+from hfft.records import Predictions, SplitReport, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
 
 NEIGHBOURS = pa.schema(
@@ -85,15 +85,13 @@ def write(
     features: Seen | None,
     notes: list[str],
 ) -> None:
-    """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe.
+    """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe; of masks, by place.
 
-    Of masks: the majority class everywhere, and the class that is most frequent at each place. notes: what there is to
-    say about the probe; they go into the run folder, so that it can be judged again.
+    notes: what there is to say about the probe; they go into the run folder, so that it can be judged again.
     """
     if isinstance(predictions, MaskPredictions):
-        given, truths = (map(masks.ids, _each(part, "mask")) for part in (train, rows))
-        _keep(folder, mask_baselines.made(given, truths, predictions), notes)
-        return
+        seen, asked = (map(masks.ids, part["mask"]) for part in (train, rows))
+        return _keep(folder, mask_baselines.made(seen, asked, predictions), predictions, notes)
     fixed = (predictions.labels, predictions.ids, predictions.names)
     dealt = SplitReport(**read_json(folder.split))
     whole, several = dealt.size("train"), predictions.multi_label
@@ -112,29 +110,23 @@ def write(
     if features:
         classes = predicting.label_ids(features.rows["label"][:], predictions.names, several)
         made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
-    _keep(folder, {name: dataclasses.replace(part, groups=predictions.groups) for name, part in made.items()}, notes)
+    _keep(folder, made, predictions, notes)
 
 
-def _each(rows: datasets.Dataset, column: str) -> Iterator[Any]:
-    """One value at a time: masks of many rows would fill memory."""
-    for row in rows.select_columns([column]):
-        yield row[column]
-
-
-def _keep(folder: RunFolder, made: Mapping[str, Answers], notes: list[str]) -> None:
+def _keep(folder: RunFolder, made: Mapping[str, Answers], predictions: Answers, notes: list[str]) -> None:
     for name in baselines.NAMES:
         path: Path = folder.predictions(f"test_{name}")
         if name in made:
-            made[name].write(path)
+            dataclasses.replace(made[name], groups=predictions.groups).write(path)
         else:
             path.unlink(missing_ok=True)  # of an earlier look
     write_json(folder.fitted, notes)
 
 
-def liken(folder: RunFolder, predictions: Answers, modality: ModuleType, features: Seen | None) -> None:
+def liken(folder: RunFolder, predictions: Predictions, modality: ModuleType, features: Seen | None) -> None:
     """The nearest training rows of the surest mistakes, with their text or a thumbnail; without features, no file."""
     path = folder.neighbours("test")
-    if features is None or isinstance(predictions, MaskPredictions):
+    if features is None:
         path.unlink(missing_ok=True)  # of an earlier look
         return
     given = predicting.label_ids(features.rows["label"][:], predictions.names, predictions.multi_label)
