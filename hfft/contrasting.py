@@ -16,6 +16,7 @@ from hfft.records import Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 EXAMPLES = 12  # rows shown of those won, and of those lost
+BY_CLASS = ("recall", "iou", "dice", "class_accuracy", "boundary_f1")  # what classes are compared by: the first known
 NOTHING = Score(None, None, None, 0, "undefined: not scored")
 
 
@@ -23,13 +24,15 @@ def beside(first: RunFolder, second: RunFolder, found: dict[str, Any]) -> dict[s
     """The comparison `found` (see `weighing.compare`) with what the page needs besides."""
     runs = (first, second)
     scores = [run.read_scores().get("test", {}) for run in runs]
-    classes = _classes(found["classes"], scores)
+    measure = next((name for name in BY_CLASS if any(key.startswith(f"{name}[") for key in scores[0])), BY_CLASS[0])
+    classes = _classes(found["classes"], scores, measure)
     split, probes = _paired(found["probes"]) or _told(_tree(first.probes), _tree(second.probes))
     rates = [row[side] for row in probes for side in ("first", "second")]
     recalls = [row[side] for row in classes for side in ("first", "second")]
     return found | {
         "metrics": _metrics(found["differences"], scores),
         "classes": classes,
+        "class_measure": measure,
         "class_axis": figures.axis(recalls),
         "probes": probes,
         "probe_axis": figures.axis(rates),
@@ -54,9 +57,9 @@ def _metrics(differences: dict[str, Any], scores: list[dict[str, Score]]) -> lis
     return sorted(groups, key=lambda group: (not group["main"], group["losses"]))
 
 
-def _classes(classes: list[dict[str, Any]], scores: list[dict[str, Score]]) -> list[dict[str, Any]]:
-    """Per class: rows won and lost, and the recall of both; first those that chance explains least."""
-    rows = [row | _sides(f"recall[{row['name']}]", scores) for row in classes]
+def _classes(classes: list[dict[str, Any]], scores: list[dict[str, Score]], measure: str) -> list[dict[str, Any]]:
+    """Per class: rows won and lost, and the recall or IoU of both; first those that chance explains least."""
+    rows = [row | _sides(f"{measure}[{row['name']}]", scores) for row in classes]
     return sorted(rows, key=lambda row: (1.0 if row["p"] is None else row["p"], -abs(row["won"] - row["lost"])))
 
 

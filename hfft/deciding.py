@@ -75,7 +75,7 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     return [_of_one_answer(verdict, predictions.only_answer, unit) for verdict in found]
 
 
-def _of_one_answer(verdict: Verdict, only: str | None, unit: str) -> Verdict:
+def _of_one_answer(verdict: Verdict, only: str | None, unit: str = "row") -> Verdict:
     """A verdict on a probe, with a warning where the model has one answer: it is steady as a stopped clock is."""
     if only is None or not verdict.metric.startswith(PROBE):
         return verdict

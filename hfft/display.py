@@ -197,14 +197,23 @@ def compared(facts: dict[str, Any]) -> None:
         if found["mcnemar"]:
             exact, mid = found["mcnemar"]
             test = f" (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})"
-        console.print(f"{won:,} rows won, {lost:,} lost{test}")
+        noun = facts["noun"]
+        by = " by their own IoU" if noun == "image" else test
+        console.print(f"{won:,} {noun}s won, {lost:,} lost{by}")
         for kind in ("won", "lost"):
             for row in found["examples"][kind]:
                 text = " ".join((row["text"] or row["id"]).split())
                 shown = text if len(text) <= console.width - 60 else text[: console.width - 61] + "…"
-                console.print(f"  {kind}: {shown}   ({row['label']}, taken for {row['prediction']})")
+                wrong = f"{row['label']}, taken for {row['prediction']}" if noun == "row" else row["prediction"]
+                console.print(f"  {kind}: {shown}   ({wrong})")
         display_probes.apart(found)
         console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
+    if facts["noun"] == "image":
+        console.print(
+            "Points of 100; paired intervals over the same images: jackknife with Student's t; p-values: "
+            "randomisation, 2,000 resamples."
+        )
+        return
     console.print(
         "Points of 100 (losses as they are); paired intervals and p-values over the same rows: bootstrap and "
         "randomisation, 2,000 resamples; of metrics of probabilities, infinitesimal jackknife."

@@ -54,7 +54,7 @@ def compared(names: list[str]) -> Path:
     links = [f"{folder.root.resolve().name}/report.html" for folder in folders]
     parent = folders[0].root.resolve().parent
     beside = [folder.root.resolve().parent == parent and folder.report.is_file() for folder in folders]
-    shown = {"n": facts["n"], "runs": called, "comparisons": found}
+    shown = {"n": facts["n"], "noun": facts["noun"], "runs": called, "comparisons": found}
     shown["links"] = [link if there else None for link, there in zip(links, beside, strict=True)]
     page = pages.render("comparison.html.j2", shown, reporting.FILTERS)
     above = folders[0].root.parent  # as it was typed, unless that was "." or led through a link

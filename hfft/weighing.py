@@ -21,7 +21,7 @@ EXAMPLES = 5  # rows won and lost that are shown
 
 
 def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]:
-    """Every run after the first against the first: {"runs", "n", "comparisons"}.
+    """Every run after the first against the first: {"runs", "n", "noun", "comparisons"}; noun: what n are.
 
     called: what the runs are called in sentences, if not as they were typed. Raises InputError when a run has not been
     scored, or when rows, labels or classes differ.
@@ -37,7 +37,8 @@ def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]
         _facts(found, folders[0], folder) | {"classes": _classes(runs[0], other, found)}
         for found, folder, other in zip(made, folders[1:], runs[1:], strict=True)
     ]
-    return {"runs": called, "n": runs[0][1].n, "comparisons": shown}
+    noun = "image" if isinstance(runs[0][1], MaskPredictions) else "row"
+    return {"runs": called, "n": runs[0][1].n, "noun": noun, "comparisons": shown}
 
 
 def _facts(found: comparing.Comparison, first: RunFolder, second: RunFolder) -> dict[str, Any]:

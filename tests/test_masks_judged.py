@@ -13,10 +13,12 @@ import pytest
 from hfft import (
     cautioning,
     comparing,
+    display,
     judging,
     mask_baselines,
     mask_pairing,
     mask_records,
+    presenting,
     reporting,
     scoring,
     slicing,
@@ -251,7 +253,7 @@ def test_the_page_speaks_of_images_and_pixels(scored):
     assert "on 60 images" in card and "give each pixel one of 5 classes" in card
 
 
-def test_two_runs_are_compared_from_their_files(scored, tmp_path):
+def test_two_runs_are_compared_from_their_files(scored, tmp_path, capsys):
     folder, _ = scored
     made = mask_records.MaskPredictions.read(folder.predictions("test"))
     other = mask_answers.run(tmp_path / "other", same_truth(made, np.random.default_rng(8), 0.5))
@@ -260,6 +262,19 @@ def test_two_runs_are_compared_from_their_files(scored, tmp_path):
     assert facts["n"] == 60 and found["verdict"] == "better" and found["mcnemar"] is None
     assert [row["name"] for row in found["classes"]] == list(mask_answers.NAMES)
     assert len(found["examples"]["won"]) == 5 and json.dumps(facts)
+    page = presenting.compared([str(folder.root), str(other.root)]).read_text(encoding="utf-8")
+    text = " ".join(re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL).split())
+    for part in (
+        "comparison · 60 test images",
+        "Images won and lost By an image's own IoU",
+        "IoU of both with 95 % intervals",
+        "Won: answered worse by frames",
+    ):
+        assert part in text, part
+    assert "McNemar" not in text and 'p-value</th></tr></thead><tbody> <tr><th scope="row"><bdi>road' not in page
+    display.compared(facts)
+    said = capsys.readouterr().out
+    assert "images won, 0 lost by their own IoU" in said and "BETTER. " in said and "About" not in said
     rule = {"no_worse_than": {"run": str(folder.root), "margin": 0.02}}
     told = judging.judge(str(other.root), (f"gates={json.dumps(rule)}",))["gates"]
     assert told[0]["verdict"] == "pass" and "on the same 60 images: all of it is above -0.02" in told[0]["why"]
