@@ -21,7 +21,6 @@ from hfft.backbones import Backbone
 from hfft.errors import InputError, counted
 from hfft.precomputing import Precomputed
 from hfft.recipe import Adapt, Augment, Recipe
-from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -80,7 +79,7 @@ def check_average(adapt: Adapt, checkpoints: int) -> None:
 
 def predictions(
     wanted: Recipe, saved: Backbone, modality: ModuleType, rows: datasets.Dataset, args: TrainingArguments
-) -> Predictions:
+) -> Any:
     """The saved model's answers to rows with `id`, `label` and inputs: of a head alone where their features are known.
 
     saved: as reloaded from the run folder.

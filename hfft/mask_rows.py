@@ -27,9 +27,8 @@ from hfft.recipe import Data
 from hfft.sources import beside, shown
 
 CHUNK = 256  # rows whose files are held at once
-STORED = datasets.Image(decode=False)
 FOUND = {
-    "mask": STORED,
+    "mask": masks.FEATURE,
     "label": datasets.Value("string"),
     "pixels": datasets.List(datasets.Value("int64")),
     "id": datasets.Value("string"),
@@ -158,7 +157,7 @@ def _of_pairs(pairs: Sequence[mask_folders.Pair]) -> datasets.Dataset:
         role: [{"path": str(path or ""), "bytes": None} for path in paths]
         for role, paths in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs]))
     }
-    features = {"image": STORED, "mask": STORED}
+    features = {"image": masks.FEATURE, "mask": masks.FEATURE}
     if any(pair.split for pair in pairs):
         columns["split"] = [pair.split for pair in pairs]
         features["split"] = datasets.Value("string")

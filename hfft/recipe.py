@@ -237,6 +237,8 @@ def _sentence(item: Any) -> str:
     shown = "" if told or (isinstance(came, dict) and item["type"] == "value_error") else f", got {brief(came)}"
     if key.startswith("data.data_files"):  # a union: pydantic reports every form it could have had
         return "data.data_files: expected a file, a list of files, or {train: FILE, validation: FILE, test: FILE}"
+    if key.startswith("data.classes"):
+        return "data.classes: expected names, such as [road, car], {0: road, 1: car}, or the name of a JSON file"
     text = item["msg"].removeprefix("Value error, ")
     if item["type"] == "dataclass_type":
         known = [entry.name for entry in dataclasses.fields(_section(path))]

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import biasing, calibration_telling, figures, gallery, openings
+from hfft import biasing, calibration_telling, figures, gallery, mask_records, openings
+from hfft.mask_records import MaskPredictions
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
 from hfft.records import (
@@ -56,7 +57,8 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     headline = leading(overall)
     baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
     recipe = read_yaml(run.root / "recipe.yaml")
-    predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
+    predictions = mask_records.read(run.predictions(split)) if run.predictions(split).is_file() else None
+    masks = isinstance(predictions, MaskPredictions)
     several = predictions is not None and predictions.multi_label
     return {
         "name": run.root.resolve().name,
@@ -70,7 +72,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "averages": _groups(overall, baselines, main=False),
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": classes(shown),
-        "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "confusion": figures.confusions(predictions) if predictions and not several and not masks else None,
         "only_answer": predictions.only_answer if predictions else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
         "multi_label": _several(run, predictions) if predictions and several else None,

@@ -62,13 +62,14 @@ LAYERS = [
     | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
+    {"mask_pairing"} | {"mask_pairing", "mask_cautions", "mask_baselines"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
-    {"mask_rows", "file_groups"},
+    {"mask_rows", "file_groups"} | {"mask_profile"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -241,7 +242,16 @@ NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
-NO_ML += ["boundaries", "palette", "mask_records", "image_intervals", "mask_scores"]
+NO_ML += [
+    "boundaries",
+    "palette",
+    "mask_records",
+    "image_intervals",
+    "mask_scores",
+    "mask_pairing",
+    "mask_cautions",
+    "mask_baselines",
+]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
