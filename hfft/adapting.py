@@ -21,10 +21,10 @@ from hfft.backbones import Backbone
 from hfft.errors import InputError, counted
 from hfft.precomputing import Precomputed
 from hfft.recipe import Adapt, Augment, Recipe
-from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
+MAPS = "for masks they are whole maps at several sizes, larger than the pictures"
 FALL_BACK = "features are not computed once"
 
 
@@ -79,13 +79,13 @@ def check_average(adapt: Adapt, checkpoints: int) -> None:
 
 def predictions(
     wanted: Recipe, saved: Backbone, modality: ModuleType, rows: datasets.Dataset, args: TrainingArguments
-) -> Predictions:
+) -> Any:
     """The saved model's answers to rows with `id`, `label` and inputs: of a head alone where their features are known.
 
     saved: as reloaded from the run folder.
     """
     known = None
-    if wanted.adapt.freeze == "backbone" and not wanted.adapt.unfreeze:
+    if wanted.adapt.freeze == "backbone" and not wanted.adapt.unfreeze and not wanted.masks:
         head = anatomy.dissect(saved.model, saved.fresh).head
         known = precomputing.logits(saved, head[0], modality, rows, wanted.model, args) if len(head) == 1 else None
     return predicting.predict(saved, modality, rows, wanted.model, args, known)
@@ -178,9 +178,9 @@ def _touches(adapt: Adapt) -> bool:
 
 
 def changing(wanted: Recipe, args: TrainingArguments, train: Any) -> str:
-    """Why a row would not have the same features each time, or "" where it has."""
-    if not isinstance(train, datasets.Dataset):
-        return "the training rows are a stream"
+    """Why a row would not have the same features each time, or none to keep; "" where it has."""
+    if wanted.masks or not isinstance(train, datasets.Dataset):
+        return MAPS if wanted.masks else "the training rows are a stream"
     if wanted.augment != Augment():
         return "augment changes the training rows each time they are read"
     if wanted.model.truncation == "windows":

@@ -78,6 +78,8 @@ def _head(model: Any, fresh: tuple[str, ...]) -> tuple[str, ...]:
         head = [names[id(part)] for part in parts if id(part) in names and any(True for _ in part.parameters())]
     else:
         base = model.base_model_prefix if model.base_model is not model else None
+        if not base and hasattr(model, "backbone"):  # transformers gives UPerNet no prefix
+            base = "backbone"
         head = [n for n, m in model.named_children() if base and n != base and any(True for _ in m.parameters())]
     known = {name for name, _ in model.named_modules()}
     for name in fresh:

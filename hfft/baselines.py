@@ -15,7 +15,7 @@ from hfft import thresholds
 from hfft.errors import InputError
 from hfft.records import Predictions
 
-NAMES = ("majority", "tfidf_linear", "linear_probe")
+NAMES = ("majority", "tfidf_linear", "linear_probe", "place")
 MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
 WORD = r"(?u)\b\w+\b"
 SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one

@@ -1,24 +1,28 @@
 """What people should know before they believe scores: where so few rows, groups or errors cannot carry an interval.
 
-In: `Predictions`. Out: sentences. It computes no score. numpy only; no torch, no transformers.
+In: `Predictions` or `MaskPredictions`. Out: sentences. It computes no score. numpy only; no torch, no transformers.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from hfft import mask_cautions
 from hfft.counts import count
 from hfft.errors import listed
 from hfft.intervals import FEW_ERRORS, FEW_ROWS
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.records import Predictions
 
 SHOWN = 5
 
 
-def notes(predictions: Predictions) -> list[str]:
+def notes(predictions: Answers) -> list[str]:
     """Sentences for people: where these rows are too few for the intervals to keep their 95 %, and what is left out."""
     if predictions.n == 0:
         return ["There are no rows: nothing can be said."]
+    if isinstance(predictions, MaskPredictions):
+        return mask_cautions.notes(predictions)
     counts = count(predictions.labels, predictions.predicted, len(predictions.names))
     errors = int(counts.wrong)
     said = _grouping(predictions)

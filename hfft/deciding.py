@@ -11,12 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hfft import answering, calibrating, comparing, gating, ledger, robustness, rules, scoring, thresholds
+from hfft import answering, calibrating, comparing, gating, ledger, mask_records, robustness, rules, scoring, thresholds
 from hfft.errors import InputError
 from hfft.gating import Evidence, Verdict
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.pairing import Difference
 from hfft.recipe import Recipe
-from hfft.records import PROBE, Predictions, Score, read_json
+from hfft.records import PROBE, Score, read_json
 from hfft.run_folder import RunFolder
 from hfft.tallying import COPIES
 
@@ -39,7 +40,9 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
     answering.biases(run, wanted.decide, names)
     calibrating.fits(run, names)
     probes = robustness.known(wanted.gates, len(wanted.probes.templates))
-    gating.check(wanted.gates, [*scoring.keys(wanted.metrics, names, several, wanted.masks), *probes], several)
+    gating.check(
+        wanted.gates, [*scoring.keys(wanted.metrics, names, several, wanted.masks), *probes], several or wanted.masks
+    )
     for rival in rules.rivals(wanted.gates):
         try:
             other = RunFolder.existing(rival.run, folds=True)
@@ -57,7 +60,7 @@ def ready(run: RunFolder, wanted: Recipe) -> None:
             )
 
 
-def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictions: Predictions) -> list[Verdict]:
+def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictions: Answers) -> list[Verdict]:
     """Verdicts on the recipe's gates, from the test scores and the run's files; what is not there cannot be told."""
     if not wanted.gates:
         return []
@@ -68,15 +71,16 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     scores = robustness.unmeasured(wanted.gates, scores, str(run.root)) | dict(scores)
     evidence = Evidence(scores, leaks(split), unsearched(split), book.count, unsure, against)
     found = gating.judge(wanted.gates, evidence)
-    return [_of_one_answer(verdict, predictions.only_answer) for verdict in found]
+    unit = "pixel" if isinstance(predictions, MaskPredictions) else "row"
+    return [_of_one_answer(verdict, predictions.only_answer, unit) for verdict in found]
 
 
-def _of_one_answer(verdict: Verdict, only: str | None) -> Verdict:
+def _of_one_answer(verdict: Verdict, only: str | None, unit: str) -> Verdict:
     """A verdict on a probe, with a warning where the model has one answer: it is steady as a stopped clock is."""
     if only is None or not verdict.metric.startswith(PROBE):
         return verdict
     but = "But the" if verdict.verdict == gating.PASS else "The"
-    return replace(verdict, why=f"{verdict.why} {but} model answers {only!r} for every test row.")
+    return replace(verdict, why=f"{verdict.why} {but} model answers {only!r} for every test {unit}.")
 
 
 def leaks(split: Mapping[str, Any]) -> int | None:
@@ -105,9 +109,9 @@ def unsearched(split: Mapping[str, Any]) -> str:
     return (note[:1].upper() + note[1:]).removesuffix(".")
 
 
-def _against(predictions: Predictions, metrics: list[str], name: str, metric: str | None) -> tuple[str, Difference]:
+def _against(predictions: Answers, metrics: list[str], name: str, metric: str | None) -> tuple[str, Difference]:
     """(metric, this run minus run `name` on the same rows)"""
-    base = Predictions.read(RunFolder.existing(name, folds=True).predictions("test"))
+    base = mask_records.read(RunFolder.existing(name, folds=True).predictions("test"))
     found = comparing.compare([(name, base), ("this run", predictions)], metrics)[0]
     chosen = metric or found.headline
     if chosen not in found.differences:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hfft import terminal
+from hfft import slice_telling, terminal
 
 WORST = 5
 
@@ -15,6 +15,8 @@ def slices(facts: dict[str, Any]) -> None:
     shown = [row for place, row in enumerate(facts["rows"]) if place < WORST or row["state"] == "confirmed"]
     if shown:
         heads = ("rows", "right", "of", "the rest", "points apart", "weaker?")
+        if facts.get("measure") == slice_telling.OWN_IOU:
+            heads = ("images", "IoU of an image", *heads[2:])
         table = terminal.table(f"{facts['tried']:,} slices, confirmed ones first", *heads)
         for row in shown:
             cells = (_percent(row["score"]), f"{row['score']['n']:,}", _percent(row["rest"]), _points(row["gap"]))

@@ -36,7 +36,6 @@ from hfft import (
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, listed
-from hfft.mask_records import MaskPredictions
 from hfft.problems import Trial
 from hfft.records import Predictions, write_json
 
@@ -109,9 +108,7 @@ def _compare(trial: Trial, before: Backbone, after: Backbone, seen: datasets.Dat
         )
 
 
-def _report(
-    trial: Trial, found: Predictions | MaskPredictions, scores: dict[str, Any], seen: datasets.Dataset, ask: Any
-) -> None:
+def _report(trial: Trial, found: Any, scores: dict[str, Any], seen: datasets.Dataset, ask: Any) -> None:
     """Everything `hfft eval` writes, with validation rows in the place of test rows, and the page and card from it."""
     folder, wanted = trial.folder, trial.wanted
     (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")

@@ -19,9 +19,7 @@ from transformers import TrainingArguments
 from hfft import backbones, predicting, recipe, segmenting
 from hfft.backbones import Backbone
 from hfft.errors import InputError
-from hfft.mask_records import MaskPredictions
 from hfft.recipe import Model
-from hfft.records import Predictions
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
@@ -66,7 +64,7 @@ def weights(folder: RunFolder) -> str:
 
 def predict(
     ensemble: Ensemble, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
-) -> Predictions | MaskPredictions:
+) -> Any:
     """As `predicting.predict`: of several models the likeliest class by their mean, or those of at least one half."""
     if modality.MASKS:
         return segmenting.predict(ensemble.parts, rows, spec, args)

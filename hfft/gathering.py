@@ -145,7 +145,9 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     """Metric and gate names, as soon as the classes are known: before any model is opened."""
     several = wanted.data.multi_label
     known = scoring.keys(wanted.metrics, labels, several, wanted.masks)
-    gating.check(wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several)
+    gating.check(
+        wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several or wanted.masks
+    )
     training.best_metric(wanted, known)
     answering.check(wanted, labels)
     class_texts.check(wanted.data, rooms.find("modalities", wanted.task))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfft.errors import InputError, counted, listed, meant
-from hfft.pairing import Difference, rounded, rows_for
+from hfft.pairing import Difference, noun, rounded, rows_for
 from hfft.records import PROBE, Score, less_is_better
 from hfft.rules import COUNTS, EACH, RIVAL, SIGNS, Rival, at_most, mistakes, parse, rivals
 
@@ -61,7 +61,7 @@ class Evidence:
 def check(gates: Mapping[str, Any], known: Iterable[str], several: bool = False) -> None:
     """Raise one InputError that names every bad rule and every metric that is not among the `known` keys.
 
-    several: classes may apply to one row; then nothing is measured beside the metrics.
+    several: classes may apply to one row, or pixels are answered; then nothing is measured beside the metrics.
     """
     keys, misshapen = list(known), mistakes(gates)
     each = sorted({f"{key.partition('[')[0]}{EACH}" for key in keys if "[" in key})
@@ -189,7 +189,9 @@ def _compared(rival: Rival, evidence: Evidence) -> Verdict:
         FAIL: f"all of it is below {-rival.margin:g}.",
         UNCLEAR: f"{-rival.margin:g} lies inside{_rows_needed(score, -rival.margin)}.",
     }
-    return Verdict(RIVAL, str(rival), outcome, score, f"{fact}{counted(apart.n, 'row')}: {ending[outcome]}")
+    return Verdict(
+        RIVAL, str(rival), outcome, score, f"{fact}{counted(apart.n, noun(apart.method))}: {ending[outcome]}"
+    )
 
 
 def _outcome(score: Score, sign: str, threshold: float) -> str:

@@ -1,6 +1,7 @@
 """Two halves of a split that do not move when rows are added: one to look in, one to judge by.
 
-In: `Predictions`, a salt. Out: a mask of rows. It must not know what the halves are for; another salt deals others.
+In: `Predictions` or `MaskPredictions`, a salt. Out: a mask of rows. It must not know what the halves are for; another
+salt deals others.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import hashlib
 
 import numpy as np
 
-from hfft.records import Predictions, content_of
+from hfft.mask_records import Answers
+from hfft.records import content_of
 
 
-def first_half(predictions: Predictions, salt: bytes) -> np.ndarray:
+def first_half(predictions: Answers, salt: bytes) -> np.ndarray:
     """Mask bool (n,) of about half of the rows, by a hash of the group or of the content.
 
     Rows that belong together are in one half; rows added later move none.

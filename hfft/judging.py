@@ -21,6 +21,7 @@ from hfft import (
     comparing,
     deciding,
     gating,
+    mask_records,
     openings,
     recipe,
     reporting,
@@ -31,6 +32,7 @@ from hfft import (
 )
 from hfft.errors import InputError
 from hfft.gating import Verdict
+from hfft.mask_records import Answers
 from hfft.recipe import Recipe
 from hfft.records import Predictions, Score, leading, read_json, write_json
 from hfft.run_folder import RunFolder
@@ -52,7 +54,7 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
             hint = "the recipe has gates on metrics that were left out: keep those, or type gates={} to judge none"
             raise InputError(f"{error}\n{hint}") from error
         raise
-    predictions = Predictions.read(folder.predictions("test"))
+    predictions = mask_records.read(folder.predictions("test"))
     return judged(folder, wanted, predictions) if not overrides else _facts(folder, wanted, predictions)[0]
 
 
@@ -74,15 +76,17 @@ def report(name: str, say: Callable[[str], None] = print) -> Path:
 
 
 def judged(
-    folder: RunFolder, wanted: Recipe, predictions: Predictions, scores: dict[str, Score] | None = None
+    folder: RunFolder, wanted: Recipe, predictions: Answers, scores: dict[str, Score] | None = None
 ) -> dict[str, Any]:
     """Everything about the test predictions, written into the run folder. scores: where they are known already."""
-    calibrating.settled(folder, wanted.abstain)
+    if not wanted.masks:  # a pixel's probability is kept nowhere
+        calibrating.settled(folder, wanted.abstain)
     facts, told = _facts(folder, wanted, predictions, scores)
     for split in ("test", "test_without_copies"):
         if split in facts:
             folder.write_scores(split, {key: Score(**made) for key, made in facts[split].items()})
-    write_json(folder.root / calibrating.FILE, facts["calibration"])
+    if facts["calibration"]:
+        write_json(folder.root / calibrating.FILE, facts["calibration"])
     if facts["slices"]:
         kept = read_json(folder.slices) if folder.slices.is_file() else {}
         write_json(folder.slices, kept | {"test": facts["slices"]})
@@ -97,16 +101,20 @@ def judged(
     return facts | {"report": str(folder.report)}
 
 
-def validated(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
-    """Scores of the validation predictions, and what they settle: temperature, threshold and quantiles."""
+def validated(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str, Score]:
+    """Scores of the validation predictions, and what they settle: temperature, threshold and quantiles.
+
+    Of masks they settle nothing: no probabilities are kept.
+    """
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
     predictions.write(folder.predictions("validation"))
-    write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
+    if isinstance(predictions, Predictions):
+        write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
     return scores
 
 
-def scored(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+def scored(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str, Score]:
     """Scores of the test predictions, written into metrics.json."""
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("test", scores)
@@ -127,16 +135,19 @@ def plain(scores: dict[str, Score]) -> dict[str, Any]:
 
 
 def _facts(
-    folder: RunFolder, wanted: Recipe, predictions: Predictions, scores: dict[str, Score] | None = None
+    folder: RunFolder, wanted: Recipe, predictions: Answers, scores: dict[str, Score] | None = None
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """(what `judged` returns, verdicts of the gates); writes nothing."""
     scores = scores or scoring.score(predictions, wanted.metrics)
-    calibration = calibrating.judged(predictions, calibrating.settled(folder, wanted.abstain, keep=False))
+    calibration = None
+    if isinstance(predictions, Predictions):
+        calibration = calibrating.judged(predictions, calibrating.settled(folder, wanted.abstain, keep=False))
     clean = _without_copies(folder, wanted, predictions)
     beside, gains = _beside(folder, wanted, predictions)
     notes = cautioning.notes(predictions) + (read_json(folder.fitted) if folder.fitted.is_file() else [])
     probes = robustness.of(folder, "test", wanted.metrics)
-    measured = scores | calibrating.scores(calibration) | (robustness.scores(probes) if probes else {})
+    measured = scores | (calibrating.scores(calibration) if calibration else {})
+    measured |= robustness.scores(probes) if probes else {}
     told = deciding.judge(folder, wanted, measured, predictions)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
     facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
@@ -148,20 +159,20 @@ def _facts(
 
 
 def _beside(
-    folder: RunFolder, wanted: Recipe, predictions: Predictions
+    folder: RunFolder, wanted: Recipe, predictions: Answers
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """(scores, gains over it) of each baseline that has predicted the same rows."""
     scores, gains = {}, {}
     for name in baselines.NAMES:
         if folder.predictions(f"test_{name}").is_file():
-            found = Predictions.read(folder.predictions(f"test_{name}"))
+            found = mask_records.read(folder.predictions(f"test_{name}"))
             scores[name] = plain(scoring.score(found, wanted.metrics))
             if gain := comparing.gain(found, predictions, wanted.metrics):
                 gains[name] = {"metric": gain[0], **dataclasses.asdict(gain[1])}
     return scores, gains
 
 
-def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Predictions) -> dict[str, Score]:
+def _without_copies(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str, Score]:
     """Scores on the test rows that have no copy in an earlier split; empty when all or none of them are such."""
     copies = folder.copies()
     clean = predictions.where(np.array([row not in copies for row in predictions.ids]))

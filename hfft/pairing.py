@@ -18,11 +18,11 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom, binomtest
 
-from hfft import estimates
+from hfft import estimates, image_intervals
 from hfft.counts import Counts
 from hfft.errors import counted
 from hfft.estimates import Estimate
-from hfft.intervals import EQUAL, Statistic, acceleration_of, bca_interval, gathered, wilson
+from hfft.intervals import EQUAL, Interval, Statistic, acceleration_of, bca_interval, gathered, wilson
 from hfft.records import less_is_better
 from hfft.resamples import Sample, sample
 from hfft.resamples import told as told_of
@@ -99,16 +99,28 @@ def differences(
         return {}
     draws = gathered(apart(part) for part in pairs.resampled(resamples, seed))
     deleted = gathered(_without_one(pairs, statistic))
-    swapped = gathered(_exchanged(pairs, statistic, resamples, seed + 1))
     same, by_group = bool((np.asarray(first) == np.asarray(second)).all()), ", drawn by group" * pairs.grouped
-    found = {}
+    spreads = {}
     for name, point in points.items():
         spread = bca_interval(point, draws[name], acceleration_of(deleted[name], pairs.times), 0.95)
-        far = int((np.abs(swapped[name]) >= abs(point) - EQUAL).sum())
-        p = 1.0 if same else (1 + far) / (1 + len(swapped[name]))
-        method = f"paired {spread.method}{by_group}; randomisation, {resamples} resamples"
-        found[name] = Difference(point, spread.low, spread.high, p, len(labels), method)
-    return found
+        spreads[name] = spread._replace(method=spread.method + by_group)
+    return _tested(pairs, statistic, points, spreads, len(labels), same, resamples, seed)
+
+
+def image_differences(
+    pairs: Sample, statistic: Statistic, n: int, same: bool, resamples: int = 2000, seed: int = 0
+) -> dict[str, Difference]:
+    """The same of n images with masks. pairs: as of `resamples.of_images`. same: both models answer all pixels alike.
+
+    Images, or groups of them, change places as a whole; intervals are those of `image_intervals.apart`.
+    """
+    ours, theirs = (statistic(pairs.counts(pairs.times, who)) for who in (0, 1))
+    points = {name: float(value) for name, value in _apart(ours, theirs).items()}
+    deleted = gathered(_without_one(pairs, statistic))
+    spreads = {
+        name: image_intervals.apart(point, deleted[name], pairs.times, pairs.grouped) for name, point in points.items()
+    }
+    return _tested(pairs, statistic, points, spreads, n, same, resamples, seed)
 
 
 def graded_differences(
@@ -134,7 +146,7 @@ def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
     -0.071
     """
     worst, best = (wilson(part / apart.n * rows, rows)[1] for part in (lost, won))
-    method = f"{apart.method}, widened for {counted(won + lost, 'discordant row')}"
+    method = f"{apart.method}, widened for {counted(won + lost, f'discordant {noun(apart.method)}')}"
     return replace(apart, low=min(apart.low, -worst), high=max(apart.high, best), method=method)
 
 
@@ -184,7 +196,8 @@ def told(metric: str, apart: Mapping[str, Any]) -> str:
 def gained(baseline: str, apart: Mapping[str, Any]) -> str:
     """What fine-tuning bought over a baseline on the same rows, or that it cannot be told."""
     points = told(apart["metric"], apart)
-    chance = f"row by row, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
+    each = noun(apart.get("method", ""))
+    chance = f"{each} by {each}, p {'≤' if apart['p'] < 0.001 else '='} {apart['p']:.2g}"
     if apart["p"] >= 0.05 or not apart["value"]:
         return f"It cannot be told whether fine-tuning is better than {baseline}: {points} ({chance}{narrow(apart)})."
     if (apart["value"] > 0) != (less_is_better(apart["metric"])):
@@ -196,7 +209,37 @@ def narrow(apart: Mapping[str, Any]) -> str:
     """An aside where the interval leaves 0 out and the test does not: with few rows a bootstrap is too sure."""
     if apart.get("n", 0) >= MANY or apart["low"] <= 0 <= apart["high"]:
         return ""
-    return "; with so few rows the interval is too narrow"
+    return f"; with so few {noun(apart.get('method', ''))}s the interval is too narrow"
+
+
+def noun(method: str) -> str:
+    """What a difference was judged on, by its method: "image" or "row".
+
+    >>> noun("paired jackknife over images, Student's t"), noun("paired BCa bootstrap")
+    ('image', 'row')
+    """
+    return "image" if "images" in method else "row"
+
+
+def _tested(
+    pairs: Sample,
+    statistic: Statistic,
+    points: Mapping[str, float],
+    spreads: Mapping[str, Interval],
+    n: int,
+    same: bool,
+    resamples: int,
+    seed: int,
+) -> dict[str, Difference]:
+    """Differences with their p-values. same: no draw has anything to exchange."""
+    swapped = gathered(_exchanged(pairs, statistic, resamples, seed + 1))
+    found = {}
+    for name, point in points.items():
+        far = int((np.abs(swapped[name]) >= abs(point) - EQUAL).sum())
+        p = 1.0 if same else (1 + far) / (1 + len(swapped[name]))
+        method = f"paired {spreads[name].method}; randomisation, {resamples} resamples"
+        found[name] = Difference(point, spreads[name].low, spreads[name].high, p, n, method)
+    return found
 
 
 def _without_one(pairs: Sample, statistic: Statistic) -> Iterator[dict[str, np.ndarray]]:

@@ -34,11 +34,11 @@ def predict(
     spec: Model,
     args: TrainingArguments,
     logits: np.ndarray | None = None,
-) -> Predictions | MaskPredictions:
-    """Class probabilities for rows with `id` and `label`; the same on one process and on many.
+) -> Any:
+    """Class probabilities for rows with `id` and `label`, as `Predictions`; the same on one process and on many.
 
     The likeliest class is predicted; where several may apply, each with a probability of at least one half. logits:
-    (n, classes), where they are known already. Where each pixel has a class, what is counted of the pixels.
+    (n, classes), where they are known already. Where each pixel has a class: `MaskPredictions`.
     """
     if modality.MASKS:
         return segmenting.predict([backbone], rows, spec, args)

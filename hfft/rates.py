@@ -47,7 +47,9 @@ def rate(model: Any, wanted: Recipe, args: Any) -> tuple[float, str] | None:
     """(learning rate, sentence about it); None for optimizers other than Adam's family."""
     if not str(getattr(args.optim, "value", args.optim)).startswith("adam"):
         return None
-    adapt, what = wanted.adapt, kind(model, wanted.model.pretrained)
+    # The layers above the backbone of a model of masks are new, and may be convolutions over any backbone.
+    body = getattr(model, "backbone", model) if wanted.masks else model
+    adapt, what = wanted.adapt, kind(body, wanted.model.pretrained)
     found = RATES[what]
     if adapt.lora is not None:
         found, what = LORA * found, f"LoRA on {what}"

@@ -130,7 +130,9 @@ def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     known = scoring.keys(trial.wanted.metrics, trial.labels, trial.wanted.data.multi_label, trial.wanted.masks)
     of_probes = robustness.known(trial.wanted.gates, len(trial.wanted.probes.templates))
     several = trial.wanted.data.multi_label
-    trial.attempt("gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several))
+    trial.attempt(
+        "gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several or trial.wanted.masks)
+    )
     trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
     trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
     balance = partial(gathering.check_balance, trial.wanted, trial.labels, train)

@@ -91,7 +91,7 @@ def batch(name: str, overrides: tuple[str, ...] = (), target: str | None = None,
     shown = _colours(taken.batch["pixel_values"], backbone.processor)
     if wanted.masks:
         pairs = zip(shown, given.numpy(), strict=True)
-        shown = np.stack([overlays.painted(Image.fromarray(one), mask, names) for one, mask in pairs])
+        shown = np.stack([np.asarray(overlays.painted(Image.fromarray(one), mask, names)) for one, mask in pairs])
     contact_sheet.draw(path, shown, told)
     return facts | {"file": str(path)}
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from hfft.errors import counted, listed
 from hfft.records import SLICE
 
+OWN_IOU = "image_iou"  # the measure of images with masks
 LONGEST = 60  # signs of a value in a sentence
 
 
@@ -80,30 +81,40 @@ def rows_of(attribute: str, value: str) -> str:
 
 def told(facts: dict[str, Any]) -> list[str]:
     """Confirmed slices first, then those only suspected, or that there are none, and what could have been seen."""
-    tried, rows = facts["tried"], facts["rows"]
+    tried = facts["tried"]
     if not tried:
         return [
             f"No slices: none of what is known of these {counted(facts['n'], 'row')} divides them so that "
             f"{facts['least']} or more of them stand beside others."
         ]
-    sure = [row for row in rows if row["state"] == "confirmed"]
-    unsure = [row for row in rows if row["state"] == "suspected"]
-    said = [f"{_told(row)}; found on one half of the test rows, confirmed on the other." for row in sure]
+    sure = [row for row in facts["rows"] if row["state"] == "confirmed"]
+    unsure = [row for row in facts["rows"] if row["state"] == "suspected"]
+    of_images = facts.get("measure") == OWN_IOU
+    rows, less = ("images", "lower") if of_images else ("rows", "less right")
+    said = [f"{_told(row, of_images)}; found on one half of the test {rows}, confirmed on the other." for row in sure]
     if not sure:
         said = [f"No slice of {tried:,} tried is shown to be weaker than the rest."]
     if unsure:
         named = listed((rows_of(row["attribute"], row["value"]) for row in unsure), 5)
-        said.append(f"Suspected on one half of the test rows, not confirmed on the other, so perhaps chance: {named}.")
+        said.append(
+            f"Suspected on one half of the test {rows}, not confirmed on the other, so perhaps chance: {named}."
+        )
     if seen := facts["visible"]:
         said.append(
-            f"With so many rows, a slice of {100 * seen['part']:.0f} % of them must be about "
-            f"{100 * seen['points']:.0f} points less right than the rest to be confirmed in 4 of 5 cases."
+            f"With so many {rows}, a slice of {100 * seen['part']:.0f} % of them must be about "
+            f"{100 * seen['points']:.0f} points {less} than the rest to be confirmed in 4 of 5 cases."
         )
     return said
 
 
-def _told(row: dict[str, Any]) -> str:
+def _told(row: dict[str, Any], of_images: bool) -> str:
     score, apart = row["score"], row["gap"]
+    if of_images:
+        return (
+            f"{rows_of(row['attribute'], row['value'])} have a mean IoU, image by image, of {score['value']:.3f} "
+            f"[{score['low']:.3f}, {score['high']:.3f}], {_points(-apart['value'])} points less than the rest "
+            f"[{_points(-apart['high'])}, {_points(-apart['low'])}]"
+        )
     return (
         f"{rows_of(row['attribute'], row['value'])} are right in {100 * score['value']:.1f} % "
         f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}], {_points(-apart['value'])} points less than the rest "

@@ -1,7 +1,8 @@
 """Where a model is weaker than elsewhere: slices of the test rows, found on one half and confirmed on the other.
 
 In: `Predictions`, and a file with attributes of the same rows. Out: plain facts, `slices.json`. It must not know how
-either was made.
+either was made. Of `MaskPredictions` a row is an image, and its measure a number, its own IoU, in place of right or
+wrong.
 
 Whoever looks at fifty slices finds a weak one by chance. So one half of the rows, dealt by a hash of each row's group
 or content, names at most ten suspects; the other half tests these alone, one-sided, with Holm's correction. A slice is
@@ -22,9 +23,11 @@ import pyarrow.parquet as pq
 from hfft import bucketing, halving, slice_telling, weakness
 from hfft.errors import InputError
 from hfft.estimates import numbered
-from hfft.means import share
+from hfft.mask_records import Answers as Predicted
+from hfft.mask_records import MaskPredictions
+from hfft.means import mean, share
 from hfft.pairing import holm
-from hfft.records import Predictions, Score
+from hfft.records import Score
 
 SALT = b"hfft slice halves 1:"
 LEAST = 30  # rows of a slice
@@ -39,7 +42,10 @@ ORDER = (CONFIRMED, SUSPECTED, UNTOLD)
 
 @dataclass(frozen=True)
 class Answers:
-    """right: whether all of a row was answered rightly, bool (n,). units: of each row, or None. half: that suspects."""
+    """right: whether all of a row was answered rightly, bool (n,), or how well, float (n,).
+
+    units: of each row, or None. half: that suspects.
+    """
 
     right: np.ndarray
     units: np.ndarray | None
@@ -51,13 +57,17 @@ class Answers:
         return Answers(self.right[rows], units, self.half[rows], self.likeness)
 
     def weaker(self, mask: np.ndarray) -> tuple[float, float]:
-        return weakness.weaker(self.right, mask, self.units, self.likeness)
+        if self.right.dtype == bool:
+            return weakness.weaker(self.right, mask, self.units, self.likeness)
+        return (weakness.lower(self.right, mask, self.units, self.likeness),) * 2
 
     def shares(self, mask: np.ndarray) -> tuple[Score, Score]:
-        """Accuracy of the rows of `mask`, and of the rest."""
-        units = self.units
-        inside, outside = (share(self.right[rows], None if units is None else units[rows]) for rows in (mask, ~mask))
-        return inside, outside
+        """Accuracy of the rows of `mask`, and of the rest; of numbers, their means."""
+        return self.score(mask), self.score(~mask)
+
+    def score(self, rows: np.ndarray) -> Score:
+        right, units = self.right[rows], None if self.units is None else self.units[rows]
+        return share(right, units) if right.dtype == bool else mean(right, units, (0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ class Slice:
     mask: np.ndarray
 
 
-def judged(predictions: Predictions, path: Path) -> dict[str, Any] | None:
+def judged(predictions: Predicted, path: Path) -> dict[str, Any] | None:
     """The facts of `slices.json` on one split, as plain JSON-able data; None where `path` does not exist.
 
     path: predictions/<split>_attributes.parquet. Raises InputError when it is damaged or lacks some of the rows.
@@ -97,10 +107,12 @@ def read(path: Path, ids: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def of_attributes(predictions: Predictions, attributes: dict[str, np.ndarray]) -> dict[str, Any]:
+def of_attributes(predictions: Predicted, attributes: dict[str, np.ndarray]) -> dict[str, Any]:
     """The same of attributes that are known already."""
-    right = predictions.labels == predictions.predicted
-    right = right.all(axis=1) if predictions.multi_label else right
+    right, measure = _measured(predictions)
+    if (blank := np.isnan(right)).any():  # images of which no pixel counts
+        kept = {name: column[~blank] for name, column in attributes.items()}
+        return of_attributes(predictions.where(~blank), kept)
     units, half = numbered(predictions.groups), halving.first_half(predictions, SALT)
     answers = Answers(right, units, half, weakness.alike(right, units))
     slices = _slices(attributes)
@@ -110,10 +122,21 @@ def of_attributes(predictions: Predictions, attributes: dict[str, np.ndarray]) -
     adjusted = dict(zip(suspects, p, strict=True))
     rows = [_row(part, answers, second, adjusted.get(place)) for place, part in enumerate(slices)]
     rows.sort(key=lambda row: (ORDER.index(row["state"]), row["gap"]["high"], row["attribute"], row["value"]))
-    facts: dict[str, Any] = {"n": predictions.n, "measure": "accuracy", "least": LEAST, "tried": len(slices)}
-    facts |= {"overall": dataclasses.asdict(share(right, units)), "halves": [int(half.sum()), int((~half).sum())]}
+    facts: dict[str, Any] = {"n": predictions.n, "measure": measure, "least": LEAST, "tried": len(slices)}
+    facts |= {
+        "overall": dataclasses.asdict(answers.score(np.ones(len(right), dtype=bool))),
+        "halves": [int(half.sum()), int((~half).sum())],
+    }
     facts |= {"suspects": len(suspects), "visible": _visible(second, len(suspects)), "rows": rows}
     return facts | {"sentences": slice_telling.told(facts)}
+
+
+def _measured(predictions: Predicted) -> tuple[np.ndarray, str]:
+    """(right or wrong, or a number in [0, 1], of each row (n,); what that is called)."""
+    if isinstance(predictions, MaskPredictions):
+        return predictions.own_iou, slice_telling.OWN_IOU
+    right = predictions.labels == predictions.predicted
+    return (right.all(axis=1) if predictions.multi_label else right), "accuracy"
 
 
 def _slices(attributes: dict[str, np.ndarray]) -> list[Slice]:
@@ -167,5 +190,9 @@ def _visible(second: Answers, suspects: int) -> dict[str, float] | None:
         return None
     size = 1.0 if second.units is None else float((np.bincount(second.units) ** 2.0).sum()) / n
     worth = n / (1 + second.likeness * (size - 1))
-    points = weakness.visible(float(right.mean()), worth, SEEN, SIGNIFICANT / max(suspects, 1))
+    level = SIGNIFICANT / max(suspects, 1)
+    if right.dtype == bool:
+        points = weakness.visible(float(right.mean()), worth, SEEN, level)
+    else:
+        points = weakness.seen(float(right.std()), worth, SEEN, level)
     return {"part": SEEN, "points": min(points, float(right.mean()))}

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from hfft import answers, estimates, pairing
-from hfft.answers import AS_IT_IS, MINIMUM, Cell
+from hfft.answers import AS_IT_IS, MINIMUM, Answers, Cell
 from hfft.intervals import FEW_ERRORS
 from hfft.pairing import Difference
-from hfft.records import Predictions, Score
+from hfft.records import Score
 
-Answers = Mapping[Cell, Predictions]
-Failures = dict[tuple[int, str], tuple[bool, str]]  # (severity, row) → (failed, what the row belongs to)
+Cells = Mapping[Cell, Answers]
+Failures = dict[tuple[int, str], tuple[float, str]]  # (severity, row) → (failed, what the row belongs to)
 
 
-def apart(first: Answers, second: Answers, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
+def apart(first: Cells, second: Cells, kinds: Mapping[str, str]) -> list[dict[str, Any]]:
     """Second minus first for each probe that both were asked, p-values adjusted by Holm's method; the largest first.
 
     kinds: probe → invariance, direction or minimum functionality. Only rows count that both runs changed at the same
@@ -42,7 +42,7 @@ def apart(first: Answers, second: Answers, kinds: Mapping[str, str]) -> list[dic
     return sorted(found, key=lambda row: -abs(row["difference"]["value"]))
 
 
-def _failures(name: str, kind: str, cells: Answers) -> Failures:
+def _failures(name: str, kind: str, cells: Cells) -> Failures:
     out: Failures = {}
     for (probe, severity), after in cells.items():
         if probe != name or (kind != MINIMUM and AS_IT_IS not in cells):
@@ -57,7 +57,7 @@ def _failures(name: str, kind: str, cells: Answers) -> Failures:
         else:
             before = answers.beside(cells[AS_IT_IS], after)
         failed = answers.failed(kind, before, after)
-        out |= {(level, row): (bool(x), u) for row, x, u in zip(rows, failed, units, strict=True) if row}
+        out |= {(level, row): (float(x), u) for row, x, u in zip(rows, failed, units, strict=True) if row}
     return out
 
 
@@ -65,7 +65,8 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
     first, second = (np.array([found[key][0] for key in shared], dtype=float) for found in (one, other))
     units = np.array([one[key][1] for key in shared], dtype=object)
     draws = None if len(set(units)) == len(units) else estimates.numbered(units)
-    means = [estimates.mean(part, estimates.SHARE) for part in (first, second)]
+    whole = not any(((part != 0) & (part != 1)).any() for part in (first, second))  # of masks, shares of an image
+    means = [estimates.mean(part, estimates.SHARE if whole else estimates.MEAN) for part in (first, second)]
     made = Difference(*estimates.apart(means[0], means[1], draws), len(shared), "paired")
     sums = estimates.summed(second - first, draws)
     won, lost = int((sums < 0).sum()), int((sums > 0).sum())  # rows, or units of them

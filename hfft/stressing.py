@@ -110,7 +110,7 @@ def probe(
 def asker(wanted: Recipe, folder: RunFolder, model: Ensemble, modality: ModuleType, args: Any) -> probing.Ask:
     """The model as a function from rows to predictions, by its thresholds or biases where it has any."""
 
-    def ask(rows: datasets.Dataset) -> Predictions:
+    def ask(rows: datasets.Dataset) -> Any:
         found = ensembling.predict(model, modality, rows, wanted.model, args)
         if not found.multi_label:
             return answering.applied(folder, wanted.decide, found)

@@ -46,7 +46,7 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import Predictions, fingerprint, read_json, write_json
+from hfft.records import fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
@@ -208,9 +208,7 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         splitting.write(splits, folder)
 
 
-def _answered(
-    folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: dict[str, int], say: Say
-) -> Predictions:
+def _answered(folder: RunFolder, wanted: Recipe, predictions: Any, rows: dict[str, int], say: Say) -> Any:
     """Validation predictions by what is tuned on them and kept beside the model: thresholds, or what `decide` says."""
     if not predictions.multi_label:
         decided = answering.settled(folder, wanted, predictions, rows)

@@ -1,11 +1,12 @@
 """Whether some rows are answered worse than the rest, and by how much.
 
-In: which rows were answered rightly, which of them are meant, and perhaps the unit each row belongs to. Out: p-values
-and differences. numpy, scipy. It must not know what the rows have in common, nor who chose them and why.
+In: which rows were answered rightly, or how well each was in [0, 1], which of them are meant, and perhaps the unit each
+row belongs to. Out: p-values and differences. numpy, scipy. It must not know what the rows have in common, nor who
+chose them and why.
 
 Rows of a unit (a group) are no independent witnesses. What so many of them are worth is told by a design effect: how
 much more a difference of two shares varies than with independent rows. The test is then Fisher's on the rows that are
-left after dividing by it.
+left after dividing by it; of numbers, such as an image's own IoU, it is Welch's on a variance multiplied by it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr
 from scipy.stats import hypergeom
 
 from hfft.records import Score
@@ -47,6 +48,27 @@ def weaker(right: np.ndarray, mask: np.ndarray, units: np.ndarray | None, likene
     return _fisher(found, effect) if math.isfinite(effect) else (1.0, 1.0)
 
 
+def lower(values: np.ndarray, mask: np.ndarray, units: np.ndarray | None, likeness: float = 0.0) -> float:
+    """One-sided p-value of the numbers (n,) of `mask` being as large on average as the others, or larger.
+
+    Welch 1947. units, likeness: as for `weaker`; the variance and the degrees of freedom then are those of as many rows
+    as the units are worth. 1 where either side has fewer than two rows or but one unit, or nothing varies.
+
+    >>> round(lower(np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.9]), np.repeat([True, False], 3), None), 4)
+    0.0041
+    """
+    inside, outside = values[mask], values[~mask]
+    if min(len(inside), len(outside)) < 2:
+        return 1.0
+    effect = 1.0 if units is None else design_effect(values, mask, units, likeness)
+    parts = [side.var(ddof=1) / len(side) for side in (inside, outside)]
+    if not math.isfinite(effect) or sum(parts) == 0:
+        return 1.0
+    degrees = sum(parts) ** 2 / sum(p * p / (len(s) - 1) for p, s in zip(parts, (inside, outside), strict=True))
+    reach = (outside.mean() - inside.mean()) / math.sqrt(effect * sum(parts))
+    return float(stdtr(max(degrees / effect, 1.0), -reach))
+
+
 def alike(right: np.ndarray, units: np.ndarray | None) -> float:
     """Correlation of two rows of a unit, at least 0: how far knowing one answer tells the other.
 
@@ -56,13 +78,16 @@ def alike(right: np.ndarray, units: np.ndarray | None) -> float:
     if units is None or not 0 < right.mean() < 1:
         return 0.0
     off = right - right.mean()
+    varied = right.mean() * (1 - right.mean()) if right.dtype == bool else float((off**2).mean())
+    if not varied:
+        return 0.0
     sums, sizes = np.bincount(units, off), np.bincount(units)
     pairs, draws = float((sizes * (sizes - 1.0)).sum()), np.count_nonzero(sizes)
     if not pairs or draws < 2:
         return 0.0
     square = float((sums**2).sum())
     shared = square * (1 + 1 / (draws - 1)) - float((off**2).sum())
-    return min(max(shared / (pairs * right.mean() * (1 - right.mean())), 0.0), 1.0)
+    return min(max(shared / (pairs * varied), 0.0), 1.0)
 
 
 def design_effect(right: np.ndarray, mask: np.ndarray, units: np.ndarray, likeness: float) -> float:
@@ -118,6 +143,11 @@ def visible(share: float, n: float, part: float, level: float, power: float = 0.
         own = math.sqrt(weak * (1 - weak) / (part * n) + share * (1 - share) / ((1 - part) * n))
         lost = reach[0] * null + reach[1] * own
     return lost
+
+
+def seen(spread: float, n: float, part: float, level: float, power: float = 0.8) -> float:
+    """The same of numbers with a standard deviation `spread`: how much lower a part's mean must be."""
+    return float(ndtri(1 - level) + ndtri(power)) * spread * math.sqrt(1 / (part * n) + 1 / ((1 - part) * n))
 
 
 def _fisher(found: Split, effect: float) -> tuple[float, float]:

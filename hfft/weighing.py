@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from hfft import answers, comparing, pairing, recipe, steadiness
+from hfft import answers, comparing, mask_pairing, mask_records, pairing, recipe, steadiness
 from hfft.errors import InputError
-from hfft.records import Predictions, read_json
+from hfft.mask_records import Answers, MaskPredictions
+from hfft.records import read_json
 from hfft.run_folder import RunFolder
 
 EXAMPLES = 5  # rows won and lost that are shown
@@ -30,11 +31,11 @@ def compare(names: list[str], called: list[str] | None = None) -> dict[str, Any]
     folders = [RunFolder.existing(name, folds=True) for name in names]
     metrics = recipe.load(str(folders[0].root)).metrics
     called = called or names
-    runs = [(name, Predictions.read(folder.predictions("test"))) for name, folder in zip(called, folders, strict=True)]
+    runs = [(name, mask_records.read(folder.predictions("test"))) for name, folder in zip(called, folders, strict=True)]
     made = comparing.compare(runs, metrics)
     shown = [
-        _facts(found, folders[0], folder) | {"classes": _classes(runs[0][1], found)}
-        for found, folder in zip(made, folders[1:], strict=True)
+        _facts(found, folders[0], folder) | {"classes": _classes(runs[0], other, found)}
+        for found, folder, other in zip(made, folders[1:], runs[1:], strict=True)
     ]
     return {"runs": called, "n": runs[0][1].n, "comparisons": shown}
 
@@ -69,11 +70,19 @@ def _probes(first: RunFolder, second: RunFolder) -> list[dict[str, Any]]:
     return []
 
 
-def _classes(base: Predictions, found: comparing.Comparison) -> list[dict[str, Any]]:
+def _classes(
+    first: tuple[str, Answers], second: tuple[str, Answers], found: comparing.Comparison
+) -> list[dict[str, Any]]:
     """Rows won and lost of each class: {name, n, won, lost, p}; none where a row may have several classes.
 
-    p: McNemar's exact test of the class's recall, Holm-adjusted for the classes; None where rows come in groups.
+    p: McNemar's exact test of the class's recall, Holm-adjusted for the classes; None where rows come in groups. Of
+    masks, images whose IoU of the class is higher or lower, and no p.
     """
+    base = first[1]
+    if isinstance(base, MaskPredictions):
+        matched = comparing.aligned(*first, *second)
+        assert isinstance(matched, MaskPredictions)
+        return mask_pairing.by_class(base, matched)
     if base.multi_label:
         return []
     place = {row: number for number, row in enumerate(base.ids.tolist())}

@@ -8,6 +8,7 @@ verbs.py, this is a place where stages meet; it judges nothing.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import backbones, baselines, features, labelsets, likening, predicting
+from hfft import backbones, baselines, features, labelsets, likening, mask_baselines, masks, predicting
 from hfft.errors import InputError
 from hfft.gathering import Say
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
 from hfft.records import Predictions, SplitReport, read_json, write_json, write_whole
 from hfft.run_folder import RunFolder
@@ -77,16 +79,19 @@ def seen(
 
 def write(
     folder: RunFolder,
-    predictions: Predictions,
+    predictions: Answers,
     train: datasets.Dataset,
     rows: datasets.Dataset,
     features: Seen | None,
     notes: list[str],
 ) -> None:
-    """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe.
+    """Predictions of the majority class, of TF-IDF + linear for texts, and of the linear probe; of masks, by place.
 
     notes: what there is to say about the probe; they go into the run folder, so that it can be judged again.
     """
+    if isinstance(predictions, MaskPredictions):
+        seen, asked = (map(masks.ids, part["mask"]) for part in (train, rows))
+        return _keep(folder, mask_baselines.made(seen, asked, predictions), predictions, notes)
     fixed = (predictions.labels, predictions.ids, predictions.names)
     dealt = SplitReport(**read_json(folder.split))
     whole, several = dealt.size("train"), predictions.multi_label
@@ -105,6 +110,10 @@ def write(
     if features:
         classes = predicting.label_ids(features.rows["label"][:], predictions.names, several)
         made["linear_probe"] = baselines.linear_probe(features.train, classes, features.test, *fixed)
+    _keep(folder, made, predictions, notes)
+
+
+def _keep(folder: RunFolder, made: Mapping[str, Answers], predictions: Answers, notes: list[str]) -> None:
     for name in baselines.NAMES:
         path: Path = folder.predictions(f"test_{name}")
         if name in made:

@@ -37,7 +37,7 @@ LAYERS = [
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
-    | {"batch_norms", "fcn"}
+    | {"batch_norms", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
     | {"storages"}
@@ -62,6 +62,7 @@ LAYERS = [
     | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
+    {"mask_pairing"} | {"mask_pairing", "mask_cautions", "mask_baselines"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
@@ -241,7 +242,16 @@ NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
-NO_ML += ["boundaries", "palette", "mask_records", "image_intervals", "mask_scores"]
+NO_ML += [
+    "boundaries",
+    "palette",
+    "mask_records",
+    "image_intervals",
+    "mask_scores",
+    "mask_pairing",
+    "mask_cautions",
+    "mask_baselines",
+]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from hfft.losses import dice
+from hfft import soft_dice
 
 MASKS = True  # half of it is of whole images
 
@@ -26,4 +26,4 @@ def rows(
         each = each * (1 - smoothing) - log_chance.mean(dim=1) * (labels != -100) * smoothing
     if weights is not None:
         each = each * weights
-    return each + dice.spread(dice.of_images(log_chance.exp(), labels, smoothing), labels)
+    return each + soft_dice.spread(soft_dice.of_images(log_chance.exp(), labels, smoothing), labels)

@@ -18,17 +18,19 @@ def rows(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0, gam
     labels: int (n,), of which -100 costs nothing, or the share of each class, float (n, classes). smoothing: as in
     cross_entropy.py. gamma: 0 is cross-entropy; the larger, the less an easy row counts.
     """
+    if labels.ndim > 2 and not smoothing:
+        cost = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+        return _missing(-cost) ** gamma * cost
     log_chance = torch.nn.functional.log_softmax(logits.float(), dim=1)
-    # By expm1, because 1 - p rounds to 0 for a sure answer, where a gamma below 1 has no finite slope.
-    missing = (-torch.expm1(log_chance)).clamp_min(torch.finfo(torch.float32).tiny)
-    if labels.ndim > 2:
-        return _of_pixels(-(missing**gamma) * log_chance, labels, smoothing)
+    missing = _missing(log_chance)
+    if labels.ndim > 2:  # without a share for each class of each pixel
+        costs = -(missing**gamma) * log_chance
+        right = costs.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1)
+        return (right * (1 - smoothing) + costs.mean(dim=1) * smoothing) * (labels != -100)
     target = shares(labels, logits.shape[-1], smoothing)
     return -(target * missing**gamma * log_chance).sum(dim=-1)
 
 
-def _of_pixels(costs: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """The same of pixels, (n, h, w). costs: of each class as the answer, (n, classes, h, w)."""
-    right = costs.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1)
-    each = right * (1 - smoothing) + costs.mean(dim=1) * smoothing if smoothing else right
-    return each * (labels != -100)
+def _missing(log_chance: torch.Tensor) -> torch.Tensor:
+    """1 - p by expm1, because 1 - p rounds to 0 for a sure answer, where a gamma below 1 has no finite slope."""
+    return (-torch.expm1(log_chance)).clamp_min(torch.finfo(torch.float32).tiny)

@@ -129,8 +129,9 @@ def changed(rows: datasets.Dataset, items: list[Scene]) -> datasets.Dataset:
     spare = [name for name in SCENE[1:] if name in rows.column_names]
     out = picture_rows.changed(rows.remove_columns(spare), [item.image for item in items])
     for place, name in enumerate(SCENE[1:], 1):
-        if items and items[0][place] is not None:
-            sources = {name: [{"path": "", "bytes": masks.encode(item[place])} for item in items]}
+        kept: list[np.ndarray] = [item[place] for item in items if item[place] is not None]  # type: ignore[misc]
+        if kept:
+            sources = {name: [{"path": "", "bytes": masks.encode(mask)} for mask in kept]}
             made = datasets.Dataset.from_dict(sources, features=datasets.Features({name: STORED}))
             out = datasets.concatenate_datasets([out, made], axis=1)
     return out

@@ -1,0 +1,89 @@
+"""What a score of masks has to be held against: answers that know where a pixel lies, and nothing of the picture.
+
+In: true masks of training, and of the rows to be answered, one at a time. Out: `MaskPredictions` like any model's.
+Memory does not grow with images. numpy only.
+
+"majority" answers the class with the most training pixels everywhere. "place" answers each pixel the class that lies
+most often at its relative position in the training masks, on a grid: what a camera that always points the same way
+gives away for nothing, such as road below and sky above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from hfft import boundaries
+from hfft.mask_records import MaskPredictions
+
+NAMES = ("majority", "place")
+GRID = 64  # cells along each axis: fine enough for outlines, coarse enough for a few hundred masks
+
+
+@dataclass
+class Places:
+    """How often each class lies in each cell of the grid: int64 (GRID, GRID, classes)."""
+
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, masks: Iterable[np.ndarray], classes: int) -> Places:
+        """masks: int (H, W), of any sizes, negative where ignored."""
+        total = np.zeros((GRID, GRID, classes), dtype=np.int64)
+        for mask in masks:
+            down, across = (_cells(length) for length in mask.shape)
+            kept = mask >= 0
+            code = (down[:, None] * GRID + across)[kept] * classes + mask[kept]
+            total += np.bincount(code, minlength=total.size).reshape(total.shape)
+        return cls(total)
+
+    def majority(self, shape: tuple[int, int]) -> np.ndarray:
+        """The most frequent class of all, int (H, W)."""
+        return np.full(shape, int(self.counts.sum(axis=(0, 1)).argmax()))
+
+    def place(self, shape: tuple[int, int]) -> np.ndarray:
+        """The most frequent class of each position, int (H, W); where none was seen, of all."""
+        whole = self.counts.sum(axis=(0, 1))
+        seen = self.counts.sum(axis=2) > 0
+        grid = np.where(seen, self.counts.argmax(axis=2), int(whole.argmax()))
+        down, across = (_cells(length) for length in shape)
+        return grid[np.ix_(down, across)]
+
+
+def made(
+    train: Iterable[np.ndarray], truths: Iterable[np.ndarray], model: MaskPredictions
+) -> dict[str, MaskPredictions]:
+    """Baseline → its answers to the images of `model`, whose ids, classes and groups they get.
+
+    train, truths: true masks of training rows and of the images of `model` in their order, int (H, W), negative where
+    ignored. Each is read once.
+    """
+    k = len(model.names)
+    places = Places.of(train, k)
+    cells: dict[str, list[csr_array]] = {name: [] for name in NAMES}
+    edges: dict[str, list[np.ndarray]] = {name: [] for name in NAMES}
+    for truth in truths:
+        kept = truth >= 0
+        for name, answer in (("majority", places.majority(truth.shape)), ("place", places.place(truth.shape))):
+            code = truth[kept].astype(np.int64) * k + answer[kept]
+            cells[name].append(csr_array(np.bincount(code, minlength=k * k)[None]))
+            edges[name].append(boundaries.edges(truth, answer, k, boundaries.tolerance(*truth.shape)))
+    empty = csr_array((0, k * k), dtype=np.int64)
+    return {
+        name: MaskPredictions(
+            model.ids,
+            csr_array(vstack([empty, *cells[name]])),
+            np.array(edges[name], dtype=np.int64).reshape(-1, k, 4),
+            model.names,
+            model.groups,
+        )
+        for name in NAMES
+    }
+
+
+def _cells(length: int) -> np.ndarray:
+    """The grid's cell of each of `length` pixels."""
+    return np.arange(length) * GRID // length
