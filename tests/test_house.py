@@ -69,7 +69,7 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
-    {"mask_rows", "file_groups"} | {"mask_profile"},
+    {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
