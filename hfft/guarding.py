@@ -191,8 +191,8 @@ def _refuse_usual(part: np.ndarray, alike: np.ndarray, policy: Policy) -> None:
         raise InputError(
             f"{policy.shown}: {met:,} of {int(held.sum()):,} rows of {SPLITS[place]} look like rows of earlier splits. "
             "Either copies were made before splitting, or this data repeats itself by nature. Type data.copy_at=0.8 "
-            f"(or another similarity) to leave {counted(gone, 'look-alike')} out of train, data.on_leak=warn to keep them "
-            f"and see the score with and without, or data.split.by=group with {by} what belongs together"
+            f"(or another similarity) to leave {counted(gone, 'look-alike')} out of train, data.on_leak=warn to keep "
+            f"them and see the score with and without, or data.split.by=group with {by} what belongs together"
         )
 
 
