@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hfft.counts import confusion
-from hfft.records import Predictions, write_whole
+from hfft.records import HEADLINES, Predictions, write_whole
 
 INK, ACCENT, FAINT, RIVAL = "#1c2127", "#1f5f99", "#dfe3e8", "#7d8792"
 HIT_RGB, MISS_RGB = (0.12, 0.37, 0.60), (0.75, 0.34, 0.16)
@@ -51,7 +51,7 @@ def at(value: float, axis: dict[str, Any]) -> str:
 def curves(history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Small curves over epochs: losses together, then one validation score. Points lie in a 100 x 100 box."""
     keys = {key for row in history for key in row}
-    score = next((key for key in ("eval_f1_macro", "eval_accuracy") if key in keys), None)
+    score = next((key for name in HEADLINES if (key := f"eval_{name}") in keys), None)
     drawn = []
     for name, wanted in (("Loss", ("loss", "eval_loss")), (score or "", (score,))):
         lines = {key: [(row["epoch"], row[key]) for row in history if key in row and "epoch" in row] for key in wanted}

@@ -133,6 +133,8 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
         splits = splitting.split(whole, wanted.dealt, wanted.split_seed, cast(ModuleType, Searching(modality)))
         found = Inputs(splits, modality)
     labels = found.splits.labels
+    if wanted.masks:
+        found.report.pixels.update({name: _pixels(part, labels) for name, part in found.splits.parts.items()})
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
     say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
     told = [class_texts.told(wanted.data, labels)] if wanted.data.class_text else []
@@ -179,6 +181,12 @@ def balance(wanted: Recipe, found: Inputs, say: Say) -> int:
     for note in check_balance(wanted, labels, train):
         say(f"  note: {note}")
     return epoch_rows(wanted, labels, train, found.report.size("train"))
+
+
+def _pixels(part: datasets.Dataset, labels: tuple[str, ...]) -> dict[str, int]:
+    """Class → pixels of its masks."""
+    counts = np.array(part["pixels"][:], dtype=np.int64).reshape(-1, len(labels)).sum(axis=0)
+    return dict(zip(labels, counts.tolist(), strict=True))
 
 
 def frequencies(found: Inputs, backbone: Backbone) -> Frequencies:

@@ -25,32 +25,37 @@ GRID = 64  # cells along each axis: fine enough for outlines, coarse enough for 
 
 @dataclass
 class Places:
-    """How often each class lies in each cell of the grid: int64 (GRID, GRID, classes)."""
+    """How often each class lies in each cell of the grid, int64 (GRID, GRID, classes), and how many pixels it has.
+
+    A mask counts at the pixel in the middle of each cell, so that small masks leave no cell empty.
+    """
 
     counts: np.ndarray
+    pixels: np.ndarray
 
     @classmethod
     def of(cls, masks: Iterable[np.ndarray], classes: int) -> Places:
         """masks: int (H, W), of any sizes, negative where ignored."""
         total = np.zeros((GRID, GRID, classes), dtype=np.int64)
+        pixels = np.zeros(classes, dtype=np.int64)
+        places = np.arange(GRID * GRID).reshape(GRID, GRID)
         for mask in masks:
-            down, across = (_cells(length) for length in mask.shape)
-            kept = mask >= 0
-            code = (down[:, None] * GRID + across)[kept] * classes + mask[kept]
+            seen = mask[np.ix_(*((2 * np.arange(GRID) + 1) * length // (2 * GRID) for length in mask.shape))]
+            kept = seen >= 0
+            code = places[kept] * classes + seen[kept]
             total += np.bincount(code, minlength=total.size).reshape(total.shape)
-        return cls(total)
+            pixels += np.bincount(mask[mask >= 0], minlength=classes)
+        return cls(total, pixels)
 
     def majority(self, shape: tuple[int, int]) -> np.ndarray:
         """The most frequent class of all, int (H, W)."""
-        return np.full(shape, int(self.counts.sum(axis=(0, 1)).argmax()))
+        return np.full(shape, int(self.pixels.argmax()))
 
     def place(self, shape: tuple[int, int]) -> np.ndarray:
-        """The most frequent class of each position, int (H, W); where none was seen, of all."""
-        whole = self.counts.sum(axis=(0, 1))
+        """The most frequent class of each position, int (H, W); where all was ignored, of all."""
         seen = self.counts.sum(axis=2) > 0
-        grid = np.where(seen, self.counts.argmax(axis=2), int(whole.argmax()))
-        down, across = (_cells(length) for length in shape)
-        return grid[np.ix_(down, across)]
+        grid = np.where(seen, self.counts.argmax(axis=2), int(self.pixels.argmax()))
+        return grid[np.ix_(*(np.arange(length) * GRID // length for length in shape))]
 
 
 def made(
@@ -82,8 +87,3 @@ def made(
         )
         for name in NAMES
     }
-
-
-def _cells(length: int) -> np.ndarray:
-    """The grid's cell of each of `length` pixels."""
-    return np.arange(length) * GRID // length

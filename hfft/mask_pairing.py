@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hfft import pairing, resamples
+from hfft import pairing
 from hfft.errors import InputError
 from hfft.intervals import EQUAL, FEW_ERRORS, Statistic
 from hfft.mask_records import MaskPredictions
 from hfft.pairing import Difference
+from hfft.resamples import of_images
 
 
 def aligned(
@@ -33,13 +34,15 @@ def aligned(
     return MaskPredictions(base.ids, found.cells, found.edges, base.names, groups, found.flipped)
 
 
-def differences(base: MaskPredictions, other: MaskPredictions, statistic: Statistic) -> dict[str, Difference]:
+def differences(
+    base: MaskPredictions, other: MaskPredictions, statistic: Statistic, resamples: int = 2000
+) -> dict[str, Difference]:
     """Second minus first of images in one order; images are drawn as the second's groups say."""
     if not base.n:
         return {}
     parts = (base, other)
-    pairs = resamples.of_images([part.cells for part in parts], [part.edges for part in parts], other.groups)
-    return pairing.image_differences(pairs, statistic, base.n, not disagreeing(base, other).any())
+    pairs = of_images([part.cells for part in parts], [part.edges for part in parts], other.groups)
+    return pairing.image_differences(pairs, statistic, base.n, not disagreeing(base, other).any(), resamples)
 
 
 def disagreeing(base: MaskPredictions, other: MaskPredictions) -> np.ndarray:

@@ -159,7 +159,7 @@ class SplitReport:
     """What was dealt where. counts: split → class → rows; fingerprints: split → digest of its row ids.
 
     leaks: what the leak guard found and did: policy, overlaps of each pair of splits, rows left out. rows: split → rows
-    where a row counts once for each of its classes; empty where it has one.
+    where a row counts once for each of its classes; empty where it has one. pixels: of masks, split → class → pixels.
     """
 
     method: dict[str, Any]
@@ -168,13 +168,14 @@ class SplitReport:
     findings: list[str] = field(default_factory=list)
     leaks: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    pixels: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def size(self, split: str) -> int:
         return self.rows[split] if self.rows else sum(self.counts[split].values())
 
     def facts(self) -> dict[str, Any]:
-        """As plain data, `rows` where there are any."""
-        return {name: value for name, value in vars(self).items() if name != "rows" or value}
+        """As plain data, `rows` and `pixels` where there are any."""
+        return {name: value for name, value in vars(self).items() if name not in ("rows", "pixels") or value}
 
 
 def read_as(path: Path, made: Callable[[pa.Table], Made]) -> Made:

@@ -108,6 +108,9 @@ def _draw(run: RunFolder, facts: dict[str, Any]) -> None:
     table, ranked = facts["confusion"], facts["classes"]["ranked_by"]
     if table:
         figures.draw_confusion(run.figures / "confusion_matrix.png", table["names"], table["cells"])
+    if found := facts["masks"]:
+        shares = [[round(100 * share) for share in row or [0] * len(found["classes"])] for row in found["cells"]]
+        figures.draw_confusion(run.figures / "confusion_matrix.png", [c["name"] for c in found["classes"]], shares)
     if rows := [(row["name"], row["cells"][ranked]) for row in facts["classes"]["rows"]]:
         figures.draw_intervals(run.figures / f"{ranked}_per_class.png", title(ranked), rows)
     found = facts["calibration"] or {}
@@ -176,6 +179,15 @@ def _signed(value: float, digits: int = 1) -> str:
     return told.replace("-", "\u2212") if float(told) else told[1:]
 
 
+def _beyond(method: str, usual: str) -> str:
+    """What a method says beyond the usual one, all of it where it is another.
+
+    >>> _beyond("Wilson, widened", "Wilson"), _beyond("BCa", "Wilson")
+    ('widened', 'BCa')
+    """
+    return method.removeprefix(f"{usual}, ") if usual else method
+
+
 def _markdown(text: object) -> str:
     """Text from the data as one line of Markdown that formats nothing and ends no table cell."""
     line = escape(" ".join(str(text).split()), quote=False)
@@ -193,6 +205,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": calibration_telling.percent,
     "percent_parts": _percent_parts,
     "beside": calibration_telling.beside,
+    "beyond": _beyond,
     "diagram": calibration_figures.diagram,
     "risk_curve": calibration_figures.curve,
     "severity_marks": behaviour_figures.severity_marks,

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import biasing, calibration_telling, figures, gallery, openings
+from hfft import biasing, calibration_telling, figures, gallery, mask_facts, mask_records, openings
+from hfft.mask_records import MaskPredictions
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
 from hfft.records import (
@@ -38,7 +39,16 @@ TITLES = {
     "mcc": "MCC",
     "ece": "ECE",
     "auroc": "AUROC",
+    "iou": "IoU",
+    "mean_iou": "Mean IoU",
+    "image_iou": "IoU of an image",
+    "iou_per_class": "IoU per class",
+    "mean_dice": "Mean Dice",
+    "boundary_f1": "Boundary F1",
+    "place": "Most common class at each place",
 }
+WIDENED = ", widened to "
+RANKED = ("f1", "iou")  # what classes are ordered by, where it was asked for
 AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
 
@@ -56,8 +66,9 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     headline = leading(overall)
     baselines = _json(run.root / "baselines.json", {}) if split == "test" else {}
     recipe = read_yaml(run.root / "recipe.yaml")
-    predictions = Predictions.read(run.predictions(split)) if run.predictions(split).is_file() else None
-    several = predictions is not None and predictions.multi_label
+    predictions = mask_records.read(run.predictions(split)) if run.predictions(split).is_file() else None
+    masks = predictions if isinstance(predictions, MaskPredictions) else None
+    rows = predictions if isinstance(predictions, Predictions) else None
     return {
         "name": run.root.resolve().name,
         "path": called(run),
@@ -70,10 +81,13 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "averages": _groups(overall, baselines, main=False),
         "validation": _groups(scores.get("validation", {}), {}, main=True) if split == "test" else [],
         "classes": classes(shown),
-        "confusion": figures.confusions(predictions) if predictions and not several else None,
+        "confusion": figures.confusions(rows) if rows and not rows.multi_label else None,
+        "masks": mask_facts.told(masks) if masks else None,
+        "noun": "images" if masks else "rows",
+        "reader": "hfft.fcn" if _json(run.model / "config.json", {}).get("model_type") == "hfft_fcn" else None,
         "only_answer": predictions.only_answer if predictions else None,
         "neighbours": gallery.neighbours(run.neighbours(split)),
-        "multi_label": _several(run, predictions) if predictions and several else None,
+        "multi_label": _several(run, rows) if rows and rows.multi_label else None,
         "decision": _decision(run),
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
         "notes": _json(run.root / "notes.json", []),
@@ -97,6 +111,8 @@ def title(name: str) -> str:
 
     >>> title("f1_macro"), title("precision"), title("tfidf_linear")
     ('Macro F1', 'Precision', 'TF-IDF + linear model')
+    >>> title("mean_iou"), title("iou[road]"), title("boundary_f1")
+    ('Mean IoU', 'IoU of road', 'Boundary F1')
     """
     if name.startswith(PROBE):  # of a gate: as it was typed
         return name
@@ -109,8 +125,8 @@ def title(name: str) -> str:
 
 
 def inline(name: str) -> str:
-    """A title inside a sentence: "Macro F1" becomes "macro F1"; "F1" and "TF-IDF" stay."""
-    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+    """A title inside a sentence: "Macro F1" becomes "macro F1"; "F1", "IoU" and "TF-IDF" stay."""
+    return name[:1].lower() + name[1:] if name.partition(" ")[0][1:].islower() else name
 
 
 def _json(path: Path, default: Any) -> Any:
@@ -153,13 +169,18 @@ def _groups(overall: dict[str, Score], baselines: dict[str, Any], main: bool) ->
         method = _usual(row["score"] for row in rows)
         drawn = not less_is_better(metric)  # a loss has no place on an axis of shares
         groups.append({"metric": metric, "title": title(metric), "method": method, "rows": rows, "drawn": drawn})
-    return sorted(groups, key=lambda group: group["metric"] != HEADLINES[0])
+    return sorted(groups, key=lambda group: group["metric"] not in HEADLINES[:2])
 
 
 def _usual(scores: Iterable[Any]) -> str:
     """The method that most of these scores share, told once; the others tell their own."""
     methods = Counter(score["method"] for score in scores if score["value"] is not None)
     return min(methods, key=lambda name: (-methods[name], name)) if methods else ""
+
+
+def _shared(scores: Iterable[Any]) -> str:
+    """The same, without how far an interval was widened, which each class tells for itself."""
+    return _usual(scores).partition(WIDENED)[0]
 
 
 def classes(shown: dict[str, Score]) -> dict[str, Any]:
@@ -169,11 +190,12 @@ def classes(shown: dict[str, Score]) -> dict[str, Any]:
         if found := PER_CLASS.fullmatch(key):
             rows.setdefault(found[2], {})[found[1]] = dataclasses.asdict(score)
     metrics = list(dict.fromkeys(metric for cells in rows.values() for metric in cells))
-    ranked = "f1" if "f1" in metrics else next(iter(metrics), None)
+    ranked = next((name for name in RANKED if name in metrics), next(iter(metrics), None))
+    metrics.sort(key=lambda metric: (metric == "iou") < (ranked == "iou"))
     blank = dataclasses.asdict(Score(None, None, None, 0, "undefined: not scored"))
     whole = [{"name": name, "cells": dict.fromkeys(metrics, blank) | cells} for name, cells in rows.items()]
     columns = [
-        {"metric": metric, "title": title(metric), "method": _usual(row["cells"][metric] for row in whole)}
+        {"metric": metric, "title": title(metric), "method": _shared(row["cells"][metric] for row in whole)}
         for metric in metrics
     ]
     values = {row["name"]: row["cells"][ranked]["value"] for row in whole}
@@ -202,6 +224,7 @@ def _data(split: dict[str, Any]) -> dict[str, Any] | None:
     return {
         "sizes": {name: split.get("rows", {}).get(name) or sum(part.values()) for name, part in counts.items()},
         "classes": [{"name": name, "rows": {key: part.get(name, 0) for key, part in counts.items()}} for name in names],
+        "pixels": mask_facts.shares(split.get("pixels", {})),
         "method": split.get("method", {}),
         "fingerprints": split.get("fingerprints", {}),
         "findings": split.get("findings", []),

@@ -62,7 +62,7 @@ LAYERS = [
     | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
-    {"mask_pairing"} | {"mask_pairing", "mask_cautions", "mask_baselines"},
+    {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
