@@ -64,7 +64,7 @@ def by_split(parts: Mapping[str, datasets.Dataset], names: tuple[str, ...]) -> S
 
 
 def described(found: Shares, input_size: list[int] | None) -> list[str]:
-    """What the shares mean for training and for scores. input_size: [height, width] of what the model sees, if known."""
+    """What the shares mean for training and for scores. input_size: [height, width] that the model sees, if known."""
     train = found["train"]
     order = sorted(train, key=lambda name: (-train[name]["pixels"], name))
     largest, share = order[0], train[order[0]]["share"]
