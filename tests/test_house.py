@@ -126,7 +126,8 @@ LAYERS = [
     | {"display_folds"}
     | {"display_trials"}
     | {"display_curves"}
-    | {"display_ranks"},
+    | {"display_ranks"}
+    | {"display_masks"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -191,6 +192,7 @@ HELPERS = {
     ("cli", "display_rehearsal"),
     ("display", "display_calibration"),
     ("display", "display_slices"),
+    ("display", "display_masks"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("reporting", "behaviour_figures"),
