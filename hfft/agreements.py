@@ -53,8 +53,15 @@ def _for_scenes(recipe: Recipe) -> list[str]:
     if recipe.masks:
         return []
     given = [f"model.{key}" for key in ("head", "window") if _set(recipe.model, key)]
+    given += [f"data.{key}" for key in ("classes", "ignore", "colors") if _set(recipe.data, key)]
     given += [f"augment.{key}" for key in recipe.augment.chosen(OF_SCENES)]
     out = [f"{key} is for semantic_segmentation, and the task is {recipe.task}; leave it out" for key in given]
+    if recipe.data.group_pattern is not None and recipe.task.startswith("text_"):
+        out.append(
+            "data.group_pattern finds groups in the names of picture files, and the rows are texts; leave it out"
+        )
+    if recipe.data.group_pattern is not None and recipe.data.streaming:
+        out.append("data.group_pattern needs all file names at once; type data.streaming=false or leave it out")
     if isinstance(recipe.model.image_size, list):
         out.append(
             f"model.image_size: {recipe.task} takes square images; type one side, such as "

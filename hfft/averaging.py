@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hfft import comparing, pairing, recipe, seeding
+from hfft import comparing, mask_records, pairing, recipe, seeding
 from hfft.comparing import BETTER, UNCLEAR, WORSE
 from hfft.errors import InputError, listed
-from hfft.records import SEEDS, Predictions, Score, leading, less_is_better, read_json
+from hfft.records import SEEDS, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 
@@ -43,7 +43,7 @@ def compare(names: list[str]) -> dict[str, Any]:
     metrics = recipe.load(str(first[0].root)).metrics
     level = 1 - 0.05 / len(others)
     found = [_compared(base, first, name, second, metrics, level) for name, second in others]
-    n = Predictions.read(first[0].predictions("test")).n
+    n = mask_records.read(first[0].predictions("test")).n
     return {"runs": names, "n": n, "comparisons": found}
 
 
@@ -58,7 +58,7 @@ def _compared(
     if len(pairs) < 2:
         raise InputError(f"{base} and {other}: expected two seeds or more in each")
     for mine, theirs in pairs:
-        one, two = (Predictions.read(run.predictions("test")) for run in (mine, theirs))
+        one, two = (mask_records.read(run.predictions("test")) for run in (mine, theirs))
         found = comparing.compare([(str(mine.root), one), (str(theirs.root), two)], metrics)[0]
         kept = found.differences.items()
         scores.append({key: Score(d.value, d.low, d.high, d.n, d.method) for key, d in kept})

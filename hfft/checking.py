@@ -13,7 +13,7 @@ from typing import Any
 
 import datasets
 
-from hfft import backbones, claiming, gathering, profiling, recipe, rehearsing, sizing
+from hfft import backbones, claiming, gathering, mask_profile, profiling, recipe, rehearsing, sizing
 from hfft.errors import InputError
 from hfft.gathering import Inputs, Say
 from hfft.recipe import Recipe
@@ -44,10 +44,13 @@ def check(
         gathering.balance(wanted, found, say)
     parts = gathering.shown_parts(found)
     facts = {"recipe": name, "task": wanted.task, **found.report.facts()}
+    profile = _profile(wanted, parts, found, say)
     facts |= {
-        "profile": _profile(wanted, parts, found, say),
-        "examples": profiling.examples(parts["train"], found.modality, wanted.seed, wanted.data.multi_label),
-        "sizing": dataclasses.asdict(sizing.assess(found.report.counts, _validated(name), found.report.rows or None)),
+        "profile": profile,
+        "examples": profiling.examples(parts["train"], found.modality, wanted.seed, wanted.dealt.multi_label),
+        "sizing": mask_profile.sized(profile["masks"], found.report.size("test"))
+        if wanted.masks
+        else dataclasses.asdict(sizing.assess(found.report.counts, _validated(name), found.report.rows or None)),
     }
     if fast:
         return facts

@@ -60,7 +60,7 @@ def compare(runs: Sequence[tuple[str, Answers]], metrics: Sequence[str]) -> list
         matched = aligned(name, base, other, predictions)
         differences = _differences(base, matched, metrics)
         headline = _headline(differences)
-        won, lost = (base.ids[rows].tolist() for rows in _won_lost(base, matched))
+        won, lost = (base.ids[rows].tolist() for rows in won_lost(base, matched))
         rows = isinstance(base, Predictions) and matched.groups is None
         tests = pairing.mcnemar(len(won), len(lost)) if rows else None
         # Of accuracy there is an exact test, where rows are independent: no resample is needed.
@@ -139,7 +139,7 @@ def cautious(base: Kind, other: Kind, metric: str, apart: Difference) -> Differe
     return pairing.careful(apart, int(won.sum()), int(lost.sum()), rows)
 
 
-def _won_lost(base: Answers, other: Answers) -> tuple[np.ndarray, np.ndarray]:
+def won_lost(base: Answers, other: Answers) -> tuple[np.ndarray, np.ndarray]:
     """Rows that the second answers better, and worse: bool (n,) each."""
     if isinstance(base, MaskPredictions) and isinstance(other, MaskPredictions):
         return mask_pairing.won_lost(base, other)

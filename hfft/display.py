@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hfft import display_calibration, display_probes, display_slices, terminal
+from hfft import display_calibration, display_masks, display_probes, display_slices, terminal
 from hfft.pairing import gained
 from hfft.records import HEADLINES, leading, less_is_better
 
@@ -25,7 +25,10 @@ NAMES |= {"place": "class by place"}
 def checked(facts: dict[str, Any]) -> None:
     """What `hfft check` found: classes, sizes of the inputs, examples, and what the test split can tell."""
     found, sizing = facts["profile"], facts["sizing"]
-    classes(facts["counts"], sizing["recall"], facts.get("rows"))
+    if "masks" in found:
+        display_masks.classes(found["masks"], facts["rows"])
+    else:
+        classes(facts["counts"], sizing["recall"], facts.get("rows"))
     measures(found)
     sentences(found["sentences"])
     examples(facts["examples"], facts["counts"]["train"])
@@ -42,7 +45,7 @@ def classes(
     sizes: split → rows, where a row counts in each of its classes.
     """
     table = terminal.table("class", *counts, "recall to ±")
-    first, last, left_out = _ends(counts["train"], MANY)
+    first, last, left_out = terminal.ends(counts["train"], MANY)
     for name in (*first, None, *last) if left_out else first:
         if name is None:
             table.add_row(f"… {left_out:,} more")
@@ -67,7 +70,7 @@ def measures(found: dict[str, Any]) -> None:
 def examples(found: dict[str, list[str]], sizes: dict[str, int]) -> None:
     """Rows of train, one line each; a single row of the largest and smallest of many classes."""
     console = terminal.console()
-    first, last, left_out = _ends(sizes, FEW)
+    first, last, left_out = terminal.ends(sizes, FEW)
     others = [name for name in found if name not in sizes]  # "no class", where several may apply to a row
     shown = (*first, *last, *others)
     names = min(max(map(len, (*shown, "class"))), console.width // 4)
@@ -88,14 +91,6 @@ def sentences(lines: list[str]) -> None:
     for line in lines:
         grid.add_row("-", line)
     terminal.console().print(grid)
-
-
-def _ends(sizes: dict[str, int], limit: int) -> tuple[list[str], list[str], int]:
-    """(all classes, none, 0) or, of more than `limit`, (the largest, the smallest, how many are left out)."""
-    if len(sizes) <= limit:
-        return list(sizes), [], 0
-    ordered = sorted(sizes, key=lambda name: -sizes[name])
-    return ordered[: limit // 2], ordered[-(limit // 2) :], len(sizes) - limit
 
 
 def scores(split: str, found: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from hfft import (
     fold_pages,
     gating,
     judging,
+    mask_records,
     recipe,
     scoring,
     slicing,
@@ -30,6 +31,7 @@ from hfft import (
     verdicts,
 )
 from hfft.errors import InputError, counted, listed
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
 from hfft.records import (
     FOLDS,
@@ -109,19 +111,19 @@ def judged(
     return {"run": str(root), **facts, "page": str(root / fold_pages.PAGE)}
 
 
-def _read(runs: list[RunFolder], repeats: int) -> tuple[list[Predictions], Predictions]:
+def _read(runs: list[RunFolder], repeats: int) -> tuple[list[Answers], Answers]:
     """(each fold's rows, all of them). A row that was held out several times stays one witness: its copies are a
     group."""
-    parts = [Predictions.read(run.predictions(HELD_OUT)) for run in runs]
+    parts = [mask_records.read(run.predictions(HELD_OUT)) for run in runs]
     if repeats > 1:
         parts = [dataclasses.replace(p, groups=p.ids if p.groups is None else p.groups) for p in parts]
     if any(part.names != parts[0].names for part in parts):
         raise InputError("the folds know different classes: the data has changed; train them again")
-    return parts, parts[0].joined(*parts[1:])
+    return parts, mask_records.joined(parts)
 
 
 def _facts(
-    whole: RunFolder, runs: list[RunFolder], parts: list[Predictions], predictions: Predictions, wanted: Recipe
+    whole: RunFolder, runs: list[RunFolder], parts: list[Answers], predictions: Answers, wanted: Recipe
 ) -> tuple[dict[str, Any], list[gating.Verdict]]:
     """(what `judged` returns but for its sentences, verdicts of the gates); writes nothing."""
     dealt = [SplitReport(**read_json(run.split)) for run in runs]
@@ -134,7 +136,7 @@ def _facts(
         if "[" not in key and len(values) == len(scored):
             found[key] = dataclasses.asdict(corrected.mean(values, ratio, bounded=_bounded(key)))
     pooled = scoring.score(predictions, wanted.metrics)
-    calibration = calibrating.judged(predictions, None)
+    calibration = calibrating.judged(predictions, None) if isinstance(predictions, Predictions) else None
     told, waiting = _gates(wanted, found, pooled, calibration, predictions.n)
     facts = {
         "members": [run.root.name for run in runs],
@@ -170,7 +172,7 @@ def _gates(
     wanted: Recipe,
     found: dict[str, dict[str, Any]],
     pooled: dict[str, Score],
-    calibration: dict[str, Any],
+    calibration: dict[str, Any] | None,
     n: int,
 ) -> tuple[list[gating.Verdict], str]:
     """(verdicts on the gates that scores decide, a sentence on those that only test rows do, or "").
@@ -180,7 +182,7 @@ def _gates(
     together. Those of a class are judged on the latter.
     """
     means = {key: _wider(made, pooled[key], n) for key, made in found.items()}
-    scores = pooled | means | calibrating.scores(calibration)
+    scores = pooled | means | (calibrating.scores(calibration) if calibration else {})
     each = {f"{key.partition('[')[0]}{gating.EACH}" for key in scores if "[" in key}
     mine = {key: rule for key, rule in wanted.gates.items() if key in scores or key in each}
     others = [key for key in wanted.gates if key not in mine]
@@ -199,7 +201,7 @@ def _wider(made: dict[str, Any], pooled: Score, n: int) -> Score:
     return Score(made["mean"], low, high, n, method)
 
 
-def _write(whole: RunFolder, runs: list[RunFolder], parts: list[Predictions], predictions: Predictions) -> None:
+def _write(whole: RunFolder, runs: list[RunFolder], parts: list[Answers], predictions: Answers) -> None:
     """predictions/out_of_fold*.parquet: the answers with the fold of each row, the attributes that slices are made by,
     and the most confident mistakes of all folds.
     """
@@ -212,13 +214,14 @@ def _write(whole: RunFolder, runs: list[RunFolder], parts: list[Predictions], pr
     joined = pa.concat_tables(tables, promote_options="permissive")
     write_whole(whole.attributes(OUT), lambda target: pq.write_table(joined, target))
     if all(run.mistakes(HELD_OUT).is_file() for run in runs):  # folds of an older hfft have none
-        surest = _surest(pa.concat_tables([pq.read_table(run.mistakes(HELD_OUT)) for run in runs]))
+        mistakes = pa.concat_tables([pq.read_table(run.mistakes(HELD_OUT)) for run in runs])
+        surest = _surest(mistakes, worst="ascending" if isinstance(predictions, MaskPredictions) else "descending")
         write_whole(whole.mistakes(OUT), lambda target: pq.write_table(surest, target))
 
 
-def _surest(table: pa.Table) -> pa.Table:
-    """The surest mistakes first, each row once, some of every confusion."""
-    table = table.sort_by([("confidence", "descending"), ("id", "ascending")])
+def _surest(table: pa.Table, worst: str) -> pa.Table:
+    """The surest mistakes first, each row once, some of every confusion; of images, whose IoU ascends, the worst."""
+    table = table.sort_by([("confidence", worst), ("id", "ascending")])
     ids = table["id"].to_pylist()
     seen: dict[str, int] = {}
     for place, identity in enumerate(ids):

@@ -9,8 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hfft import behaviour_figures, calibration_telling, figures, gallery, pages, reporting, summarising
+from hfft import (
+    behaviour_figures,
+    calibration_telling,
+    figures,
+    gallery,
+    mask_facts,
+    mask_records,
+    pages,
+    reporting,
+    summarising,
+)
 from hfft.errors import InputError
+from hfft.mask_records import MaskPredictions
 from hfft.records import FOLDS, OUT_OF_FOLD, Predictions, Score, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
@@ -28,13 +39,16 @@ def write(root: Path) -> Path:
 def _shown(root: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """What the page needs besides the facts: axes, and the sections of a report."""
     whole, headline = RunFolder(root), leading(facts["scores"])
-    predictions = Predictions.read(whole.predictions(OUT_OF_FOLD))
+    predictions = mask_records.read(whole.predictions(OUT_OF_FOLD))
     classes = summarising.classes({key: Score(**made) for key, made in facts[OUT_OF_FOLD].items()})
     ranked = classes["ranked_by"]
     lead = facts["scores"][headline] if headline else None
     mean: dict[str, Any] = {"value": lead["mean"], "low": lead["low"], "high": lead["high"]} if lead else {}
     drawn = facts["by_fold"][headline] if headline and not less_is_better(headline) else []
-    told = calibration_telling.told(facts["calibration"]) if facts["calibration"]["n"] else None
+    rows = predictions if isinstance(predictions, Predictions) else None
+    masks = predictions if isinstance(predictions, MaskPredictions) else None
+    calibration = facts["calibration"] or {"n": 0}
+    told = calibration_telling.told(calibration) if calibration["n"] else None
     return {
         "title": root.resolve().name,
         "path": summarising.called(whole),
@@ -45,9 +59,11 @@ def _shown(root: Path, facts: dict[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "class_axis": figures.axis([row["cells"][ranked] for row in classes["rows"]]),
         "strips": _strips(facts, classes),
-        "confusion": None if predictions.multi_label else figures.confusions(predictions),
-        "multi_label": _several(predictions) if predictions.multi_label else None,
-        "calibration": facts["calibration"] | {"told": told} if told else None,
+        "confusion": figures.confusions(rows) if rows and not rows.multi_label else None,
+        "masks": mask_facts.told(masks) if masks else None,
+        "noun": "images" if masks else "rows",
+        "multi_label": _several(rows) if rows and rows.multi_label else None,
+        "calibration": calibration | {"told": told} if told else None,
         "decision": None,
         "gates": [gate | {"title": summarising.title(gate["metric"])} for gate in facts["gates"]],
         "gap_axis": behaviour_figures.axis([row["gap"] for row in (facts["slices"] or {"rows": []})["rows"]]),

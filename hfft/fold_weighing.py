@@ -9,10 +9,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from hfft import comparing, corrected, pairing, recipe, scoring
+from hfft import comparing, corrected, mask_records, pairing, recipe, scoring
 from hfft.comparing import BETTER, SIGNIFICANT, UNCLEAR, WORSE
 from hfft.errors import InputError
-from hfft.records import FOLDS, HELD_OUT, Predictions, leading, less_is_better, read_json
+from hfft.mask_records import Answers
+from hfft.records import FOLDS, HELD_OUT, leading, less_is_better, read_json
 from hfft.run_folder import RunFolder
 
 
@@ -40,16 +41,16 @@ def compare(names: list[str]) -> dict[str, Any]:
     return {"runs": names, "n": sum(part.n for part in first), "folds": len(first), "comparisons": found}
 
 
-def _parts(name: str) -> list[Predictions]:
+def _parts(name: str) -> list[Answers]:
     facts = read_json(Path(name) / FOLDS)
-    return [Predictions.read(RunFolder(Path(name) / member).predictions(HELD_OUT)) for member in facts["members"]]
+    return [mask_records.read(RunFolder(Path(name) / member).predictions(HELD_OUT)) for member in facts["members"]]
 
 
 def _compared(
     base: str,
-    first: list[Predictions],
+    first: list[Answers],
     other: str,
-    second: list[Predictions],
+    second: list[Answers],
     metrics: list[str],
     ratio: float,
     comparisons: int,
@@ -71,11 +72,8 @@ def _compared(
     lead = leading(apart)
     if lead is None:
         raise InputError(f"{base} and {other}: no metric has a value in every fold, so they cannot be compared")
-    right = [(comparing.hits(a), comparing.hits(b)) for a, b in zip(first, matched, strict=True)]
-    counts = {
-        "won": sum(int((two & ~one).sum()) for one, two in right),
-        "lost": sum(int((one & ~two).sum()) for one, two in right),
-    }
+    sides = [comparing.won_lost(a, b) for a, b in zip(first, matched, strict=True)]
+    counts = {"won": sum(int(won.sum()) for won, _ in sides), "lost": sum(int(lost.sum()) for _, lost in sides)}
     return {"first": base, "second": other, "differences": apart, "headline": lead} | counts
 
 

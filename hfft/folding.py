@@ -18,6 +18,7 @@ from hfft import (
     fold_pages,
     gathering,
     holding,
+    mask_records,
     priming,
     recipe,
     repeating,
@@ -31,7 +32,7 @@ from hfft.fold_judging import MEMBER
 from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.recipe import Recipe
-from hfft.records import FOLDS, HELD_OUT, Predictions, leading, read_json
+from hfft.records import FOLDS, HELD_OUT, leading, read_json
 from hfft.run_folder import RunFolder
 
 LEAST = 10  # rows of a fold
@@ -155,7 +156,7 @@ def _value(run: RunFolder, way: Milestones) -> float | None:
     """The score of the held-out rows that leads; None on processes that need not know."""
     if not run.predictions(HELD_OUT).is_file():
         return None
-    scores = scoring.score(Predictions.read(run.predictions(HELD_OUT)), recipe.load(str(run.root)).metrics)
+    scores = scoring.score(mask_records.read(run.predictions(HELD_OUT)), recipe.load(str(run.root)).metrics)
     way.metric = leading(scores)
     return scores[way.metric].value if way.metric else None
 

@@ -34,13 +34,15 @@ USUAL, MANY = 0.2, 10
 class Policy:
     """on_leak: "drop", "fail" or "warn". copy_at: similarity from which a look-alike is a copy. shown: the data.
 
-    sure: the recipe itself says copy_at, so look-alikes count as copies however many there are.
+    sure: the recipe itself says copy_at, so look-alikes count as copies however many there are. names: rows have files
+    whose names may say what belongs together.
     """
 
     on_leak: str
     copy_at: float
     shown: str
     sure: bool = False
+    names: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def guard(
         torn = frozenset(ids[row] for row in np.flatnonzero(late).tolist())
         return Guarded(places, leaks, straddling, {}, note, torn)
     if not policy.sure:
-        _refuse_usual(part, copied & ~equal, policy.shown)
+        _refuse_usual(part, copied & ~equal, policy)
     later = np.array([copied[:, place + 1 :].any(axis=1) for place in range(len(SPLITS))])
     gone = early | ((part >= 0) & later[np.maximum(part, 0), np.arange(len(part))])
     left_out = {name: int((gone & (part == place)).sum()) for place, name in enumerate(SPLITS[:-1])}
@@ -177,7 +179,7 @@ def _equal(part: np.ndarray, ids: Sequence[str], keys: Sequence[str]) -> tuple[n
     return index, np.where(index >= 0, 1.0, 0.0)
 
 
-def _refuse_usual(part: np.ndarray, alike: np.ndarray, shown: str) -> None:
+def _refuse_usual(part: np.ndarray, alike: np.ndarray, policy: Policy) -> None:
     """Raise InputError where look-alikes are so many that leaving them out is a decision, not a repair."""
     for place in range(1, len(SPLITS)):
         held = part == place
@@ -185,11 +187,12 @@ def _refuse_usual(part: np.ndarray, alike: np.ndarray, shown: str) -> None:
         if met < MANY or met <= USUAL * held.sum():
             continue
         gone = int((alike[:, place] & (part >= 0) & (part < place)).sum())
+        by = "a data.group_pattern that finds in file names" if policy.names else "a column that says"
         raise InputError(
-            f"{shown}: {met:,} of {int(held.sum()):,} rows of {SPLITS[place]} look like rows of earlier splits. Either "
-            "copies were made before splitting, or this data repeats itself by nature. Type data.copy_at=0.8 (or "
-            f"another similarity) to leave {counted(gone, 'look-alike')} out of train, data.on_leak=warn to keep them "
-            "and see the score with and without, or data.split.by=group with a column that says what belongs together"
+            f"{policy.shown}: {met:,} of {int(held.sum()):,} rows of {SPLITS[place]} look like rows of earlier splits. "
+            "Either copies were made before splitting, or this data repeats itself by nature. Type data.copy_at=0.8 "
+            f"(or another similarity) to leave {counted(gone, 'look-alike')} out of train, data.on_leak=warn to keep "
+            f"them and see the score with and without, or data.split.by=group with {by} what belongs together"
         )
 
 

@@ -26,6 +26,7 @@ from hfft import (
     moments,
     naming,
     pictures,
+    sequences,
     slice_columns,
     sources,
 )
@@ -129,7 +130,8 @@ def _scenes(data: Data, modality: ModuleType) -> Table:
         return table.rows, sizes, table.dropped
 
     found = mask_rows.read(data, tables)
-    return Table(file_groups.added(found.rows, data), found.declared, found.dropped, fixed=True)
+    rows = file_groups.added(found.rows, data)
+    return Table(rows, found.declared, (*found.dropped, *sequences.told(rows, data)), fixed=True)
 
 
 def _tables(data: Data, modality: ModuleType) -> tuple[Table, dict[str, int]]:

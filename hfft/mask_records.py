@@ -10,6 +10,7 @@ class, whatever its size: that is why judging takes seconds and why memory does 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,23 @@ class MaskPredictions:
 
 
 Answers = Predictions | MaskPredictions
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """All rows or images of parts that are of one kind."""
+    first = parts[0]
+    if isinstance(first, MaskPredictions):
+        return first.joined(*(part for part in parts[1:] if isinstance(part, MaskPredictions)))
+    return first.joined(*(part for part in parts[1:] if isinstance(part, Predictions)))
+
+
+def worth(answers: Answers) -> np.ndarray:
+    """What each row's answer is worth: whether all of it is right, bool (n,); of an image its own IoU, float (n,), 0
+    where none of its pixels counts.
+    """
+    if isinstance(answers, MaskPredictions):
+        return np.nan_to_num(answers.own_iou)
+    return np.asarray((answers.predicted == answers.labels).reshape(answers.n, -1).all(axis=1))
 
 
 def of(table: pa.Table) -> Answers:

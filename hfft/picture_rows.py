@@ -99,15 +99,20 @@ def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: 
 
     batch: of no account, since all pictures become one size.
     """
-    headers: list[pictures.Header] = []
+    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.side
+    return picture_sizes.measure(*headers(rows), side)
+
+
+def headers(rows: datasets.Dataset) -> tuple[list[pictures.Header], list[str]]:
+    """(what the files' first bytes say, what to call each picture), in the order of the rows."""
+    found: list[pictures.Header] = []
     names: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(rows), CHUNK):
             part = list(rows.select(range(start, min(start + CHUNK, len(rows)))))
-            headers += pool.map(_header, (row["image"] for row in part))
+            found += pool.map(_header, (row["image"] for row in part))
             names += map(_name, part)
-    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor else model.side
-    return picture_sizes.measure(headers, names, side)
+    return found, names
 
 
 def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:

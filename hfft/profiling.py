@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 import numpy as np
 
-from hfft import labelsets
+from hfft import labelsets, mask_profile
 from hfft.intervals import FEW_ROWS, wilson
 from hfft.limiting import draw
 from hfft.measures import Measured, percent, spread
@@ -49,7 +49,7 @@ def profile(
     parts: split → rows with the modality's inputs, `label` and `id`. processor: what makes the model's inputs, or None
     where it cannot be had: tokens are not counted then. batch: rows of a training batch. counts: class → training rows,
     where `parts` holds only some of them. sizes: split → rows, where a row may have several classes; what sizes of the
-    inputs give away is not looked for then.
+    inputs give away is not looked for then. Of masks, `masks` says how much each class takes (see mask_profile.py).
     """
     picked = _picked(parts, seed)
     rows = datasets.concatenate_datasets(list(picked.values()))
@@ -64,6 +64,12 @@ def profile(
     if not several and (places == "train").sum() >= LEAF * classes:  # fewer rows a class: a tree could only guess
         given = shortcut(measured.rows | measured.marks, labels, places)
     told = labelsets.described(labels[places == "train"].tolist(), shared) if several else _balance_sentences(shared)
+    masked: dict[str, Any] = {}
+    if modality.MASKS:
+        shares = mask_profile.by_split(parts, tuple(counts or ()))
+        shared = balance({name: int(one["pixels"]) for name, one in shares["train"].items()})
+        told = mask_profile.described(shares, measured.facts.get("input_size"))
+        masked = {"masks": shares}
     sentences = [*measured.sentences, *told, *([given["sentence"]] if given["sentence"] else [])]
     if len(rows) < total:
         sentences.insert(0, f"Inputs were measured on {len(rows):,} of {total:,} rows, drawn at random.")
@@ -75,6 +81,7 @@ def profile(
         "balance": shared,
         "shortcut": given,
         "sentences": sentences,
+        **masked,
     }
 
 

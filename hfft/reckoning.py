@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from hfft import recipe, spaces, studies, winners
+from hfft import mask_records, recipe, spaces, studies, winners
 from hfft.errors import counted
-from hfft.records import Predictions, less_is_better, write_whole
+from hfft.mask_records import Answers
+from hfft.records import less_is_better, write_whole
 from hfft.spaces import Dimension
 
 MEMBER = "trial-"
@@ -127,12 +128,12 @@ def _told(
     """(finished trials whose answers are here and are to the same rows, their rows' pulls, groups), the recipe as it is
     first; None without its answers, or without pulls of the metric.
     """
-    parts: dict[int, Predictions] = {}
+    parts: dict[int, Answers] = {}
     done = sorted((row for row in rows if row["state"] == "finished"), key=lambda row: not row["plain"])
     for row in done:
         path = root / f"{MEMBER}{row['number']}" / file
         if path.is_file():
-            part = Predictions.read(path)
+            part = mask_records.read(path)
             parts[row["number"]] = part.where(np.argsort(part.ids, kind="stable"))
     here = [row for row in done if row["number"] in parts]
     if not here or not here[0]["plain"]:
@@ -147,7 +148,7 @@ def _told(
 def _only_answer(best: dict[str, Any] | None, root: Path, file: str) -> str | None:
     """What the best trial answers to every row, where it is one answer and its answers are here."""
     path = root / f"{MEMBER}{best['number']}" / file if best else root
-    return Predictions.read(path).only_answer if path.is_file() else None
+    return mask_records.read(path).only_answer if path.is_file() else None
 
 
 def _dropped(told: Any, promoted: set[int | None]) -> np.ndarray | None:

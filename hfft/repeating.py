@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import claiming, gathering, judging, recipe, seeding, verbs
+from hfft import claiming, gathering, judging, mask_records, recipe, seeding, verbs
 from hfft.agreeing import first, only
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import SEEDS, Predictions, leading, read_json, write_json
+from hfft.records import SEEDS, leading, read_json, write_json
 from hfft.run_folder import RunFolder
 
 MEMBER = "seed-"
@@ -169,12 +169,10 @@ def _alike(runs: list[RunFolder], split: str) -> float:
     """How alike the runs are in what they answer right; 1, the widest, where their rows differ or are not there."""
     if not all(run.predictions(split).is_file() for run in runs) or len(runs) < 2:
         return 1.0
-    found = [Predictions.read(run.predictions(split)) for run in runs]
+    found = [mask_records.read(run.predictions(split)) for run in runs]
     if any(list(each.ids) != list(found[0].ids) for each in found):
         return 1.0
-    return seeding.likeness(
-        np.stack([(each.predicted == each.labels).reshape(each.n, -1).all(axis=1) for each in found])
-    )
+    return seeding.likeness(np.stack([mask_records.worth(each) for each in found]))
 
 
 def brief(say: Say) -> Say:

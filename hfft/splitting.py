@@ -135,7 +135,8 @@ def _guarded(rows: datasets.Dataset, places: list[str], data: Data, seed: int, m
     groups = rows["group"][:] if "group" in rows.column_names else None
     copy_at = data.copy_at or (modality.COPY_AT if modality else 0.0)
     near = partial(_near, rows, modality, seed, copy_at) if modality else None
-    policy = Policy(data.on_leak, copy_at, shown(data), data.copy_at is not None)
+    files = "image" in rows.column_names and bool(_excerpt(rows[0]))
+    policy = Policy(data.on_leak, copy_at, shown(data), data.copy_at is not None, files)
     return guard(places, ids, keys, labels, groups, near, policy, lambda i: _excerpt(rows[i]))
 
 
@@ -157,14 +158,14 @@ def _dealt(
     spec, columns = data.split, rows.column_names
     if spec.by == "random" and "group" in columns and data.on_leak != "warn":
         raise InputError(
-            "data.columns.group is given, but data.split.by is random: groups would straddle. Type "
-            "data.split.by=group to keep each in one split, or data.on_leak=warn to see how many do"
+            f"data.{'group_pattern' if data.group_pattern else 'columns.group'} is given, but data.split.by is random: "
+            "groups would straddle. Type data.split.by=group to keep each in one split, or data.on_leak=warn to see "
+            "how many do"
         )
     spare = [i for i, place in enumerate(places) if place == "train"]
     mine = rows.select(spare)
     shares = {name: getattr(spec, name) for name in ("train", *missing)}
-    total = sum(shares.values())
-    shares = {name: share / total for name, share in shares.items()}
+    shares = {name: share / sum(shares.values()) for name, share in shares.items()}
     keys, labels = mine["key"][:], mine["label"][:]
     groups = mine["group"][:] if "group" in columns else None
     found: list[str] = []

@@ -24,3 +24,11 @@ def console() -> Console:
     if not made.is_terminal:
         made.width = 140  # piped: one row stays one line
     return made
+
+
+def ends(sizes: dict[str, int], limit: int) -> tuple[list[str], list[str], int]:
+    """(all classes, none, 0) or, of more than `limit`, (the largest, the smallest, how many are left out)."""
+    if len(sizes) <= limit:
+        return list(sizes), [], 0
+    ordered = sorted(sizes, key=lambda name: -sizes[name])
+    return ordered[: limit // 2], ordered[-(limit // 2) :], len(sizes) - limit

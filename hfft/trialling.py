@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfft import folding, recipe, scoring, studies, training, verbs, winners
+from hfft import folding, mask_records, recipe, scoring, studies, training, verbs, winners
 from hfft.agreeing import agreed, first
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
-from hfft.records import OUT_OF_FOLD, Predictions
+from hfft.records import OUT_OF_FOLD
 from hfft.run_folder import RunFolder
 from hfft.watching import OutOfTime, Unpromising, Watch, watched
 
@@ -107,7 +107,7 @@ def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, wanted:
 def _scored(path: Path, made: Recipe, wanted: str) -> float:
     if not first():
         return 0.0
-    value = winners.value(Predictions.read(path), made.metrics, wanted)
+    value = winners.value(mask_records.read(path), made.metrics, wanted)
     if value is None:
         raise InputError(f"{wanted} is undefined on these rows; type train.metric_for_best_model=accuracy, or another")
     return value

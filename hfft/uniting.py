@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfft import answering, calibrating, labelsets, recipe, thresholds
+from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
 from hfft.records import (
     FOLDS,
@@ -32,17 +33,17 @@ from hfft.run_folder import RunFolder
 POOL = ("train", "validation", HELD_OUT)  # of a fold: the rows that folds are dealt from
 
 
-def united(whole: RunFolder, runs: list[RunFolder], wanted: Recipe, predictions: Predictions) -> None:
+def united(whole: RunFolder, runs: list[RunFolder], wanted: Recipe, predictions: Answers) -> None:
     """Write them. wanted: of any fold. predictions: out of fold, of all of `runs`."""
     split = dataclasses.replace(wanted.data.split, folds=None, fold=None)
     plain = dataclasses.replace(wanted, data=dataclasses.replace(wanted.data, split=split))
     text = recipe.dump(plain)
-    counts = _split(whole, runs, wanted.data.multi_label)
+    counts = _split(whole, runs, wanted)
     write_json(whole.environment, _environment([read_json(run.environment) for run in runs]))
     whole.model.mkdir(exist_ok=True)
     decided = _decided(whole, plain, predictions, counts)
-    fitted = calibrating.fitted(decided, wanted.abstain, OUT_OF_FOLD)
-    write_json(whole.model / calibrating.FILE, fitted)
+    if isinstance(decided, Predictions):
+        write_json(whole.model / calibrating.FILE, calibrating.fitted(decided, wanted.abstain, OUT_OF_FOLD))
     # Last: with it the folder is a run.
     write_whole(whole.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
 
@@ -63,7 +64,7 @@ def sentences(folder: RunFolder) -> list[str]:
     ]
 
 
-def _split(whole: RunFolder, runs: list[RunFolder], multi_label: bool) -> dict[str, int]:
+def _split(whole: RunFolder, runs: list[RunFolder], wanted: Recipe) -> dict[str, int]:
     """split.json and split.parquet: train is every row that folds are dealt from, for each took part in training some
     of the models. Returns class → rows of it.
     """
@@ -77,7 +78,12 @@ def _split(whole: RunFolder, runs: list[RunFolder], multi_label: bool) -> dict[s
     write_whole(whole.root / "split.parquet", lambda target: pq.write_table(pa.table(columns), target))
     each = [read_json(run.split) for run in runs]
     facts = each[0]
-    found = labelsets.count([row.partition("-")[2] for row in pool], multi_label)  # see loading.identified
+    if wanted.masks:  # whose ids name no class; every fold deals all of these images
+        found = sum((Counter(facts["counts"].get(name, {})) for name in POOL), Counter())
+    else:
+        found = labelsets.count(
+            [row.partition("-")[2] for row in pool], wanted.data.multi_label
+        )  # see loading.identified
     counts = {name: found.get(name, 0) for name in facts["counts"]["train"]}
     common = [line for line in dict.fromkeys(facts["findings"]) if all(line in other["findings"] for other in each)]
     common = [line for line in common if not line.endswith((" in validation", f" in {HELD_OUT}"))]
@@ -90,6 +96,9 @@ def _split(whole: RunFolder, runs: list[RunFolder], multi_label: bool) -> dict[s
     }
     if "rows" in facts:
         made["rows"] = {"train": len(pool), "test": len(test)}
+    if "pixels" in facts:
+        total = sum((Counter(facts["pixels"].get(name, {})) for name in POOL), Counter())
+        made["pixels"] = {"train": dict(total), "test": facts["pixels"]["test"]}
     write_json(whole.split, made)
     return counts
 
@@ -115,8 +124,10 @@ def _environment(each: list[dict[str, Any]]) -> dict[str, Any]:
     return facts | ({"peak_memory_gb": max(peaks)} if peaks else {})
 
 
-def _decided(whole: RunFolder, wanted: Recipe, predictions: Predictions, counts: dict[str, int]) -> Predictions:
-    """The out-of-fold answers by what is tuned on all of them, which is kept in model/."""
+def _decided(whole: RunFolder, wanted: Recipe, predictions: Answers, counts: dict[str, int]) -> Answers:
+    """The out-of-fold answers by what is tuned on all of them, which is kept in model/; of masks nothing is."""
+    if isinstance(predictions, MaskPredictions):
+        return predictions
     if predictions.multi_label:
         tuned = thresholds.tune(predictions)
         thresholds.write(whole.thresholds, tuned, predictions, OUT_OF_FOLD)

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfft import estimates, resamples, rooms, scoring
-from hfft.records import Predictions, less_is_better
+from hfft.errors import InputError
+from hfft.mask_records import Answers, MaskPredictions
+from hfft.records import less_is_better
 
 DRAWS, CHUNK = 4000, 500
 FEW = 5  # trials whose spread says little
@@ -123,20 +125,30 @@ def expected_best(values: np.ndarray) -> list[float]:
     return [float((np.array([math.comb(r - 1, k - 1) for r in ranks]) / math.comb(n, k)) @ ordered) for k in ranks]
 
 
-def value(predictions: Predictions, metrics: Sequence[str], key: str) -> float | None:
-    """The metric `key`, one of `scoring.keys(metrics)` or log_loss; more may be worse."""
+def value(predictions: Answers, metrics: Sequence[str], key: str) -> float | None:
+    """The metric `key`, one of `scoring.keys(metrics)` or log_loss; more may be worse.
+
+    Raises InputError for the loss of masks, whose probabilities are kept nowhere.
+    """
     if key not in (found := scoring.score(predictions, metrics)):
+        if isinstance(predictions, MaskPredictions):
+            raise InputError(
+                f"{key} is not kept of masks, and trials need it; type train.metric_for_best_model=mean_iou, or another"
+            )
         found = scoring.score(predictions, ["log_loss"])
     return found[key].value
 
 
-def pulls(predictions: Predictions, key: str, metrics: Sequence[str]) -> np.ndarray | None:
+def pulls(predictions: Answers, key: str, metrics: Sequence[str]) -> np.ndarray | None:
     """Of each row on the metric, float (n,), turned so that more is better; None for a metric of one class alone.
 
     For a metric of answers, the change that leaving a row out makes, times n - 1 (the jackknife's influence values,
     Efron 1982, section 3.3).
     """
-    module = next((name for name in (*metrics, "log_loss") if _gives(name, key, predictions)), None)
+    if isinstance(predictions, MaskPredictions):
+        module = next((name for name in metrics if "[" not in key and key in _keys(name, predictions)), None)
+        return None if module is None else _image_pulls(predictions, key, module)
+    module = next((name for name in (*metrics, "log_loss") if "[" not in key and key in _keys(name, predictions)), None)
     if module is None:
         return None
     if scoring.is_graded(rooms.find("metrics", module)):
@@ -152,10 +164,20 @@ def pulls(predictions: Predictions, key: str, metrics: Sequence[str]) -> np.ndar
     return each - each.mean()
 
 
-def numbered(predictions: Predictions) -> np.ndarray | None:
+def _image_pulls(predictions: MaskPredictions, key: str, module: str) -> np.ndarray:
+    """The same of images with masks."""
+    statistic = scoring.statistic([module])
+    drawn = resamples.of_images([predictions.cells], [predictions.edges])
+    without = np.concatenate([statistic(part)[key] for part in drawn.jackknifed()])
+    each: np.ndarray = (predictions.n - 1) * (without.mean() - without)
+    return each
+
+
+def numbered(predictions: Answers) -> np.ndarray | None:
     """Groups of the rows as numbers."""
     return estimates.numbered(predictions.groups)
 
 
-def _gives(module: str, key: str, predictions: Predictions) -> bool:
-    return "[" not in key and key in scoring.keys([module], predictions.names, predictions.multi_label)
+def _keys(module: str, predictions: Answers) -> list[str]:
+    masks = isinstance(predictions, MaskPredictions)
+    return scoring.keys([module], predictions.names, predictions.multi_label, masks)

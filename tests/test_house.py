@@ -69,7 +69,7 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},
-    {"mask_rows", "file_groups"} | {"mask_profile"},
+    {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -126,7 +126,8 @@ LAYERS = [
     | {"display_folds"}
     | {"display_trials"}
     | {"display_curves"}
-    | {"display_ranks"},
+    | {"display_ranks"}
+    | {"display_masks"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -191,6 +192,7 @@ HELPERS = {
     ("cli", "display_rehearsal"),
     ("display", "display_calibration"),
     ("display", "display_slices"),
+    ("display", "display_masks"),
     ("reporting", "calibration_figures"),
     ("calibration_figures", "figures"),
     ("reporting", "behaviour_figures"),

@@ -20,7 +20,7 @@ def test_it_loads_and_survives_writing(name, write_text):
     assert set(made.data.columns) <= {"label", *rooms.find("modalities", made.task).ROLES}
     for rule in made.gates.values():
         gating.parse(rule)
-    assert scoring.keys(made.metrics, ("a", "b"))
+    assert scoring.keys(made.metrics, ("a", "b"), masks=made.masks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
