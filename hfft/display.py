@@ -192,7 +192,7 @@ def compared(facts: dict[str, Any]) -> None:
         if found["mcnemar"]:
             exact, mid = found["mcnemar"]
             test = f" (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})"
-        noun = facts["noun"]
+        noun = facts.get("noun", "row")
         by = " by their own IoU" if noun == "image" else test
         console.print(f"{won:,} {noun}s won, {lost:,} lost{by}")
         for kind in ("won", "lost"):
@@ -203,7 +203,7 @@ def compared(facts: dict[str, Any]) -> None:
                 console.print(f"  {kind}: {shown}   ({wrong})")
         display_probes.apart(found)
         console.print(f"\n{found['verdict'].upper()}. {found['sentence']}\n")
-    if facts["noun"] == "image":
+    if facts.get("noun") == "image":
         console.print(
             "Points of 100; paired intervals over the same images: jackknife with Student's t; p-values: "
             "randomisation, 2,000 resamples."
