@@ -192,7 +192,8 @@ def compared(facts: dict[str, Any]) -> None:
         if found["mcnemar"]:
             exact, mid = found["mcnemar"]
             test = f" (McNemar: exact p = {exact:.3g}, mid-p = {mid:.3g})"
-        console.print(f"{won:,} rows won, {lost:,} lost{test}")
+        unit = "rows" if found["mcnemar"] or "mean_iou" not in found["differences"] else "images"
+        console.print(f"{won:,} {unit} won, {lost:,} lost{test}")
         for kind in ("won", "lost"):
             for row in found["examples"][kind]:
                 text = " ".join((row["text"] or row["id"]).split())

@@ -20,9 +20,12 @@ def probes(found: dict[str, Any] | None, asked: list[str] | None = None) -> None
     flips = [probe for probe in found["probes"] if probe["measure"] == "flip_rate"]
     others = [probe for probe in found["probes"] if probe["measure"] != "flip_rate"]
     if flips:
-        table = terminal.table("rows changed by", "answers that flip", f"points of {found['metric']} lost", "n")
+        heads = ("rows", "answers that flip")
+        if any(probe.get("pixels") for probe in flips):
+            heads = ("images", "pixels answered otherwise")
+        table = terminal.table(f"{heads[0]} changed by", heads[1], f"points of {found['metric']} lost", "n")
         for probe in flips:
-            aside = " (not seen by the model)" if probe["unseen"] else ""
+            aside = " (not seen by the model)" if probe["unseen"] and not probe.get("pixels") else ""
             name = probe["title"] + aside + _earlier(probe, asked)
             table.add_row(name, _percent(probe["rate"]), _points(probe["drop"]), f"{probe['n']:,}")
         console.print(table)

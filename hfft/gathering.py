@@ -136,7 +136,7 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
     if wanted.masks:
         found.report.pixels.update({name: _pixels(part, labels) for name, part in found.splits.parts.items()})
     sizes = ", ".join(f"{name} {found.report.size(name):,}" for name in found.report.counts)
-    say(f"data: {loading.shown(wanted.data)}: {sizes} rows; {len(labels)} classes: {listed(labels)}")
+    say(f"data: {loading.shown(wanted.data)}: {sizes} {wanted.unit}s; {len(labels)} classes: {listed(labels)}")
     told = [class_texts.told(wanted.data, labels)] if wanted.data.class_text else []
     for finding in [*found.report.findings, *told]:
         say(f"  note: {finding}")

@@ -113,6 +113,11 @@ class Recipe:
         return self.task.endswith("_segmentation")
 
     @property
+    def unit(self) -> str:
+        """What one input is called."""
+        return "image" if self.masks else "row"
+
+    @property
     def dealt(self) -> Data:
         """The data as its rows are dealt: an image has all the classes of its mask."""
         return replace(self.data, multi_label=True) if self.masks else self.data

@@ -150,7 +150,7 @@ def run(
     if not chosen and not templates:
         return Done()
     needs = plan.rows * sum(costs[name] * len(tried) for name, tried in plan.severities.items())
-    say(_announced(plan, templates, len(subject.rows), _spent(needs, seconds, wanted.probes.rows)))
+    say(_announced(plan, templates, len(subject.rows), _spent(needs, seconds, wanted.probes.rows), wanted.unit))
     places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
     part = probing.ready(replace(subject, rows=subject.rows.select(places))) if plan.severities else subject
     began = time.perf_counter()
@@ -254,13 +254,13 @@ def _spent(needs: float, seconds: float, rows: int | None) -> str:
     return f"about {seconds:.0f} s at most"
 
 
-def _announced(plan: budgets.Plan, templates: Any, n: int, spent: str) -> str:
+def _announced(plan: budgets.Plan, templates: Any, n: int, spent: str, unit: str) -> str:
     parts = []
     if plan.severities:
         cells = sum(map(len, plan.severities.values()))
         parts.append(
             f"{counted(len(plan.severities), 'probe')}, {counted(cells, 'change')} each of {plan.rows:,} of {n:,} "
-            f"rows, in {spent}"
+            f"{unit}s, in {spent}"
         )
     if plan.left_out:
         parts.append(f"{counted(len(plan.left_out), 'probe')} left out for lack of time")

@@ -98,7 +98,7 @@ def run(
     judging.publish(folder)
     for note in fit.notes:
         say(f"note: {note}")
-    say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n)}")
+    say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores)}
 
 
@@ -119,7 +119,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     if decided := answering.rule(folder):
         say(decided)
     many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
-    say(f"{folder.root.name}: scoring {len(rows):,} test rows{many}, {_hardware_sentence(args)}")
+    say(f"{folder.root.name}: scoring {len(rows):,} test {wanted.unit}s{many}, {_hardware_sentence(args)}")
     segment = stressing.segmenter(wanted, model, modality, args)
     ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
     predictions, scores = ask(rows), None
@@ -257,12 +257,12 @@ def _environment(
     }
 
 
-def _best_sentence(fit: training.Fit, n: int) -> str:
+def _best_sentence(fit: training.Fit, n: int, unit: str) -> str:
     if fit.best["value"] is None:
         return "; the last weights are kept (train.load_best_model_at_end is off)"
     steps = fit.best.get("averaged")
     kept = f"the mean of {len(steps)} checkpoints" if steps else f"step {fit.best['step']:,}"
-    return f"; kept {kept}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation rows"
+    return f"; kept {kept}: {fit.best['metric']} {fit.best['value']:.4f} on {n:,} validation {unit}s"
 
 
 def _hardware_sentence(args: Any) -> str:
