@@ -12,8 +12,10 @@ from pathlib import Path
 
 from hfft import references
 from hfft.errors import InputError, listed, meant
+from hfft.mask_classes import FILE
 from hfft.pictures import ENDINGS, SPLIT_NAMES
 from hfft.recipe import Data
+from hfft.sources import TABLES
 
 IMAGES: tuple[str, ...] = ("images", "image", "imgs", "img", "jpegimages", "img_dir", "leftimg8bit")
 IMAGES += ("pictures", "photos", "frames")
@@ -95,7 +97,10 @@ def _of_root(root: Path, data: Data) -> Found | None:
         return Found(pairs, [root, *above])
     both = _both(root, data)
     if both is None:
-        return None
+        if any(path.suffix.lower() in TABLES and path.name != FILE for path in root.rglob("*")):
+            return None
+        held = listed(path.name for path in _folders(root)) or "no folder"
+        raise InputError(f"{root}: {EXPECTED}, or a table of paths; it holds {held}. To name its folders: {_named()}")
     below = [path for path in _folders(both[0]) if path.name.lower() in SPLIT_NAMES]
     if below and len(below) == len(_folders(both[0])) and not _pictures(both[0], "*"):
         _splits_wanted(both[0], (path.name for path in below), official)

@@ -199,8 +199,7 @@ def _enough(rows: datasets.Dataset, data: Data, dropped: str) -> None:
     if len(mine) >= len(wanted):
         return
     which = ", ".join(_name(rows[i]["image"]) or f"row {i + 1}" for i in mine)
-    whose = f"only {counted(len(mine), 'image')} to train on ({which})" if mine else "no image to train on"
-    for_ = f"at least {len(wanted)}, one each for {', '.join(wanted)}" if wanted[1:] else "at least one"
-    raise InputError(
-        f"{dropped + '. Then there is' if dropped else shown(data) + ': there is'} {whose}; expected {for_}"
-    )
+    there = f"there {'is' if len(mine) == 1 else 'are'} only {counted(len(mine), 'image')} to train on ({which})"
+    there = there if mine else "there is no image to train on"
+    need = f"at least {len(wanted)}, one each for {', '.join(wanted)}" if wanted[1:] else "at least one"
+    raise InputError(f"{f'{dropped}. Then' if dropped else f'{shown(data)}:'} {there}; expected {need}")

@@ -55,7 +55,7 @@ LAYERS = [
     | {"rank_figures"}
     | {"biasing"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
-    {"bad_rows", "mask_classes", "mask_folders", "scenes"}
+    {"bad_rows", "mask_classes", "scenes"}
     | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"}
@@ -65,7 +65,8 @@ LAYERS = [
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"} | {"scene_models", "timm_models"},
+    {"arms"} | {"spaces"} | {"scene_models", "timm_models"}
+    | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"text_saliency", "picture_saliency"} | {"freezing", "low_rank"} | {"picture_rows"},

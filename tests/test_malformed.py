@@ -18,10 +18,10 @@ import pytest
 
 from hfft import checking, loading, pictures, recipe
 from tests.command import hfft
-from tests.malformed import images, labels, recipes, records, tables
+from tests.malformed import images, labels, masks, recipes, records, tables
 from tests.malformed.case import Case, pattern, write
 
-SOURCES = {"tables": tables, "records": records, "labels": labels, "images": images, "recipes": recipes}
+SOURCES = {"tables": tables, "records": records, "labels": labels, "images": images, "recipes": recipes, "masks": masks}
 CASES = [pytest.param(case, id=f"{kind}: {case.name}") for kind, source in SOURCES.items() for case in source.CASES]
 SECONDS = 20
 
