@@ -32,7 +32,6 @@ from hfft.picture_rows import decoded
 from hfft.recipe import Model
 
 BEFORE = "before"  # column of rows that a probe changed: what was answered before
-TOLERANCE = 0.0075  # of an image's diagonal: how far off a boundary may be (Csurka et al. 2013, section 3)
 WINDOWS = 8  # read together
 OVERLAP = 1 / 3  # of neighbouring windows, where the recipe does not say
 
@@ -62,8 +61,8 @@ def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args
     names = class_order(parts[0].model)
 
     def told(found: Answered) -> tuple[Any, ...]:
-        tolerance = TOLERANCE * math.hypot(*found.truth.shape)
-        edges = boundaries.edges(found.truth, found.answer, len(names), tolerance)
+        off = boundaries.tolerance(*found.truth.shape)
+        edges = boundaries.edges(found.truth, found.answer, len(names), off)
         matrix = cells(found.truth, found.answer, len(names))
         there = np.flatnonzero(matrix)  # with 150 classes an image has some hundred of 22,500 cells
         return found.place, there, matrix[there], edges, found.flipped
