@@ -63,6 +63,7 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
             found = _from_pretrained(spec, path, modality, labels)
     if modality.MASKS:
         batch_norms.guard(found.model)
+        _scenes().reorder(found.model, labels)
     return _told(found, spec, several)
 
 

@@ -6,8 +6,10 @@ processor of one size. It must not know data or training.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+import torch
 import transformers
 
 from hfft import fcn, lite0
@@ -93,3 +95,18 @@ def take_timm(model: Any, name: str, revision: str | None) -> None:
     source = f"hf-hub:timm/{name}@{revision}" if revision else name
     made = fcn.backbone(source, model.config.head, pretrained=True)
     model.backbone.load_state_dict(made.state_dict())
+
+
+def reorder(model: Any, labels: tuple[str, ...]) -> None:
+    """Outputs in the order of `labels`, where the checkpoint knows the same classes in another: masks hold indices."""
+    own = tuple(str(model.config.id2label[place]) for place in range(model.config.num_labels))
+    if own == tuple(labels) or set(own) != set(labels):
+        return
+    config = copy.deepcopy(model.config)
+    config.num_labels = len(own) + 1
+    wider, places = type(model)(config).state_dict(), torch.tensor([own.index(name) for name in labels])
+    for name, tensor in model.state_dict().items():
+        if tensor.shape != wider[name].shape:  # one row for each class
+            tensor.copy_(tensor[places])
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {name: place for place, name in enumerate(labels)}

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 import datasets
 import numpy as np
 import pytest
+import scene_models
 import torch
 from PIL import Image
 from torch import nn
 from transformers import SegformerImageProcessor
 from transformers.modeling_outputs import SemanticSegmenterOutput
 
-from hfft import masks, pictures, pixel_counting, probing, segmenting
+from hfft import backbones, masks, pictures, pixel_counting, probing, segmenting
 from hfft.backbones import Backbone
 from hfft.modalities import semantic_segmentation
 from hfft.probes import flip, occlusion, rotate, shift
@@ -148,3 +149,15 @@ def test_a_probe_that_moves_what_is_seen_moves_masks_along():
     assert (turned.own_iou > 0.7).all()  # its pixels lie between others
     (hidden,) = probing.probed(part_ready, occlusion, [5]).values()
     assert 0 < hidden.flipped.max() < 0.2
+
+
+def test_a_checkpoint_that_knows_the_classes_in_another_order_answers_in_that_of_the_masks(tmp_path):
+    folder = scene_models.segformer(tmp_path / "model", NAMES)
+    spec = Model(str(folder), image_size=[64, 64])
+    own, other = (backbones.load(spec, semantic_segmentation, names) for names in (NAMES, NAMES[::-1]))
+    assert backbones.class_order(other.model) == NAMES[::-1]
+    pixels = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
+    with torch.no_grad():
+        first, second = (part.model.eval()(pixel_values=pixels).logits for part in (own, other))
+    assert first.std() > 0
+    assert torch.equal(second, first.flip(1))
