@@ -29,7 +29,8 @@ def check(wanted: Recipe, names: Sequence[str]) -> None:
 
 def value_of(metric: str, names: Sequence[str]) -> Value:
     """The metric as a function of `Counts`. Raises InputError unless answers make it and all classes enter it."""
-    modules = [name for name in rooms.names("metrics") if not scoring.is_graded(rooms.find("metrics", name))]
+    found = {name: rooms.find("metrics", name) for name in rooms.names("metrics")}
+    modules = [name for name, made in found.items() if not (scoring.is_graded(made) or scoring.is_of_masks(made))]
     homes = {key: name for name in modules for key in scoring.keys([name], names) if "[" not in key}
     if metric not in homes:
         why = ""

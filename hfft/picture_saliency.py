@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 import torch
 
-from hfft import augmenting, explained_files, grad_cam
+from hfft import augmenting, explained_files, grad_cam, picture_rows
 from hfft.backbones import Backbone
 from hfft.recipe import Model
 
@@ -40,7 +40,7 @@ class Found:
 
 def prepared(row: dict[str, Any], backbone: Backbone, modality: ModuleType, spec: Model) -> Prepared:
     """One row as the checkpoint's processor makes it."""
-    rows = datasets.Dataset.from_list([{"image": row["image"]}], features=modality.PICTURE)
+    rows = datasets.Dataset.from_list([{"image": row["image"]}], features=picture_rows.PICTURE)
     values = torch.as_tensor(np.asarray(modality.prepare(rows, backbone.processor, spec)[0]["pixel_values"]))
     known = augmenting.geometry(backbone.processor)
     mean, std = (np.asarray(known[name], dtype=float) for name in ("mean", "std"))

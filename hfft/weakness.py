@@ -55,7 +55,7 @@ def lower(values: np.ndarray, mask: np.ndarray, units: np.ndarray | None, likene
     as the units are worth. 1 where either side has fewer than two rows or but one unit, or nothing varies.
 
     >>> round(lower(np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.9]), np.repeat([True, False], 3), None), 4)
-    0.0041
+    0.0053
     """
     inside, outside = values[mask], values[~mask]
     if min(len(inside), len(outside)) < 2:

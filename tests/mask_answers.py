@@ -53,7 +53,7 @@ def predictions(n=40, seed=0, groups=None, cells=None, names=NAMES, **kwargs):
     return MaskPredictions(ids, flat, boundaries(cells), tuple(names), groups)
 
 
-METRICS = ["mean_iou", "dice", "pixel_accuracy", "mean_accuracy", "boundary_f1"]
+METRICS = ["mean_iou", "mean_dice", "pixel_accuracy", "mean_accuracy", "boundary_f1"]
 
 
 def run(root, made, gates=None, worst=True):

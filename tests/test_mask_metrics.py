@@ -13,7 +13,7 @@ from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
 from hfft.records import Predictions, leading
 
-METRICS = ["mean_iou", "dice", "pixel_accuracy", "mean_accuracy", "boundary_f1"]
+METRICS = ["mean_iou", "mean_dice", "pixel_accuracy", "mean_accuracy", "boundary_f1"]
 IGNORED = -100
 
 
@@ -148,8 +148,8 @@ def test_boundary_f1_sees_an_outline_where_iou_hardly_does():
 def test_masks_and_rows_are_asked_for_their_own_metrics():
     with pytest.raises(InputError, match=r"f1 is for rows, and here masks are scored; type metrics=.mean_iou"):
         scoring.keys(["mean_iou", "f1"], ("a", "b"), masks=True)
-    with pytest.raises(InputError, match=r"dice is for masks, and here rows are scored; type metrics=.accuracy"):
-        scoring.keys(["accuracy", "dice"], ("a", "b"))
+    with pytest.raises(InputError, match=r"mean_dice is for masks, and here rows are scored; type metrics=.accuracy"):
+        scoring.keys(["accuracy", "mean_dice"], ("a", "b"))
     known = scoring.keys(METRICS, mask_answers.NAMES, masks=True)
     assert known == list(scoring.score(mask_answers.predictions(3), METRICS))
     assert leading(known) == "mean_iou"

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from hfft import answers, perturbing, probing, robustness, rooms, steadiness
+from hfft import answers, perturbing, picture_rows, probing, robustness, rooms, steadiness
 from hfft.answers import AS_IT_IS, TEMPLATES
 from hfft.errors import InputError
 from hfft.intervals import wilson
@@ -232,7 +232,7 @@ def pictures(n=12, side=40):
 
 
 def bright(rows):
-    means = [np.asarray(IMAGE._decoded(source)).mean() / 255 for source in rows["image"][:]]
+    means = [np.asarray(picture_rows.decoded(source)).mean() / 255 for source in rows["image"][:]]
     return answered(rows, np.array(means))
 
 
@@ -256,7 +256,7 @@ def test_large_pictures_are_compared_with_themselves_made_smaller():
     asked = []
 
     def sizes(rows):
-        asked.append([IMAGE._decoded(source).size for source in rows["image"][:]])
+        asked.append([picture_rows.decoded(source).size for source in rows["image"][:]])
         return bright(rows)
 
     part = subject(pictures(3, side=400), sizes, IMAGE, processor(50))
