@@ -93,7 +93,7 @@ def ask(
         trial = study.ask()
         for key, value in {"host": socket.gethostname(), "pid": os.getpid(), "alive": time.time()}.items():
             trial.set_user_attr(key, value)
-        before = [one for one in trials(study) if one.number < trial.number]
+        before = _before(study, trial)
         if len(before) >= total and "again" not in trial.user_attrs:  # another worker was quicker
             _drop(study, trial)
             continue
@@ -108,6 +108,17 @@ def ask(
         if not any(one.state == waiting for one in trials(study)):
             study.enqueue_trial(other)
     return None
+
+
+def _before(study: Any, trial: Any) -> list[Any]:
+    """Earlier trials, once other workers have said what they try: two that ask at the same moment draw alike."""
+    earlier: list[Any] = []
+    for _ in range(50):
+        earlier = [one for one in trials(study) if one.number < trial.number]
+        if all("identity" in one.user_attrs for one in earlier if one.state == _state("RUNNING")):
+            break
+        time.sleep(0.05)
+    return earlier
 
 
 def params(trial: Any, space: Sequence[Dimension]) -> dict[str, Any]:
