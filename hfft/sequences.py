@@ -19,6 +19,7 @@ from hfft.errors import listed
 from hfft.measures import percent
 from hfft.perceptual import PRINT
 from hfft.recipe import Data
+from hfft.records import SPLITS
 
 ALIKE = 0.8  # share of neighbours more alike than two at random: 0.5 in unrelated photos, 0.94 of a frame a second
 FEW = 20  # neighbours, below which that share says little
@@ -104,4 +105,4 @@ def _straddling(groups: Sequence[str], places: Sequence[str], pattern: str | Non
 
 
 def _counts(count: Counter[str]) -> str:
-    return ", ".join(f"{n:,} in {name}" for name, n in count.items())
+    return ", ".join(f"{count[name]:,} in {name}" for name in SPLITS if count[name])

@@ -36,7 +36,10 @@ def settled(
         if not size:
             read = report.method["rows_read"]
             equal = f" with {counted(distinct, 'different input')}" if distinct and distinct < read else ""
-            raise InputError(f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty{why}")
+            taken = "; a class that few groups have takes these into train" if data.split.by == "group" else ""
+            raise InputError(
+                f"{shown(data)}: {read:,} rows{equal} are too few: the {name} split would be empty{why}{taken}"
+            )
     learnt = class_names(list(counts["train"]), declared)
     if len(learnt) < 2:
         only = f"one class only, {learnt[0]!r}" if learnt else "no class at all"
