@@ -1,4 +1,4 @@
-"""hfft fine-tunes image and text classifiers from a recipe, and says whether the result can be trusted.
+"""hfft fine-tunes image and text models from a recipe, and says whether the result can be trusted.
 
 >>> import hfft
 >>> run = hfft.train("bert_textcls", "data.limit=2000")     # doctest: +SKIP

@@ -9,12 +9,10 @@ import numpy as np
 
 from hfft import mask_cautions
 from hfft.counts import count
-from hfft.errors import listed
+from hfft.errors import classes
 from hfft.intervals import FEW_ERRORS, FEW_ROWS
 from hfft.mask_records import Answers, MaskPredictions
 from hfft.records import Predictions
-
-SHOWN = 5
 
 
 def notes(predictions: Answers) -> list[str]:
@@ -28,14 +26,14 @@ def notes(predictions: Answers) -> list[str]:
     said = _grouping(predictions)
     if absent := [name for name, rows in zip(predictions.names, counts.support, strict=True) if rows == 0]:
         said.append(
-            f"{_classes(absent, 'has', 'have')} no rows here, so averages over classes leave "
+            f"{classes(absent, 'has', 'have')} no rows here, so averages over classes leave "
             f"{'it' if len(absent) == 1 else 'them'} out and nothing is known about finding "
             f"{'it' if len(absent) == 1 else 'them'}."
         )
     order = np.argsort(counts.support, kind="stable")
     if few := [f"{predictions.names[k]} ({counts.support[k]})" for k in order if 0 < counts.support[k] < FEW_ROWS]:
         said.append(
-            f"{_classes(few, 'has', 'have')} fewer than {FEW_ROWS} rows: "
+            f"{classes(few, 'has', 'have')} fewer than {FEW_ROWS} rows: "
             "the intervals of averages over classes may be too narrow."
         )
     if predictions.only_answer is not None and errors:
@@ -45,7 +43,7 @@ def notes(predictions: Answers) -> list[str]:
         )
     silent = (counts.support > 0) & (counts.predicted == 0)
     if mute := [name for name, never in zip(predictions.names, silent, strict=True) if never]:
-        said.append(f"{_classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")
+        said.append(f"{classes(mute, 'is', 'are')} never predicted: the precision counts as 0 in averages.")
     if errors < FEW_ERRORS:
         answers = predictions.n * len(predictions.names)
         of = f"of {answers:,} answers" if predictions.multi_label else f"of {predictions.n:,} rows"
@@ -64,7 +62,3 @@ def _grouping(predictions: Predictions) -> list[str]:
     said = f"The {predictions.n:,} rows belong to {groups:,} groups, and the intervals take groups as the witnesses"
     few = f"; fewer than {FEW_ROWS} groups make them too narrow" if groups < FEW_ROWS else ""
     return [f"{said}{few}."]
-
-
-def _classes(names: list[str], one: str, many: str) -> str:
-    return f"Class {names[0]} {one}" if len(names) == 1 else f"{len(names)} classes ({listed(names, SHOWN)}) {many}"

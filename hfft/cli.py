@@ -20,7 +20,7 @@ from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_l
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-    help="Fine-tune image and text classifiers from a recipe, and know whether the result can be trusted.",
+    help="Fine-tune image and text models from a recipe, and know whether the result can be trusted.",
     epilog="Recipes take section.key=value words: hfft run bert_textcls train.num_train_epochs=1 data.limit=2000",
 )  # fmt: skip
 

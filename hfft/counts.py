@@ -73,6 +73,18 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
     return cells.reshape(classes, classes)
 
 
+def of_mask(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:
+    """The confusion matrix of an image as a row, int64 (classes * classes,): pixels truly t, predicted p at t * K + p.
+
+    truth: int (h, w), negative where a pixel counts nowhere. answer: int (h, w).
+
+    >>> of_mask(np.array([[0, 1, -100]]), np.array([[0, 0, 1]]), 2).tolist()
+    [1, 0, 1, 0]
+    """
+    valid = truth >= 0
+    return confusion(truth[valid].astype(np.int64), answer[valid], classes).ravel()
+
+
 def count(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Counts:
     """Counts of one prediction file; arrays of shape (classes,).
 

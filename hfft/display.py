@@ -152,11 +152,14 @@ def verdict(facts: dict[str, Any]) -> None:
     if "members" in facts:
         console.print(f"Next:   hfft compare {facts['run']} RUN     (a single run, on the same test rows)")
         return
-    if facts["slices"] is None or facts["slices"]["measure"] == "accuracy":  # what is answered is a class
-        console.print(
-            f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
-        )
-    console.print(f"        hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)")
+    then = f"hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)"
+    if facts["calibration"] is None:  # of masks, which `hfft explain` knows nothing about
+        console.print(f"Next:   {then}")
+        return
+    console.print(
+        f"Next:   hfft explain {facts['run']} --mistakes 5     (what spoke for its surest mistakes on validation)"
+    )
+    console.print(f"        {then}")
 
 
 def _in_all(gates: list[dict[str, Any]]) -> str:

@@ -48,8 +48,12 @@ def judged(facts: dict[str, Any]) -> None:
         return
     screen.print(f"\nfacts   {run}/folds.json\nanswers {run}/predictions/out_of_fold.parquet\npage    {facts['page']}")
     if "stopped" not in facts:
+        then = f"hfft eval {run}     (opens the test split once, for the mean of the models' answers)"
+        if facts["calibration"] is None:  # of masks, which `hfft labels` knows nothing about
+            screen.print(f"Next:   {then}")
+            return
         screen.print(f"Next:   hfft labels {run}     (labels that look wrong, judged by models that did not see them)")
-        screen.print(f"        hfft eval {run}     (opens the test split once, for the mean of the models' answers)")
+        screen.print(f"        {then}")
 
 
 def compared(facts: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ Say what came, what was expected and what to type.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(Exception):
@@ -52,6 +52,15 @@ def listed(names: Iterable[object], limit: int = 12) -> str:
     items = [str(name) for name in names]
     tail = f" … and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + tail
+
+
+def classes(names: Sequence[str], one: str, many: str, limit: int = 5) -> str:
+    """Classes as the subject of a sentence. one, many: its verb.
+
+    >>> classes(["road"], "is", "are"), classes(["road", "car"], "is", "are")
+    ('Class road is', '2 classes (road, car) are')
+    """
+    return f"Class {names[0]} {one}" if len(names) == 1 else f"{len(names)} classes ({listed(names, limit)}) {many}"
 
 
 def brief(value: object, limit: int = 80) -> str:

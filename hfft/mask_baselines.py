@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from hfft import boundaries
+from hfft import boundaries, counts
 from hfft.mask_records import MaskPredictions
 
 NAMES = ("majority", "place")
@@ -71,10 +71,8 @@ def made(
     cells: dict[str, list[csr_array]] = {name: [] for name in NAMES}
     edges: dict[str, list[np.ndarray]] = {name: [] for name in NAMES}
     for truth in truths:
-        kept = truth >= 0
         for name, answer in (("majority", places.majority(truth.shape)), ("place", places.place(truth.shape))):
-            code = truth[kept].astype(np.int64) * k + answer[kept]
-            cells[name].append(csr_array(np.bincount(code, minlength=k * k)[None]))
+            cells[name].append(csr_array(counts.of_mask(truth, answer, k)[None]))
             edges[name].append(boundaries.edges(truth, answer, k, boundaries.tolerance(*truth.shape)))
     empty = csr_array((0, k * k), dtype=np.int64)
     return {

@@ -5,16 +5,12 @@ In: `MaskPredictions`. Out: sentences. It computes no score. numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from hfft.errors import counted, listed
+from hfft.errors import classes, counted
 from hfft.image_intervals import WITNESSES
 from hfft.intervals import FEW_ROWS
 from hfft.mask_records import MaskPredictions
-
-SHOWN = 5
 
 
 def notes(predictions: MaskPredictions) -> list[str]:
@@ -30,12 +26,12 @@ def notes(predictions: MaskPredictions) -> list[str]:
     if absent := names[held == 0].tolist():
         it = "it" if len(absent) == 1 else "them"
         said.append(
-            f"{_classes(absent, 'is', 'are')} in no true mask here, so averages over classes leave {it} out and "
+            f"{classes(absent, 'is', 'are')} in no true mask here, so averages over classes leave {it} out and "
             f"nothing is known about finding {it}."
         )
     if added := [f"{names[k]} ({guess[k]:,} pixels)" for k in np.flatnonzero((held == 0) & (guess > 0))]:
         said.append(
-            f"{_classes(added, 'is', 'are')} predicted without being in any true mask: these pixels count as misses of "
+            f"{classes(added, 'is', 'are')} predicted without being in any true mask: these pixels count as misses of "
             "the classes that they truly are."
         )
     said += _scarce(names, held, _units(predictions, support))
@@ -46,7 +42,7 @@ def notes(predictions: MaskPredictions) -> list[str]:
             "has learnt nothing that these scores could show, and nothing can make its answer flip."
         )
     elif mute := names[(held > 0) & (guess == 0)].tolist():
-        said.append(f"{_classes(mute, 'is', 'are')} never predicted: IoU, Dice and boundary F1 count as 0 in averages.")
+        said.append(f"{classes(mute, 'is', 'are')} never predicted: IoU, Dice and boundary F1 count as 0 in averages.")
     return said
 
 
@@ -81,16 +77,12 @@ def _scarce(names: np.ndarray, held: np.ndarray, units: np.ndarray) -> list[str]
     said = []
     if lone:
         said.append(
-            f"{_classes(lone, 'is', 'are')} in so few images or groups that hardly anything is known about "
+            f"{classes(lone, 'is', 'are')} in so few images or groups that hardly anything is known about "
             f"{'it' if len(lone) == 1 else 'them'}: fewer than {WITNESSES}."
         )
     if few:
         said.append(
-            f"{_classes(few, 'is', 'are')} in fewer than {FEW_ROWS} images, on which the averages over classes lean as "
+            f"{classes(few, 'is', 'are')} in fewer than {FEW_ROWS} images, on which the averages over classes lean as "
             "much as on all others."
         )
     return said
-
-
-def _classes(names: Sequence[str], one: str, many: str) -> str:
-    return f"Class {names[0]} {one}" if len(names) == 1 else f"{len(names)} classes ({listed(names, SHOWN)}) {many}"

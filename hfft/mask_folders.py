@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfft import references
+from hfft import pictures, references
 from hfft.errors import InputError, listed, meant
 from hfft.mask_classes import FILE
 from hfft.pictures import ENDINGS, SPLIT_NAMES
@@ -89,7 +89,9 @@ def _of_parts(data: Data) -> Found | None:
 
 def _of_root(root: Path, data: Data) -> Found | None:
     official = data.split.by == "predefined"
-    inside = {path: SPLIT_NAMES[path.name.lower()] for path in _folders(root) if path.name.lower() in SPLIT_NAMES}
+    inside = {
+        path: SPLIT_NAMES[path.name.lower()] for path in pictures.folders(root) if path.name.lower() in SPLIT_NAMES
+    }
     above = {path: both for path in inside if (both := _both(path, data))}
     if above:
         _splits_wanted(root, (path.name for path in above), official)
@@ -99,14 +101,14 @@ def _of_root(root: Path, data: Data) -> Found | None:
     if both is None:
         if any(path.suffix.lower() in TABLES and path.name != FILE for path in root.rglob("*")):
             return None
-        held = listed(path.name for path in _folders(root)) or "no folder"
+        held = listed(path.name for path in pictures.folders(root)) or "no folder"
         raise InputError(f"{root}: {EXPECTED}, or a table of paths; it holds {held}. To name its folders: {_named()}")
-    below = [path for path in _folders(both[0]) if path.name.lower() in SPLIT_NAMES]
-    if below and len(below) == len(_folders(both[0])) and not _pictures(both[0], "*"):
+    below = [path for path in pictures.folders(both[0]) if path.name.lower() in SPLIT_NAMES]
+    if below and len(below) == len(pictures.folders(both[0])) and not _drawn(both[0], "*"):
         _splits_wanted(both[0], (path.name for path in below), official)
         pairs = []
         for path in below:
-            other = next((p for p in _folders(both[1]) if _same_split(p, path)), both[1] / path.name)
+            other = next((p for p in pictures.folders(both[1]) if _same_split(p, path)), both[1] / path.name)
             pairs += _paired(path, other, SPLIT_NAMES[path.name.lower()])
         return Found(pairs, [root, *both])
     if official:
@@ -141,7 +143,7 @@ def _both(root: Path, data: Data) -> tuple[Path, Path] | None:
                 return None
             found.append(path)
             continue
-        held = [path for path in _folders(root) if path.name.lower() in known]
+        held = [path for path in pictures.folders(root) if path.name.lower() in known]
         if len(held) > 1:
             raise InputError(
                 f"{root}: {listed(p.name for p in held)} may each hold the {role}s; type data.columns.{role}=NAME"
@@ -152,7 +154,7 @@ def _both(root: Path, data: Data) -> tuple[Path, Path] | None:
 
 def _refuse_missing(root: Path, role: str, name: str) -> None:
     """Raise InputError where `root` has other folders; one that has none is no folder of pictures."""
-    if held := [path.name for path in _folders(root)]:
+    if held := [path.name for path in pictures.folders(root)]:
         raise InputError(
             f"{root}: no folder {name!r}{meant(name, held)}, which data.columns.{role} names; it has {listed(held)}"
         )
@@ -189,19 +191,14 @@ def _paired(images: Path, masks: Path, split: str | None) -> list[Pair]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     """Path below the folder without its ending → the picture."""
     out: dict[str, Path] = {}
-    for path in _pictures(folder, "**/*"):
-        name = str(path)
-        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
-            raise InputError(f"{name}: the name of this picture or folder is not UTF-8; rename it")
+    for path in _drawn(folder, "**/*"):
+        pictures.named(path)
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if out.setdefault(stem, path) != path:
             raise InputError(f"{out[stem]} and {path} have one name; which of them is meant? Move one away")
     return out
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _pictures(root: Path, pattern: str) -> list[Path]:
+def _drawn(root: Path, pattern: str) -> list[Path]:
+    """What has the name of a picture; links that lead nowhere and pipes, too: they are told as rows."""
     return sorted(p for p in root.glob(pattern) if p.suffix.lower() in ENDINGS and not p.name.startswith("."))

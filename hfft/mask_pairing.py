@@ -59,11 +59,8 @@ def won_lost(base: MaskPredictions, other: MaskPredictions) -> tuple[np.ndarray,
 
 def by_class(base: MaskPredictions, other: MaskPredictions) -> list[dict[str, Any]]:
     """Of each class that any image holds: {name, n: images with it, won, lost: by its IoU in the image, p: None}."""
-    each = []
-    for part in (base, other):
-        hits, support, predicted = part.totals
-        each.append(np.where(support > 0, hits / np.maximum(support + predicted - hits, 1), 0.0))
-    gap, held = each[1] - each[0], (base.totals[1] > 0).sum(axis=0)
+    there = base.totals[1] > 0
+    gap, held = np.where(there, other.class_iou - base.class_iou, 0.0), there.sum(axis=0)
     won, lost = ((side > EQUAL).sum(axis=0).tolist() for side in (gap, -gap))
     columns: Sequence[Any] = (base.names, held.tolist(), won, lost)
     return [

@@ -82,10 +82,15 @@ class MaskPredictions:
 
         It is for ranking images and not for a score: in small images and for rare classes it is noisy.
         """
-        hits, support, predicted = self.totals
-        there = support > 0
-        each = np.where(there, hits / np.maximum(support + predicted - hits, 1), 0.0).sum(axis=1)
+        there = self.totals[1] > 0
+        each = np.where(there, self.class_iou, 0.0).sum(axis=1)
         return np.where(there.any(axis=1), each / np.maximum(there.sum(axis=1), 1), np.nan)
+
+    @property
+    def class_iou(self) -> np.ndarray:
+        """IoU of each class in each image, float (n, K); 0 of a class that is in neither mask."""
+        hits, support, predicted = self.totals
+        return np.asarray(hits / np.maximum(support + predicted - hits, 1))
 
     @property
     def only_answer(self) -> str | None:

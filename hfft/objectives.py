@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from hfft import class_weights, rooms
+from hfft import class_weights, rooms, upsampling
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed
 from hfft.recipe import Loss
@@ -84,7 +84,7 @@ def loss_function(
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
         count = (labels != -100).sum() if num_items_in_batch is None else num_items_in_batch
         if masks:
-            logits = _enlarged(logits, labels)
+            logits = upsampling.to_size(logits, labels.shape[-2:])
             count = torch.as_tensor(count).clamp_min(1)  # all pixels of a step may be left out
         elif labels.ndim > 1:
             count = count / labels.shape[-1]
@@ -92,14 +92,6 @@ def loss_function(
         return each.sum() / count
 
     return compute
-
-
-def _enlarged(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Logits at the size of the labels, float32 (n, classes, h, w): some models answer at a quarter of it."""
-    size = labels.shape[-2:]
-    if logits.shape[-2:] == size:
-        return logits
-    return torch.nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
 
 
 def _weights(

@@ -156,7 +156,7 @@ def png(image: Image.Image) -> bytes:
 
 def in_folders(root: Path) -> bool:
     """Does any folder in `root` hold a picture, at any depth?"""
-    return any(_is_picture(path) for folder in _folders(root) for path in folder.rglob("*"))
+    return any(_is_picture(path) for folder in folders(root) for path in folder.rglob("*"))
 
 
 def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
@@ -164,7 +164,7 @@ def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
 
     Listed here because `datasets` takes a class folder named `test` for a split and drops the other classes.
     """
-    parts = _folders(root)
+    parts = folders(root)
     rows: list[dict[str, Any]] = []
     if predefined:
         for part in parts:
@@ -179,9 +179,7 @@ def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
     if not rows:
         raise InputError(f"{root}: no images found; expected {root.name}/CLASS/picture.jpg ({listed(ENDINGS)})")
     for row in rows:
-        name = f"{row['image']['path']}"
-        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
-            raise InputError(f"{name}: the name of this picture or folder is not UTF-8; rename it")
+        named(row["image"]["path"])
     features = FEATURES | ({"split": datasets.Value("string")} if predefined else {})
     return datasets.Dataset.from_list(rows, features=datasets.Features(features))
 
@@ -213,12 +211,20 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
 
 
 def _classes(root: Path) -> Iterable[dict[str, Any]]:
-    for folder in _folders(root):
+    for folder in folders(root):
         for path in _files(folder, "**/*"):
             yield {"image": {"path": str(path), "bytes": None}, "label": folder.name}
 
 
-def _folders(root: Path) -> list[Path]:
+def named(path: Path | str) -> None:
+    """Raise InputError for a name that is not UTF-8: nothing could be said of it, nor written."""
+    name = str(path)
+    if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
+        raise InputError(f"{name}: the name of this picture or folder is not UTF-8; rename it")
+
+
+def folders(root: Path) -> list[Path]:
+    """Those in it, hidden ones left out."""
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import rooms, scoring
+from hfft import rooms, scoring, upsampling
 from hfft.counts import of_cells
 from hfft.masks import IGNORED
 
@@ -26,10 +26,9 @@ def matrices(logits: Any, labels: torch.Tensor) -> torch.Tensor:
 
 def _matrix(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """One image at a time: logits of a whole batch at full size would be the largest thing in memory."""
-    classes, size = len(logits), truth.shape
-    whole = torch.nn.functional.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)
+    classes, answer = len(logits), upsampling.to_size(logits[None], truth.shape)[0].argmax(0)
     valid = truth != IGNORED
-    code = truth[valid] * classes + whole[0].argmax(0)[valid]
+    code = truth[valid] * classes + answer[valid]
     return torch.bincount(code, minlength=classes * classes).view(classes, classes)
 
 

@@ -21,9 +21,9 @@ from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from hfft.masks import IGNORED
 from hfft.recipe import Augment
 
-IGNORED = -100
 RATIO = math.log(4 / 3)  # a crop's width by height changes by up to this, either way
 Scene = Callable[[Image.Image, np.ndarray], tuple[torch.Tensor, torch.Tensor]]
 

@@ -24,7 +24,7 @@ import torch
 from scipy.sparse import csr_array
 from transformers import TrainingArguments
 
-from hfft import boundaries, masks
+from hfft import boundaries, counts, masks, upsampling
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
@@ -63,7 +63,7 @@ def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args
     def told(found: Answered) -> tuple[Any, ...]:
         off = boundaries.tolerance(*found.truth.shape)
         edges = boundaries.edges(found.truth, found.answer, len(names), off)
-        matrix = cells(found.truth, found.answer, len(names))
+        matrix = counts.of_mask(found.truth, found.answer, len(names))
         there = np.flatnonzero(matrix)  # with 150 classes an image has some hundred of 22,500 cells
         return found.place, there, matrix[there], edges, found.flipped
 
@@ -77,17 +77,6 @@ def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args
     matrices = csr_array((pixels, where, ends), shape=(len(every), len(names) ** 2))
     flipped = np.array([row[4] for row in every]) if BEFORE in rows.column_names else None
     return MaskPredictions(ids, matrices, np.stack([row[3] for row in every]), names, groups, flipped)
-
-
-def cells(truth: np.ndarray, answer: np.ndarray, classes: int) -> np.ndarray:
-    """Confusion matrix of an image, int64 (classes * classes,): pixels truly t and predicted as p at t * classes + p.
-
-    >>> cells(np.array([[0, 1, masks.IGNORED]]), np.array([[0, 0, 1]]), 2).tolist()
-    [1, 0, 1, 0]
-    """
-    valid = truth != masks.IGNORED
-    code = truth[valid].astype(np.int64) * classes + answer[valid]
-    return np.bincount(code, minlength=classes * classes)
 
 
 def asker(
@@ -142,7 +131,7 @@ def _asked(
     sizes = [truth.shape for truth in truths]
     each = [_windowed(part, images[0], spec, args) if spec.window else _whole(part, images, args) for part in parts]
     for place, size in enumerate(sizes):
-        found = [_at_size(logits[place], size) for logits in each]
+        found = [upsampling.to_size(logits[place][None], size)[0] for logits in each]
         if not all(bool(torch.isfinite(logits).all()) for logits in found):
             raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged")
         told = found[0] if len(found) == 1 else torch.stack([logits.softmax(0) for logits in found]).mean(0)
@@ -172,7 +161,7 @@ def _windowed(part: Backbone, image: Any, spec: Model, args: TrainingArguments) 
     for start in range(0, len(corners), WINDOWS):
         some = corners[start : start + WINDOWS]
         batch = torch.stack([pixels[:, top : top + window[0], left : left + window[1]] for top, left in some])
-        found = _scaled(_logits(part, batch, args), window).float().cpu()
+        found = upsampling.to_size(_logits(part, batch, args), window).cpu()
         total = torch.zeros(found.shape[1], *pixels.shape[1:]) if total is None else total
         for (top, left), logits in zip(some, found, strict=True):
             total[:, top : top + window[0], left : left + window[1]] += logits
@@ -197,16 +186,6 @@ def _logits(part: Backbone, pixels: torch.Tensor, args: TrainingArguments) -> to
     with torch.autocast(args.device.type, dtype=half, enabled=args.bf16 or args.fp16):
         found = part.model(pixel_values=pixels.to(args.device)).logits
     return found.float()  # type: ignore[no-any-return]
-
-
-def _at_size(logits: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    return _scaled(logits[None], size)[0]
-
-
-def _scaled(logits: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
-    if tuple(logits.shape[2:]) == tuple(size):
-        return logits
-    return torch.nn.functional.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[Answered], Any], items: Iterator[Answered]) -> list[Any]:

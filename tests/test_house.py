@@ -37,7 +37,7 @@ LAYERS = [
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
-    | {"batch_norms", "fcn", "soft_dice"}
+    | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
     | {"storages"}

@@ -41,3 +41,9 @@ def test_what_comes_from_packages_is_there(name):
         if isinstance(reference, str) and reference.startswith(references.SCHEME):
             assert references.resolve(reference) != reference
             assert made.model.sha256 or not made.model.pretrained or made.model.name != reference
+
+
+def test_a_recipe_knows_from_its_task_whether_pixels_have_classes():
+    for task in rooms.names("modalities"):
+        tree = {"task": task, "data": {"path": "csv"}, "model": {"name": "x"}, "metrics": ["accuracy"]}
+        assert recipe.build(tree).masks == rooms.find("modalities", task).MASKS, task
