@@ -61,6 +61,11 @@ class Answers:
             return weakness.weaker(self.right, mask, self.units, self.likeness)
         return (weakness.lower(self.right, mask, self.units, self.likeness),) * 2
 
+    def told(self, mask: np.ndarray) -> bool:
+        """Whether both sides can have an interval: that of a mean of numbers takes two units."""
+        units = np.arange(len(mask)) if self.units is None else self.units
+        return self.right.dtype == bool or all(len(np.unique(units[side])) > 1 for side in (mask, ~mask))
+
     def shares(self, mask: np.ndarray) -> tuple[Score, Score]:
         """Accuracy of the rows of `mask`, and of the rest; of numbers, their means."""
         return self.score(mask), self.score(~mask)
@@ -115,8 +120,8 @@ def of_attributes(predictions: Predicted, attributes: dict[str, np.ndarray]) -> 
         return of_attributes(predictions.where(~blank), kept)
     units, half = numbered(predictions.groups), halving.first_half(predictions, SALT)
     answers = Answers(right, units, half, weakness.alike(right, units))
-    slices = _slices(attributes)
     first, second = answers.where(half), answers.where(~half)
+    slices = [part for part in _slices(attributes) if answers.told(part.mask) and second.told(part.mask[~half])]
     suspects = _suspects(slices, first, half)
     p = holm([second.weaker(slices[i].mask[~half])[0] for i in suspects])
     adjusted = dict(zip(suspects, p, strict=True))

@@ -157,6 +157,17 @@ def test_a_dark_slice_is_found_by_the_images_own_iou():
     assert "confirmed" not in [row["state"] for row in facts["rows"] if row["attribute"] == "slice:side"]
 
 
+@pytest.mark.parametrize("videos", [1, 3])
+def test_few_videos_make_no_slices_that_nothing_can_be_said_of(videos):
+    """A slice that one video is all of, or all but one, has no interval, and so no gap."""
+    groups = np.array([f"video-{place % videos}" for place in range(120)], dtype=object)
+    made = mask_answers.predictions(120, seed=2, groups=groups)
+    attributes = {"slice:video": groups, "slice:light": np.where(np.arange(120) % 2, "day", "night").astype(object)}
+    facts = slicing.of_attributes(made, attributes)
+    assert {row["attribute"] for row in facts["rows"]} == ({"slice:light"} if videos > 1 else set())
+    assert (facts["overall"]["low"] is None) == (videos == 1)
+
+
 @pytest.mark.parametrize("size", [1, 10])
 def test_slices_of_equal_images_are_rarely_called_weaker(size):
     rng, alarms = np.random.default_rng(size), []
