@@ -36,7 +36,10 @@ def judged(facts: dict[str, Any]) -> None:
         screen.print(f"What mattered (PED-ANOVA, {len(done)} trials): {shares}.")
     screen.print(f"\nfacts   {facts['run']}/tuning.json\npage    {facts['run']}/tuning.html")
     if not facts["best_recipe"] or facts["best"] == facts["plain"]:
-        screen.print(f"Next:   hfft learn-curve {facts['recipe_name']}     (would more rows help?)")
+        more = "learn-curve {}     (would more rows help?)"
+        if facts["task"].endswith("_segmentation"):  # which `hfft learn-curve` knows nothing about
+            more = "run {} --seeds 3     (how far do seeds differ?)"
+        screen.print(f"Next:   hfft {more.format(facts['recipe_name'])}")
     else:
         screen.print(f"best    {facts['best_recipe']}")
         screen.print(f"Next:   hfft run {facts['best_recipe']} --seeds 3     (would other seeds say the same?)")

@@ -104,7 +104,8 @@ def check(space: Sequence[Dimension], name: str, overrides: Sequence[str]) -> No
     rng = random.Random(0)
     for one in space:
         _there(one)
-        if one.key == "train.learning_rate" and min(one.choices or (one.low,)) <= 0:
+        numbers = [value for value in one.choices or (one.low,) if isinstance(value, (int, float))]
+        if one.key == "train.learning_rate" and min(numbers, default=1) <= 0:
             raise InputError(f"--space {one.told}: a learning rate is above 0")
         for value in one.ends:
             try:

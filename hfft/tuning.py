@@ -242,7 +242,13 @@ def _judged(plan: Plan, found: list[Any], stopped: str | None) -> dict[str, Any]
     reached = plan.shares[len(found) - 1]
     words = [*plan.words, *([] if reached == plan.wanted.data.train_share else [f"data.train_share={reached:g}"])]
     facts = reckoning.facts(rungs, plan.space, plan.wanted, key, file)
-    facts |= {"recipe_name": plan.name, "words": words, "folds": plan.folds, "recipe": recipe.dump(plan.wanted)}
+    facts |= {
+        "recipe_name": plan.name,
+        "task": plan.wanted.task,
+        "words": words,
+        "folds": plan.folds,
+        "recipe": recipe.dump(plan.wanted),
+    }
     facts |= {"shares": list(plan.shares), "importance": studies.importance(found[0], plan.space, reckoning.ENOUGH)}
     facts |= {"verdict": reckoning.verdict(facts["gain"]), "best_recipe": None}
     facts |= {"stopped": stopped} if stopped else {}

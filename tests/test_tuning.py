@@ -311,6 +311,7 @@ def test_folds_score_a_trial(tmp_path, monkeypatch):
         (("--space", "loss=focal"), "expected two values or more"),
         (("--space", "seed=1,2"), "the best of several seeds is luck"),
         (("--space", "train.learning_rate=-1..1"), "a learning rate is above 0"),
+        (("--space", "train.learning_rate=log(1e-5,1e-3)"), "expected float, got 'log(1e-5'"),
         (("--space", "model.name=./nowhere,./nope"), "./nowhere: no such file or folder"),
         (("--space", "data.limit=10,20"), "all trials must be scored on the same rows"),
         (("--space", "nothing.yaml"), "no such file"),
