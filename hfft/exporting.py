@@ -200,7 +200,12 @@ def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
     speed = [{"batch": part["batch"]} | part.pop("speed") for part in parts]
     machine = environment.hardware(trainer_arguments.cores(), [], 1)
     about = {"threads": threads, "machine": machine["cpu"], "cores": machine["cores"], "batches": speed}
-    return {"engine": session.machine, "parity": parity | {"batches": parts}, "speed": about}
+    return {
+        "engine": session.machine,
+        "arrays": list(session.inputs),
+        "parity": parity | {"batches": parts},
+        "speed": about,
+    }
 
 
 def _equal(parity: dict[str, Any], unit: str) -> dict[str, Any]:

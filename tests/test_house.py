@@ -41,7 +41,7 @@ LAYERS = [
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
-    | {"eight_bit", "onnx_graphs", "export_page"}
+    | {"eight_bit", "onnx_graphs", "export_snippets"}
     | {"storages"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -72,7 +72,7 @@ LAYERS = [
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
     {"text_saliency", "picture_saliency"} | {"export_inputs"},
-    {"serving"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
+    {"serving", "export_page"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -248,7 +248,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
-NO_ML += ["sessions", "eight_bit", "export_page"]
+NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
