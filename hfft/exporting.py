@@ -166,11 +166,11 @@ def _written(job: Job) -> dict[str, Any]:
     if job.kind == "openvino":
         onnx_graphs.to_openvino(whole, job.file)
         return {"int8": None}
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {"ranges_from": None, "rows": 0}
     if eight_bit.fitting(whole) == eight_bit.STATIC:
         source, seen = _seen(job)
         about = {"ranges_from": source, "rows": len(seen)}
-    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about else None)
+    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about["rows"] else None)
     return {"int8": made | about}
 
 
