@@ -34,7 +34,7 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.modalities import image_classification, semantic_segmentation, text_classification
 from hfft.recipe import Model
-from hfft.records import Predictions, read_json
+from hfft.records import Predictions, read_json, write_json
 from hfft.run_folder import RunFolder
 
 pytest.importorskip("onnxruntime")
@@ -181,7 +181,7 @@ def test_the_export_holds_what_answers_need_and_its_readme_runs_with_onnxruntime
 
 
 def test_eight_bits_are_kept_only_where_they_are_no_worse(again, capsys):
-    assert hfft("export", str(again), "--format", "onnx-int8", "--margin", "0.3", "--json") == 0
+    assert hfft("export", str(again), "--format", "onnx-int8", "--margin", "0.3", "--rows", "8", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["int8"]["how"] == "dynamic" and facts["comparison"]["n"] == 60 and facts["accepted"]
     assert facts["comparison"]["low"] > -0.3 and facts["parity"]["largest_logit_gap"] > 1e-6
@@ -192,9 +192,9 @@ def test_eight_bits_are_kept_only_where_they_are_no_worse(again, capsys):
     assert session.run(arrays | {"more": np.ones(1)}).shape == (3, 3), "arrays of other types and others are taken"
     assert hfft("export", str(again), "--format", "onnx-int8") == 2, "an export is not overwritten unasked"
     assert "--overwrite" in capsys.readouterr().err
-    assert hfft("export", str(again), "--format", "onnx-int8", "--overwrite", "--margin", "0.001") == 3
+    assert hfft("export", str(again), "--format", "onnx-int8", "--overwrite", "--margin", "0.001", "--rows", "8") == 3
     told = capsys.readouterr().out
-    assert "REFUSED" in told and "would be needed to tell" in told and "Nothing was kept" in told
+    assert "REFUSED" in told and "So it is refused" in told and "Nothing was kept" in told
     assert read_json(folder / "export.json")["comparison"]["margin"] == 0.3, "what was there stays"
     assert not [path for path in (again / "exports").iterdir() if path.name.startswith(".")]
 
@@ -228,6 +228,20 @@ def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(ag
     assert found.looks[1]["for"] == "export onnx" and found.looks[1]["scores"] == {}
     assert hfft("export", str(again), "--rows", "20", "--keep") == 1
     assert "**NOT ACCEPTED**" in (again / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_model_folder_that_answers_otherwise_without_hfft_fails_the_run_loudly(again, capsys):
+    """What the parity gate found (tests/test_parity.py), on the page, the card, in the gates' files and exit code."""
+    (again / "predictions" / "test.parquet").write_bytes((again / "predictions" / "validation.parquet").read_bytes())
+    weights = read_json(again / "environment.json")["model"]["weights_sha256"]
+    facts = {"n": 60, "largest_logit_gap": 2.5, "label_flips": 9, "weights_sha256": weights, "way": "pipe(text)"}
+    for passed, why in ((True, "the two agree here"), (False, "THE SAVED MODEL ANSWERS OTHERWISE, and so on")):
+        write_json(again / "parity.json", facts | {"passed": passed, "why": why})
+        assert hfft("judge", str(again)) == (0 if passed else 1)
+        assert why in " ".join(capsys.readouterr().out.split())
+        for name in ("report.html", "model/README.md"):
+            assert why in (again / name).read_text(encoding="utf-8"), name
+        assert (again / "gates.xml").exists() is not passed
 
 
 @pytest.mark.parametrize(
