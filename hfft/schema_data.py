@@ -145,7 +145,7 @@ class Data:
         str | None,
         AfterValidator(_pattern),
         Field(
-            description="a regular expression whose first group says what a picture belongs to: in its file name, or path"
+            description="a regular expression whose first group says what a picture belongs to (of its name or path)"
         ),
     ] = None
     split: Split = field(default_factory=Split)
