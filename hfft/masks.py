@@ -77,7 +77,8 @@ class Legend:
         ids = f"{known[0]} to {known[-1]}" if known[-1] - known[0] == len(known) - 1 else listed(known)
         none = f", and {listed(ignored)} counts nowhere" if ignored else ""
         which = f"ids {told} are" if len(found) > 1 else f"id {told} is"
-        return f"{which} of no class: the {len(self.names)} classes have {ids}{none}"
+        typed = f"; name it in data.classes, or type data.ignore={found[0]}" if len(found) == 1 and not ignored else ""
+        return f"{which} of no class: the {len(self.names)} classes have {ids}{none}{typed}"
 
 
 def values(source: dict[str, Any], colours: bool = False) -> np.ndarray:

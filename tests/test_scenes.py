@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfft import loading, mask_profile, masks, pictures, scenes, splitting
+from hfft import excerpts, loading, mask_profile, masks, pictures, scenes, splitting
 from hfft.errors import InputError
 from hfft.modalities import image_classification, semantic_segmentation
 from hfft.recipe import Data, Model, Split
@@ -169,6 +169,16 @@ def test_a_row_that_cannot_be_dealt_is_told(tmp_path, by, why):
         loading.read(given, semantic_segmentation)
     rows = loading.read(dataclasses.replace(given, on_bad_rows="drop"), semantic_segmentation).rows
     assert len(rows) == len(names) - 1
+
+
+def test_masks_of_files_survive_a_copy_of_their_rows(tmp_path):
+    """`datasets` leaves the bytes out of a row whose path is a file: a rehearsal's rows once had no masks."""
+    video(tmp_path, "photos", series=1)
+    rows = loading.read(data(tmp_path), semantic_segmentation).rows
+    copy = excerpts._sample(semantic_segmentation, rows, 2, 4, 0)
+    for image in copy:
+        (row,) = (row for row in rows if row["id"] == image["id"])
+        assert (masks.ids(image["mask"]) == masks.ids(row["mask"])).all() and image["image"] == row["image"]
 
 
 def test_folders_of_videos_are_groups(tmp_path):
