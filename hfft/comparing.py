@@ -186,7 +186,7 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
     if apart.value == 0:
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
     if ALONE in apart.method:
-        which = f"{points}, {counted(apart.n, noun)}, {apart.method.split(ALONE)[0]}{ALONE}"
+        which = f"{points}, {counted(apart.n, noun)}, {apart.method.removeprefix('paired ').split(',')[0]}"
         return (
             UNCLEAR,
             f"Cannot be told whether {second} is better than {first}: {which}. Score {noun}s of more groups.",
