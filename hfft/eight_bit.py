@@ -54,8 +54,9 @@ def quantise(source: Path, target: Path, batches: Iterable[Mapping[str, np.ndarr
                 str(ready), str(target), reader, quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv", *PRODUCTS], activation_type=quantization.QuantType.QUInt8, **options,
             )  # fmt: skip
-    how = DYNAMIC if batches is None else STATIC
-    return {"how": how, "reduce_range": reduce_range, "kinds": [*PRODUCTS, *TABLES] if batches is None else ["Conv", *PRODUCTS]}
+    if batches is None:
+        return {"how": DYNAMIC, "reduce_range": reduce_range, "kinds": [*PRODUCTS, *TABLES]}
+    return {"how": STATIC, "reduce_range": reduce_range, "kinds": ["Conv", *PRODUCTS]}
 
 
 def overflows() -> bool:
