@@ -24,12 +24,12 @@ import torch
 from hfft import (
     answering,
     backbones,
-    comparing,
     eight_bit,
     ensembling,
     environment,
     export_inputs,
     export_page,
+    export_verdicts,
     gathering,
     gating,
     ledger,
@@ -49,20 +49,16 @@ from hfft import (
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted, listed, meant
 from hfft.gathering import Say
-from hfft.gating import Evidence, Verdict
 from hfft.mask_records import Answers
-from hfft.pairing import Difference
 from hfft.recipe import Recipe
 from hfft.records import Predictions, fingerprint, write_json
 from hfft.references import sha256
-from hfft.rules import RIVAL
 from hfft.run_folder import RunFolder
 
 FORMATS = ("onnx", "onnx-int8", "openvino", "litert")
 EIGHT_BIT = "onnx-int8"
 FILES = {"openvino": sessions.OPENVINO, "litert": sessions.LITERT}
 NEEDS = {"openvino": ("onnx", "onnxruntime", "onnxscript", "openvino"), "litert": ("litert_torch", "ai_edge_litert")}
-TOLERANCE = 1e-4  # largest difference of a logit that is rounding
 CALIBRATION = 128  # rows that a static 8-bit model learns its ranges from
 LEFT = ("model.safetensors", "README.md")  # of the model folder: the weights are in the file, and its page is another
 VERSION = 1
@@ -120,7 +116,11 @@ def export(
         look = _open(job) if split == "test" else None
         made = _written(job)
         facts = _about(job) | {"look": look} | made | _measured(job, rows, say)
-        facts |= _compared(job, margin, say) if kind == EIGHT_BIT else _equal(facts["parity"], job.wanted.unit)
+        facts |= (
+            _compared(job, margin, say)
+            if kind == EIGHT_BIT
+            else export_verdicts.equal(facts["parity"], job.wanted.unit)
+        )
         if look is not None:
             ledger.scored(folder, look, {})  # seen to its end; what was found is in export.json
         kept = facts["exit_code"] == 0 or keep
@@ -205,7 +205,7 @@ def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
         say(f"holding it against the model: {counted(len(some), job.wanted.unit)} of {job.split}, {size} at a time")
         found = serving.held_against(job.backbone, session, job.batches(some, size))
         parts.append({"batch": size} | found)
-    parity: dict[str, Any] = {"split": job.split, "n": len(some), "tolerance": TOLERANCE}
+    parity: dict[str, Any] = {"split": job.split, "n": len(some), "tolerance": export_verdicts.TOLERANCE}
     parity |= {"largest_logit_gap": max(part["largest_logit_gap"] for part in parts)}
     speed = [{"batch": part["batch"]} | part.pop("speed") for part in parts]
     machine = environment.hardware(trainer_arguments.cores(), [], 1)
@@ -218,26 +218,12 @@ def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
     }
 
 
-def _equal(parity: dict[str, Any], unit: str) -> dict[str, Any]:
-    """Whether the file gives what the model gives, but for rounding."""
-    gap, n = parity["largest_logit_gap"], counted(parity["n"], unit)
-    told = f"the largest difference of a logit is {gap:.2g} on {n} of {parity['split']}"
-    if gap <= TOLERANCE:
-        return {"accepted": True, "exit_code": 0, "why": f"{told}, within {TOLERANCE:g}."}
-    return {
-        "accepted": False,
-        "exit_code": 1,
-        "why": f"{told}, and at most {TOLERANCE:g} is rounding: this export is another model and is refused. Use the "
-        "model folder itself, or look at it with --keep.",
-    }
-
-
 def _compared(job: Job, margin: float, say: Say) -> dict[str, Any]:
     """The 8-bit answers to all rows of the split against the run's own: no worse than `margin`, or refused."""
     base = mask_records.read(job.folder.predictions(job.split))
     say(f"comparing its answers with the run's own: {counted(base.n, job.wanted.unit)} of {job.split}")
     ours = _answers(job, sessions.load(job.work))
-    verdict, metric, apart = no_worse(base, ours, job.wanted.metrics, margin)
+    verdict, metric, apart = export_verdicts.no_worse(base, ours, job.wanted.metrics, margin)
     facts = {"metric": metric, "margin": margin, "n": base.n, "split": job.split, "verdict": verdict.verdict}
     facts |= {"value": apart.value, "low": apart.low, "high": apart.high, "method": apart.method}
     ends = {
@@ -247,15 +233,6 @@ def _compared(job: Job, margin: float, say: Say) -> dict[str, Any]:
     }
     facts = {"comparison": facts, "accepted": verdict.verdict == gating.PASS}
     return facts | {"exit_code": gating.exit_code([verdict]), "why": verdict.why + ends[verdict.verdict]}
-
-
-def no_worse(base: Answers, other: Answers, metrics: list[str], margin: float) -> tuple[Verdict, str, Difference]:
-    """(verdict, leading metric, other minus base) as the gate no_worse_than judges two runs on the same rows."""
-    found = comparing.compare([("float32", base), ("8 bits", other)], metrics)[0]
-    apart = comparing.cautious(base, other, found.headline, found.differences[found.headline])
-    gates = {RIVAL: {"run": "the model in float32", "margin": margin}}
-    evidence = Evidence({}, against=lambda *_: (found.headline, apart))
-    return gating.judge(gates, evidence)[0], found.headline, apart
 
 
 def _answers(job: Job, session: sessions.Session) -> Answers:

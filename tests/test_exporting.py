@@ -24,7 +24,7 @@ from hfft import (
     eight_bit,
     export_inputs,
     export_page,
-    exporting,
+    export_verdicts,
     ledger,
     lite_graphs,
     onnx_graphs,
@@ -125,8 +125,8 @@ def test_a_text_model_gives_the_same_logits_for_200_rows_one_alone_and_sixteen_p
 def test_a_model_of_images_gives_the_same_logits_for_200_rows_at_two_sizes_of_batches(name, tmp_path):
     found, modality = backbone(name, tmp_path), IMAGES[name]
     rows, spec = images(ROWS, 24), Model(name="")
-    parts = {size: list(serving.batches(found, modality, rows, spec, size)) for size in (2, 5)}
-    session = traced(found, parts[2], tmp_path / "onnx")
+    parts = {size: list(serving.batches(found, modality, rows, spec, size)) for size in (4, 10)}
+    session = traced(found, parts[4], tmp_path / "onnx")
     for part in parts.values():
         facts = serving.held_against(found, session, part)
         assert facts["rows"] == ROWS and facts["largest_logit_gap"] <= 1e-4 and facts["label_flips"] == 0
@@ -135,11 +135,11 @@ def test_a_model_of_images_gives_the_same_logits_for_200_rows_at_two_sizes_of_ba
     whole = tmp_path / "onnx" / sessions.ONNX
     assert eight_bit.fitting(whole) == eight_bit.STATIC
     (tmp_path / "int8").mkdir()
-    seen = [{key: tensor.numpy() for key, tensor in batch.items()} for batch in parts[5][:4]]
+    seen = [{key: tensor.numpy() for key, tensor in batch.items()} for batch in parts[10][:2]]
     made = eight_bit.quantise(whole, tmp_path / "int8" / sessions.ONNX, seen)
     assert made["how"] == "static" and (tmp_path / "int8" / sessions.ONNX).stat().st_size < 0.5 * whole.stat().st_size
     small = sessions.load(tmp_path / "int8", threads=1)
-    gap = serving.held_against(found, small, parts[5])["largest_logit_gap"]
+    gap = serving.held_against(found, small, parts[10])["largest_logit_gap"]
     assert 1e-4 < gap < 10, "8 bits are another model, and no wild one"
 
 
@@ -210,7 +210,7 @@ def test_answers_that_are_worse_are_refused():
     outcomes = {}
     for margin in (0.01, 0.1):
         other = Predictions(ids, labels, flipped, scores, ("a", "b"))
-        verdict, metric, apart = exporting.no_worse(base, other, ["accuracy"], margin)
+        verdict, metric, apart = export_verdicts.no_worse(base, other, ["accuracy"], margin)
         outcomes[margin] = verdict.verdict
         assert metric == "accuracy" and apart.value == pytest.approx(-0.05) and apart.low < -0.05 < apart.high
     assert outcomes == {0.01: "fail", 0.1: "pass"}
@@ -219,7 +219,7 @@ def test_answers_that_are_worse_are_refused():
 def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(again, monkeypatch, capsys):
     ledger.scored(RunFolder(again), ledger.opened(RunFolder(again), 60, "rows", "weights"), {"f1_macro": 0.5})
     (again / "predictions" / "test.parquet").write_bytes((again / "predictions" / "validation.parquet").read_bytes())
-    monkeypatch.setattr(exporting, "TOLERANCE", 0.0)  # no rounding is allowed for
+    monkeypatch.setattr(export_verdicts, "TOLERANCE", 0.0)  # no rounding is allowed for
     assert hfft("export", str(again), "--rows", "20", "--json") == 1
     facts = json.loads(capsys.readouterr().out)
     assert facts["split"] == "test" and facts["parity"]["n"] == 20 and facts["look"] == 2

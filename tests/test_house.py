@@ -108,6 +108,7 @@ LAYERS = [
     | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"} | {"parity"},
     {"judging", "yardsticks", "selecting"}
+    | {"export_verdicts"}
     | {"asking"}
     | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
@@ -248,7 +249,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
-NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets"]
+NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets", "export_verdicts"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
@@ -326,7 +327,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
-    bringing |= {"exporting", "parity"}
+    bringing |= {"exporting", "parity", "export_verdicts"}
     bringing |= {"explaining"}
     bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}
