@@ -23,7 +23,7 @@ def exported(facts: dict[str, Any]) -> None:
         f"Medians per row on {facts['speed']['machine']}, {facts['speed']['threads']} thread(s), {facts['engine']}, in "
         "turn with torch; 95 % interval of the median ratio over the batches."
     )
-    console.print(f"\n{'ACCEPTED' if facts['accepted'] else 'REFUSED'}. {facts['why']}")
+    console.print(f"\n{'ACCEPTED' if facts['accepted'] else 'REFUSED'}. {facts['why'][:1].upper()}{facts['why'][1:]}")
     if facts["look"] is not None:
         console.print(f"This was look {facts['look']} at the test rows ({facts['run']}/ledger.jsonl).")
     console.print(f"\nexport  {facts['folder']}" if facts["folder"] else "\nNothing was kept.")
