@@ -106,6 +106,7 @@ LAYERS = [
     | {"ensembling", "uniting", "fold_pages"},
     {"rehearsing"},
     {"judging", "yardsticks", "selecting"}
+    | {"demo_facts"}
     | {"asking"}
     | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
@@ -114,7 +115,8 @@ LAYERS = [
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
-    {"repeating", "presenting"},
+    {"repeating", "presenting"} | {"trying"},
+    {"demo_page"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
     {"tuning"} | {"ranking"},
@@ -128,7 +130,8 @@ LAYERS = [
     | {"display_trials"}
     | {"display_curves"}
     | {"display_ranks"}
-    | {"display_masks"},
+    | {"display_masks"}
+    | {"cli_demo"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -217,6 +220,7 @@ HELPERS = {
     ("cli", "display_folds"),
     ("cli_before", "display_curves"),
     ("cli_before", "display_ranks"),
+    ("cli", "cli_demo"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -245,6 +249,7 @@ NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
+NO_ML += ["demo_facts"]
 NO_ML += [
     "boundaries",
     "palette",
@@ -325,6 +330,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"asking"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"demo_facts", "trying"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
