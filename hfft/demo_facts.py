@@ -14,7 +14,7 @@ import numpy as np
 from hfft import calibrating, calibration_telling, openings, summarising, tempering, thresholds
 from hfft.errors import counted
 from hfft.recipe import Recipe
-from hfft.records import OUT_OF_FOLD, VALIDATION, Score, leading, read_json
+from hfft.records import VALIDATION, Score, leading, read_json
 from hfft.run_folder import RunFolder
 
 SHOWN = 10  # classes with a bar of their own
@@ -60,7 +60,7 @@ def answered(
     """
     applying = set() if cuts is None else set(prediction)
     first = next(iter(probabilities))
-    ranked = sorted(probabilities, key=lambda name: (name not in applying, -probabilities[name]))
+    ranked = sorted(probabilities, key=lambda name: name not in applying)  # those that apply, then by likelihood
     kept = ranked[: max(SHOWN, len(applying))]
     bars = [
         {
@@ -97,8 +97,8 @@ def cuts(folder: RunFolder, names: Sequence[str]) -> dict[str, float]:
 
 def unsure(stored: dict[str, Any] | None) -> str:
     """Why an answer is left to people: what was promised, and on how many rows that rests."""
-    promise = (stored or {}).get("abstain")
-    if not promise:
+    promise = stored and stored["abstain"]
+    if not stored or not promise:
         return "It should not answer this."
     rows = f"{promise['n']:,} {_kind(stored)} rows"
     level, most = f"{100 * promise['level']:g} %", f"{100 * promise['max_error']:g} %"
@@ -118,10 +118,9 @@ def masked(mask: np.ndarray, names: Sequence[str], colours: Sequence[tuple[int, 
     """The legend of a mask, int (h, w): the classes in it with colour and share of the pixels, largest first."""
     pixels = np.bincount(mask.reshape(-1), minlength=len(names))
     order = [place for place in np.argsort(-pixels, kind="stable").tolist() if pixels[place]]
-    return [
-        {"name": names[place], "colour": "#{:02x}{:02x}{:02x}".format(*colours[place]), "share": 100 * pixels[place] / mask.size}
-        for place in order
-    ]  # fmt: skip
+    shares = (100 * pixels / mask.size).tolist()
+    paints = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in colours]
+    return [{"name": names[place], "colour": paints[place], "share": shares[place]} for place in order]
 
 
 def _what(wanted: Recipe) -> str:
@@ -157,8 +156,9 @@ def _how(folder: RunFolder, wanted: Recipe) -> str:
     return f"Calibrated: temperature {temperature['value']:.2f}, fitted on {n:,} {kind} rows."
 
 
-def _kind(stored: dict[str, Any] | None) -> str:
-    return str((stored or {}).get("split", VALIDATION)).replace("_", "-") if stored else OUT_OF_FOLD
+def _kind(stored: dict[str, Any]) -> str:
+    """The rows that were tuned on: "validation", or of folds "out-of-fold"."""
+    return str(stored.get("split", VALIDATION)).replace("_", "-")
 
 
 def _rest(shares: Sequence[float], several: bool) -> str:
@@ -173,9 +173,8 @@ def _set(likely: Sequence[str] | None, stored: dict[str, Any] | None, classes: i
     if likely is None or not stored or not stored["sets"]:
         return None
     sets = stored["sets"]
-    promise = (
-        f"Such sets hold the right class for {100 * sets['coverage']:g} % of rows ({sets['n']:,} {_kind(stored)} rows)."
-    )
+    rests = f"that rests on {sets['n']:,} {_kind(stored)} rows"
+    promise = f"Such sets are to hold the right class for {100 * sets['coverage']:g} % of rows; {rests}."
     note = ""
     if not likely:
         note = "It is empty: nothing looks right."

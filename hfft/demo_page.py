@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hfft import trying
+from hfft import recalling, trying
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.trying import Trial
@@ -20,6 +20,8 @@ from hfft.trying import Trial
 HOST, PORT = "127.0.0.1", 7860
 TRIES = 100  # ports looked at after a taken one
 LARGEST = "50mb"  # of an uploaded picture
+TRY = "Try one of these"
+LIVE = '<div aria-live="polite">${value}</div>'  # read aloud when it changes
 STYLE = Path(__file__).parent / "templates" / "demo.css"
 MISSING = "the page to try a model needs gradio; type: pip install 'hfft[page]'"
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif")
@@ -29,22 +31,35 @@ PAINT |= {f"{name}_dark": value for name, value in PAINT.items()}
 MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
 
-def serve(run: str, port: int = PORT, host: str = HOST, browse: bool = False, say: Say = print) -> None:
-    """Show the page until Ctrl-C. Raises InputError without gradio, without a model, or where the port is taken."""
+def serve(
+    run: str, port: int = PORT, host: str = HOST, browse: bool = False, neighbours: int = recalling.ROWS, say: Say = print
+) -> None:  # fmt: skip
+    """Show the page until Ctrl-C. neighbours: training rows looked at, at most; 0: the data is not read.
+
+    Raises InputError without gradio, without a model, or where the port is taken.
+    """
     gradio()
     free(host, port)
     trial = trying.load(run)
-    with tempfile.TemporaryDirectory(prefix="hfft-demo-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
-        page = build(trial)
+    shelf, page = trial.shelf, None
+    with tempfile.TemporaryDirectory(prefix="hfft-demo-") as place:
+        os.environ["GRADIO_TEMP_DIR"] = place  # what is brought to the page is gone when it ends
+        shelf.examples = recalling.mistakes(trial.folder, Path(place))
+        shelf.sentence = recalling.unread(trial.folder, trial.wanted, neighbours) or recalling.LATER
+        shelf.ready = shelf.sentence != recalling.LATER
         try:
-            url = launch(page, host, port, browse)
-            say(f"{trial.folder.root.name}: {url}  (Ctrl-C ends it)")
+            page = build(trial)
+            say(f"{trial.folder.root.name}: {launch(page, host, port, browse)}  (Ctrl-C ends it)")
+            if not shelf.ready:  # while the page is there already
+                recalling.fill(
+                    shelf, trial.folder, trial.wanted, trial.modality, trial.names, Path(place), neighbours, say
+                )
             page.block_thread()
         except KeyboardInterrupt:
             pass
         finally:
-            page.close(verbose=False)
+            if page is not None:
+                page.close(verbose=False)
 
 
 def gradio() -> Any:
@@ -60,30 +75,53 @@ def gradio() -> Any:
 
 def build(trial: Trial) -> Any:
     """The page as gradio's Blocks, not yet served."""
-    gr = gradio()
-    pictured = trial.modality.INPUT == "image"
+    gr, shelf = gradio(), trial.shelf
     with gr.Blocks(title=f"{trial.about['name']}: try it", analytics_enabled=False) as page:
         gr.HTML(trying.html("head", trial.about))
-        with gr.Row():
-            with gr.Column(min_width=320):
-                inputs = _picture(gr) if pictured else _texts(gr, trial.pair)
+        with gr.Row(elem_id="desk"):
+            with gr.Column(min_width=0, elem_id="ask"):
+                inputs = _picture(gr) if trial.modality.INPUT == "image" else _texts(gr, trial.pair)
                 press = gr.Button("Answer", variant="primary")
-            with gr.Column(min_width=320):
+            with gr.Column(min_width=0, elem_id="answers"):
                 answer = gr.HTML(elem_id="answer", html_template=LIVE)
+                near = gr.HTML(elem_id="near", html_template=LIVE)
+            with gr.Column(min_width=0, elem_id="rows"):
+                table = gr.Dataset(**_examples(trial, inputs), type="index", label=TRY, elem_id="examples")
         gr.HTML(trying.html("about", trial.about))
-        ask = trial.picture if pictured else trial.text
-        events = [press.click, *([] if pictured else [part.submit for part in inputs])]
-        gr.on(events, ask, inputs, answer, show_progress="hidden", api_name="answer")
+        clock = gr.Timer(1.0, active=not shelf.ready)
+        hidden = {"show_progress": "hidden", "api_name": False}
+        took = table.click(lambda place: _taken(shelf.examples[place].inputs), table, inputs, **hidden)
+        for event in (press.click, *(part.submit for part in inputs if hasattr(part, "submit")), took.then):
+            event(trial.answer, inputs, answer, **hidden).then(trial.near, inputs, near, **hidden)
+        clock.tick(lambda: _ticked(gr, trial, inputs), None, [table, clock], **hidden)
     return page
 
 
-LIVE = '<div aria-live="polite">${value}</div>'
+def _examples(trial: Trial, inputs: list[Any]) -> dict[str, Any]:
+    """What the table of examples holds: the input, its label, and which split it is of."""
+    rows = trial.shelf.examples
+    told = [[*row.inputs, *([] if trial.wanted.masks else [row.label]), row.origin] for row in rows]
+    heads = [part.label for part in inputs] + ([] if trial.wanted.masks else ["Labelled"]) + ["From"]
+    kinds = ["image" if trial.modality.INPUT == "image" else "textbox"] * len(inputs)
+    kinds += ["textbox"] * (len(heads) - len(inputs))
+    return {"components": kinds, "samples": told, "headers": heads, "visible": bool(rows), "layout": "table"}
+
+
+def _taken(inputs: tuple[str, ...]) -> Any:
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
+def _ticked(gr: Any, trial: Trial, inputs: list[Any]) -> tuple[Any, Any]:
+    """The examples as far as they are known, until all are."""
+    table = _examples(trial, inputs)
+    del table["components"]
+    return gr.Dataset(**table), gr.Timer(active=not trial.shelf.ready)
 
 
 def launch(page: Any, host: str, port: int, browse: bool = False) -> str:
     """Serve it; its address. Every switch that could reach out, or keep what was typed, is off."""
     gr = gradio()
-    theme = gr.themes.Default(font=FONT, font_mono=MONO).set(**PAINT)
+    theme = gr.themes.Default(primary_hue="blue", font=FONT, font_mono=MONO).set(**PAINT)
     _, url, _ = page.launch(
         server_name=host, server_port=port, inbrowser=browse, share=False, quiet=True, prevent_thread_lock=True,
         footer_links=[], run_history=False, enable_monitoring=False, mcp_server=False, ssr_mode=False, pwa=False,
@@ -112,7 +150,7 @@ def _listens(host: str, port: int) -> bool:
 
 
 def _texts(gr: Any, pair: bool) -> list[Any]:
-    first = gr.Textbox(label="First text" if pair else "Text", lines=4, autofocus=True, submit_btn=False)
+    first = gr.Textbox(label="First text" if pair else "Text", lines=4)
     return [first, gr.Textbox(label="Second text", lines=4)] if pair else [first]
 
 

@@ -6,8 +6,6 @@ nearest to it. The model is loaded once. Like verbs.py, this is a place where st
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +13,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from hfft import calibrating, demo_facts, overlays, pages, palette, pictures, recipe, rooms
+from hfft import calibrating, demo_facts, gallery, overlays, pages, palette, pictures, recipe, rooms
 from hfft.errors import InputError
+from hfft.recalling import Shelf
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
 SIDE = 640  # pixels of the longer side of a painted picture
 LONGEST = 100_000  # signs of a text: a page is for a text, not for a book
-NOTHING = "Type a text first: there is nothing to answer."
-FILTERS: dict[str, Callable[..., Any]] = {"share": lambda value: f"{value:.1f}\u00a0%"}
+FILTERS: dict[str, Callable[..., Any]] = {"share": lambda value: f"{value:.1f} %"}
 
 
 @dataclass
@@ -39,55 +38,53 @@ class Trial:
     about: dict[str, Any]
     stored: dict[str, Any] | None = None
     cuts: dict[str, float] | None = None
-    shelf: Any = field(default=None)
+    shelf: Shelf = field(default_factory=Shelf)
 
     @property
     def pair(self) -> bool:
         """Whether an input is two texts."""
         return "text_pair" in (self.wanted.data.columns or {})
 
-    def text(self, first: str | None, second: str | None = None) -> str:
-        """HTML of the answer to a text, or to a pair of texts."""
-        if not (first or "").strip() or (self.pair and not (second or "").strip()):
-            return problem(NOTHING if not self.pair else "Type both texts first: there is nothing to answer.")
-        if len(first or "") + len(second or "") > LONGEST:
-            return problem(f"That text is longer than {LONGEST:,} signs; for whole files there is `hfft predict`.")
-        return self._answered((first, second) if self.pair else first)
-
-    def picture(self, path: str | None) -> str:
-        """HTML of the answer to the picture in a file."""
-        if not path:
-            return problem("Choose a picture first: there is nothing to answer.")
+    def answer(self, *inputs: str | None) -> str:
+        """HTML of the answer to a text, a pair of texts or the file of a picture, or of what is wrong with it."""
         try:
-            source = {"bytes": Path(path).read_bytes(), "path": None}
-            image = pictures.rgb(source)
-        except (OSError, ValueError) as error:
-            return problem(f"This picture cannot be used: {error}.")
-        if self.wanted.masks:
-            return self._painted(image, self.ask([source["bytes"]])[0])
-        return self._answered(source["bytes"])
-
-    def near(self, item: Any) -> str:
-        """HTML of the training rows nearest to an input, or of why there are none."""
-        return "" if self.shelf is None else self.shelf.html(item)
-
-    def _answered(self, item: Any) -> str:
-        try:
-            answer = self.ask([item])[0]
+            item = self._item(*inputs)
+            found = self.ask([item])[0]
         except InputError as error:
-            return problem(str(error))
+            return html("problem", {"sentence": str(error)})
+        if self.wanted.masks:
+            return self._painted(pictures.rgb({"bytes": item, "path": None}), found)
         facts = demo_facts.answered(
-            answer.prediction, answer.sure, answer.probabilities, answer.set, self.stored, self.cuts
+            found.prediction, found.sure, found.probabilities, found.set, self.stored, self.cuts
         )
         return html("answer", facts | {"how": self.about["how"]})
 
+    def near(self, *inputs: str | None) -> str:
+        """HTML of the training rows nearest to an input, or of why there are none; "" where it has no answer."""
+        try:
+            item = self._item(*inputs)
+            rows = self.shelf.find(item) if self.shelf.find else []
+        except InputError:
+            return ""
+        return html("near", {"rows": rows, "sentence": self.shelf.sentence})
+
+    def _item(self, first: str | None, second: str | None = None) -> Any:
+        """An input as `ask` takes it. Raises InputError for one that has no answer."""
+        if self.modality.INPUT == "image":
+            return _picture(first)
+        if not (first or "").strip() or (self.pair and not (second or "").strip()):
+            raise InputError(f"Type {'both texts' if self.pair else 'a text'} first: there is nothing to answer.")
+        if len(first or "") + len(second or "") > LONGEST:
+            raise InputError(f"That is more than {LONGEST:,} signs; for whole files there is hfft predict.")
+        return (first, second) if self.pair else first
+
     def _painted(self, image: Any, mask: np.ndarray) -> str:
-        small = image.copy()
-        small.thumbnail((SIDE, SIDE))
-        painted = overlays.painted(small, overlays._sized(mask, small.size), self.names)
-        out = io.BytesIO()
-        painted.save(out, "PNG")
-        src = f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+        scale = min(SIDE / max(image.size), 1.0)
+        scale = max(scale, float(SIDE // 2 // max(image.size)))  # a tiny one is enlarged, each pixel to a square
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        way = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BILINEAR
+        painted = overlays.painted(image.resize(size, way), overlays.sized(mask, size), self.names)
+        src = gallery.data_uri(pictures.png(painted))
         legend = demo_facts.masked(mask, self.names, palette.colours(self.names))
         return html("mask", {"src": src, "legend": legend})
 
@@ -113,12 +110,19 @@ def load(run: str) -> Trial:
 
 def html(name: str, facts: dict[str, Any]) -> str:
     """A part of the page; whatever facts hold is text, not markup."""
-    return pages.template(f"demo/{name}.html.j2", FILTERS).render(**facts)
+    return pages.template(f"demo/{name}.html.j2", FILTERS).render(**facts).replace(" %", "\u00a0%")
 
 
-def problem(sentence: str) -> str:
-    """What is wrong with an input, where the answer would stand."""
-    return html("problem", {"sentence": sentence})
+def _picture(path: str | None) -> bytes:
+    """The bytes of a picture that can be used. Raises InputError otherwise, without the name of a temporary file."""
+    if not path:
+        raise InputError("Choose a picture first: there is nothing to answer.")
+    try:
+        data = Path(path).read_bytes()
+        pictures.rgb({"bytes": data, "path": None})
+    except (OSError, ValueError) as error:
+        raise InputError(f"This picture cannot be used: {error}.") from error
+    return data
 
 
 def _answerer(
