@@ -108,10 +108,18 @@ def unsure(stored: dict[str, Any] | None) -> str:
             "that, so it leaves every answer to you. Below is where it leans."
         )
     return (
-        f"It answers from {100 * promise['threshold']:.1f} % on, and this is below. From there on at most {most} of its "
-        f"answers are wrong, with {level} confidence: of {rows} it answered {promise['answered']:,}, "
+        f"It answers from {100 * promise['threshold']:.1f} % on, and this is below. From there on at most {most} of "
+        f"its answers are wrong, with {level} confidence: of {rows} it answered {promise['answered']:,}, "
         f"{promise['errors']:,} of them wrong."
     )
+
+
+def promise(stored: dict[str, Any] | None) -> str:
+    """What a set of classes promises, and on how many rows that rests; "" where there are no sets."""
+    if not stored or not stored["sets"]:
+        return ""
+    rests = f"that rests on {stored['sets']['n']:,} {_kind(stored)} rows"
+    return f"Such sets are to hold the right class for {100 * stored['sets']['coverage']:g} % of rows; {rests}."
 
 
 def masked(mask: np.ndarray, names: Sequence[str], colours: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
@@ -170,14 +178,11 @@ def _rest(shares: Sequence[float], several: bool) -> str:
 
 def _set(likely: Sequence[str] | None, stored: dict[str, Any] | None, classes: int) -> dict[str, Any] | None:
     """The set of classes in words; None where there is none."""
-    if likely is None or not stored or not stored["sets"]:
+    if likely is None or not (told := promise(stored)):
         return None
-    sets = stored["sets"]
-    rests = f"that rests on {sets['n']:,} {_kind(stored)} rows"
-    promise = f"Such sets are to hold the right class for {100 * sets['coverage']:g} % of rows; {rests}."
     note = ""
     if not likely:
         note = "It is empty: nothing looks right."
     elif len(likely) == classes:
         note = "It holds every class: nothing is ruled out."
-    return {"names": list(likely[:NAMED]), "more": max(0, len(likely) - NAMED), "promise": promise, "note": note}
+    return {"names": list(likely[:NAMED]), "more": max(0, len(likely) - NAMED), "promise": told, "note": note}

@@ -32,7 +32,8 @@ MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
 
 def serve(
-    run: str, port: int = PORT, host: str = HOST, browse: bool = False, neighbours: int = recalling.ROWS, say: Say = print
+    run: str, port: int = PORT, host: str = HOST, browse: bool = False, neighbours: int = recalling.ROWS,
+    say: Say = print,
 ) -> None:  # fmt: skip
     """Show the page until Ctrl-C. neighbours: training rows looked at, at most; 0: the data is not read.
 
@@ -41,12 +42,10 @@ def serve(
     gradio()
     free(host, port)
     trial = trying.load(run)
-    shelf, page = trial.shelf, None
+    page = None
     with tempfile.TemporaryDirectory(prefix="hfft-demo-") as place:
         os.environ["GRADIO_TEMP_DIR"] = place  # what is brought to the page is gone when it ends
-        shelf.examples = recalling.mistakes(trial.folder, Path(place))
-        shelf.sentence = recalling.unread(trial.folder, trial.wanted, neighbours) or recalling.LATER
-        shelf.ready = shelf.sentence != recalling.LATER
+        trial.shelf = shelf = recalling.begun(trial.folder, trial.wanted, Path(place), neighbours)
         try:
             page = build(trial)
             say(f"{trial.folder.root.name}: {launch(page, host, port, browse)}  (Ctrl-C ends it)")

@@ -18,7 +18,19 @@ import datasets
 import numpy as np
 import pyarrow.parquet as pq
 
-from hfft import backbones, features, gallery, gathering, likening, pictures, predicting, splitting, trainer_arguments
+from hfft import (
+    backbones,
+    features,
+    gallery,
+    gathering,
+    likening,
+    loading,
+    mask_records,
+    pictures,
+    predicting,
+    splitting,
+    trainer_arguments,
+)
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
@@ -54,7 +66,7 @@ class Shelf:
 
 
 def mistakes(folder: RunFolder, place: Path) -> list[Example]:
-    """The surest mistakes on test rows, which the run folder keeps; pictures of them are small copies, put at `place`."""
+    """The surest mistakes on test rows, as the run folder keeps them: of pictures small copies, put at `place`."""
     path = folder.mistakes("test")
     if not path.is_file() or "prediction" not in (table := pq.read_table(path)).column_names:
         return []
@@ -66,6 +78,12 @@ def mistakes(folder: RunFolder, place: Path) -> list[Example]:
         origin = "test row it got wrong" + ", a small copy" * bool(row["image"])
         found.append(Example(inputs, row["label"], origin))
     return found
+
+
+def begun(folder: RunFolder, wanted: Recipe, place: Path, rows: int) -> Shelf:
+    """A shelf before the data is read: kept mistakes to try. rows: training rows to look at; 0: none is to be read."""
+    never = _unread(folder, wanted, rows)
+    return Shelf(never or ("" if wanted.masks else LATER), None, mistakes(folder, place), ready=bool(never))
 
 
 def fill(
@@ -88,7 +106,16 @@ def fill(
         say(f"note: {shelf.sentence}")
 
 
-def unread(folder: RunFolder, wanted: Recipe, rows: int) -> str:
+def held(folder: RunFolder, wanted: Recipe, modality: ModuleType, place: Path) -> list[Example]:
+    """A few validation rows, read from the data. Raises InputError where it is not what the run was made with."""
+    if why := _unread(folder, wanted, TRIED):
+        raise InputError(f"{folder.root}: there are no validation rows to show: {why.removeprefix(NONE)}")
+    gathering.quiet()
+    names = mask_records.read(folder.predictions("validation")).names
+    return _held(gathering.table(wanted, modality), folder, wanted, names, place)
+
+
+def _unread(folder: RunFolder, wanted: Recipe, rows: int) -> str:
     """Why the data is not read at all; "" where it is."""
     if folder.members:
         return f"{NONE}every row was a training row of some folds, and held out by others."
@@ -103,15 +130,12 @@ def _fill(
 ) -> None:  # fmt: skip
     gathering.quiet()
     table = gathering.table(wanted, modality)
-    draw = np.random.default_rng(wanted.seed)
-    held = splitting.reopen(table, folder, "validation")
-    some = held.select(np.sort(draw.permutation(len(held))[:TRIED]))
-    shelf.examples = [*_examples(some, names, wanted, place), *shelf.examples]
+    shelf.examples = [*_held(table, folder, wanted, names, place), *shelf.examples]
     if modality.MASKS:  # a pixel has no features of its own before the head
         shelf.sentence = ""
         return
     train = splitting.reopen(table, folder, "train")
-    chosen = train.select(np.sort(draw.permutation(len(train))[:rows]))
+    chosen = _drawn(train, rows, wanted.seed)
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     backbone, eyes = _eyes(folder, wanted, modality, names)
     say(f"nearest training rows: reading {len(chosen):,} of {len(train):,}, as {eyes}")
@@ -151,7 +175,11 @@ def _eyes(
     return backbones.reload(folder.model, modality), f"{own}, {why}"
 
 
-def _examples(rows: datasets.Dataset, names: tuple[str, ...], wanted: Recipe, place: Path) -> list[Example]:
+def _held(
+    table: loading.Table, folder: RunFolder, wanted: Recipe, names: tuple[str, ...], place: Path
+) -> list[Example]:
+    """A few validation rows, the same each time."""
+    rows = _drawn(splitting.reopen(table, folder, "validation"), TRIED, wanted.seed)
     labels = [""] * len(rows) if wanted.masks else _labels(rows, names, wanted)
     found = []
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -160,6 +188,10 @@ def _examples(rows: datasets.Dataset, names: tuple[str, ...], wanted: Recipe, pl
             inputs = (_file(place / f"validation-{number}.png", pictures.rgb(row["image"])),)
         found.append(Example(inputs, label, "validation row"))
     return found
+
+
+def _drawn(rows: datasets.Dataset, n: int, seed: int) -> datasets.Dataset:
+    return rows.select(np.sort(np.random.default_rng(seed).permutation(len(rows))[:n]))
 
 
 def _labels(rows: datasets.Dataset, names: tuple[str, ...], wanted: Recipe) -> list[str]:
