@@ -6,6 +6,7 @@ comes from elsewhere and nothing goes elsewhere: no fonts, no statistics, no sha
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 from hfft import recalling, trying
 from hfft.errors import InputError
 from hfft.gathering import Say
+from hfft.run_folder import RunFolder
 from hfft.trying import Trial
 
 HOST, PORT = "127.0.0.1", 7860
@@ -39,8 +41,9 @@ def serve(
 
     Raises InputError without gradio, without a model, or where the port is taken.
     """
-    gradio()
+    RunFolder.existing(run, folds=True)
     free(host, port)
+    gradio()
     trial = trying.load(run)
     page = None
     with tempfile.TemporaryDirectory(prefix="hfft-demo-") as place:
@@ -131,21 +134,28 @@ def launch(page: Any, host: str, port: int, browse: bool = False) -> str:
 
 def free(host: str, port: int) -> None:
     """Raise InputError where nothing can listen on the port, and say which is the next free one."""
-    if _listens(host, port):
+    why = _listens(host, port)
+    if why is None:
         return
-    after = next((other for other in range(port + 1, min(port + TRIES, 65535)) if _listens(host, other)), None)
-    told = f"; {after} is free: --port {after}" if after else ""
-    raise InputError(f"port {port} of {host} is taken{told}")
+    if why == errno.EADDRNOTAVAIL:
+        raise InputError(f"--host {host}: no address of this machine; type 127.0.0.1, or 0.0.0.0 to let others in")
+    following = range(max(port, 1024) + 1, min(max(port, 1024) + TRIES, 65536))
+    after = next((other for other in following if _listens(host, other) is None), None)
+    taken = "only an administrator may use" if why == errno.EACCES else "is taken on"
+    raise InputError(f"--port {port} {taken} {host}" + (f"; {after} is free: --port {after}" if after else ""))
 
 
-def _listens(host: str, port: int) -> bool:
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((host, port))
-        except OSError:
-            return False
-    return True
+def _listens(host: str, port: int) -> int | None:
+    """None where a page can listen there, else the error's number."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind((host, port))
+    except socket.gaierror:
+        return errno.EADDRNOTAVAIL
+    except OSError as error:
+        return error.errno or errno.EADDRINUSE
+    return None
 
 
 def _texts(gr: Any, pair: bool) -> list[Any]:

@@ -31,6 +31,6 @@ def write(
         rows = recalling.held(folder, wanted, modality, Path(place))
         facts = space_folder.write(folder, Path(target), model_id, [row.inputs for row in rows])
     pictures = [name for name in facts["files"] if name.startswith("example-")]
-    for place, row in enumerate(rows):
-        say(f"  published with it: {pictures[place] if pictures else ' | '.join(row.inputs)}")
+    for number, row in enumerate(rows):
+        say(f"  published with it: {pictures[number] if pictures else ' | '.join(row.inputs)}")
     return facts
