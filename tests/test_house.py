@@ -100,11 +100,14 @@ LAYERS = [
     | {"rates"}
     | {"answering"}
     | {"winners"}
+    | {"forwarding"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
-    | {"ensembling", "uniting", "fold_pages"},
-    {"rehearsing"},
+    | {"ensembling", "uniting", "fold_pages"}
+    | {"answer_rows"},
+    {"rehearsing"} | {"engines"},
+    {"inferring"},
     {"judging", "yardsticks", "selecting"}
     | {"asking"}
     | {"reckoning"}
@@ -241,6 +244,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["answer_rows"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
@@ -323,6 +327,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"answer_rows", "engines", "inferring"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
