@@ -5,7 +5,6 @@ In: a run folder and an engine's name. Out: engines, one, or one for each fold. 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import trainer_options
+from hfft import sessions, trainer_options
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
@@ -147,7 +146,6 @@ def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
     place = folder.root / "exports" / engine
     if not (place / "config.json").is_file():
         raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
-    sessions = importlib.import_module("hfft.sessions")
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
     ids = config["id2label"]
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
