@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo
+from hfft import cli_after, cli_before, cli_demo, cli_export
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -198,6 +198,7 @@ def report(
 app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
+app.command("export")(cli_export.export)
 app.command("demo")(cli_demo.demo)
 
 

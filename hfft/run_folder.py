@@ -99,6 +99,13 @@ class RunFolder:
     def explained(self) -> Path:  # pages and pictures of `hfft explain`
         return self.root / "explained"
 
+    def export(self, kind: str) -> Path:  # the model in another format, see sessions.py
+        return self.root / "exports" / kind
+
+    @property
+    def parity(self) -> Path:  # what a fresh process with plain transformers makes of the model
+        return self.root / "parity.json"
+
     @property
     def probes(self) -> Path:
         return self.root / "probes.json"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hfft import calibrating, demo_facts, gallery, overlays, pages, palette, pictures, recalling, recipe, rooms
+from hfft import calibrating, demo_facts, gallery, inferring, overlays, pages, palette, pictures, recalling
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recalling import Shelf
@@ -96,20 +96,17 @@ class Trial:
 
 def load(run: str) -> Trial:
     """The model of a finished run, ready to answer. Raises InputError where there is none."""
-    folder = RunFolder.existing(run, folds=True)
-    wanted = recipe.load(str(folder.root))
-    modality = rooms.find("modalities", wanted.task)
-    names, ask = _answerer(folder, wanted, modality)
-    several = wanted.data.multi_label
+    answerer = inferring.load(run)
+    folder, wanted, names = RunFolder(Path(run)), answerer.wanted, answerer.names
     return Trial(
         folder,
         wanted,
-        modality,
+        answerer.modality,
         names,
-        ask,
+        (lambda inputs: list(answerer.segment(inputs))) if answerer.masks else answerer.answers,
         demo_facts.about(folder, wanted),
         calibrating.stored(folder),
-        demo_facts.cuts(folder, names) if several else None,
+        demo_facts.cuts(folder, names) if answerer.multi_label else None,
     )
 
 
@@ -128,51 +125,3 @@ def _picture(path: str | None) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(f"This picture cannot be used: {error}.") from error
     return data
-
-
-def _answerer(
-    folder: RunFolder, wanted: Recipe, modality: ModuleType
-) -> tuple[tuple[str, ...], Callable[[list[Any]], list[Any]]]:
-    from hfft import ensembling, gathering, segmenting, trainer_arguments
-
-    gathering.quiet()
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    model = ensembling.reload(folder, modality)
-    if wanted.masks:
-        ask = segmenting.asker(model.parts, wanted.model, args)
-        return model.names, lambda inputs: ask(modality.as_rows(inputs))
-    return model.names, _slow(folder, wanted, modality, model, args)
-
-
-def _slow(folder: RunFolder, wanted: Recipe, modality: ModuleType, model: Any, args: Any) -> Any:
-    """As hfft.load().predict, the model being loaded already; until `inferring` is there."""
-    from dataclasses import make_dataclass
-
-    from hfft import answering, biasing, conformal, ensembling, thresholds, withholding
-
-    answer = make_dataclass("Answer", ["prediction", "sure", "probabilities", "set"])
-    stored, names = calibrating.stored(folder), model.names
-
-    def ask(inputs: list[Any]) -> list[Any]:
-        raw = ensembling.probabilities(model, modality, modality.as_rows(inputs), wanted.model, args)
-        scores, out = calibrating.applied(folder, raw), []
-        bias = answering.biases(folder, wanted.decide, names)
-        places = raw.argmax(axis=1) if bias is None else biasing.decided(raw, bias)
-        for place, own, p in zip(places, raw, scores, strict=True):
-            first = -own
-            first[place] = -np.inf
-            probabilities = {names[i]: float(p[i]) for i in first.argsort(kind="stable")}
-            if wanted.data.multi_label:
-                cut = thresholds.read(folder.thresholds, names)
-                out.append(answer(tuple(np.array(names)[own >= cut]), True, probabilities, None))
-                continue
-            sure, likely = True, None
-            if stored:
-                limit = stored["abstain"]["threshold"]
-                sure = limit is not None and p[place] >= limit
-                inside = conformal.sets(conformal.lac(p[None]), withholding.limits_of(stored["sets"], "lac", names))[0]
-                likely = tuple(np.array(names)[inside])
-            out.append(answer(names[place], bool(sure), probabilities, likely))
-        return out
-
-    return ask

@@ -18,14 +18,13 @@ from hfft import (
     adapting,
     answering,
     backbones,
-    biasing,
-    calibrating,
     claiming,
     deciding,
     describing,
     ensembling,
     environment,
     gathering,
+    inferring,
     judging,
     ledger,
     predicting,
@@ -34,7 +33,6 @@ from hfft import (
     rates,
     recipe,
     rooms,
-    segmenting,
     splitting,
     stressing,
     thresholds,
@@ -154,19 +152,7 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     modality = rooms.find("modalities", wanted.task)
     if modality.MASKS:
         raise InputError(f"{name} answers each pixel: in Python, hfft.load({name!r}).segment([...]) gives its masks")
-    if not inputs:
-        return []
-    gathering.quiet()
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    model = ensembling.reload(folder, modality)
-    raw = ensembling.probabilities(model, modality, modality.as_rows(inputs), wanted.model, args)
-    scores = calibrating.applied(folder, raw) if calibrated else raw
-    names = model.names
-    first = -raw
-    if (bias := answering.biases(folder, wanted.decide, names)) is not None:
-        first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
-    orders = first.argsort(axis=1, kind="stable")
-    return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
+    return inferring.load(name, calibrated=calibrated).ranked(inputs) if inputs else []
 
 
 def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
@@ -179,10 +165,7 @@ def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
     modality = rooms.find("modalities", wanted.task)
     if not modality.MASKS:
         raise InputError(f"{name} gives each input a class: in Python, hfft.load({name!r}).predict([...])")
-    gathering.quiet()
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    model = ensembling.reload(folder, modality)
-    return segmenting.asker(model.parts, wanted.model, args)(modality.as_rows(inputs))
+    return list(inferring.load(name).segment(inputs)) if inputs else []
 
 
 def _ended(folder: RunFolder, fit: training.Fit) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -73,6 +74,26 @@ def browser() -> Iterator[Any]:
         made = driver.chromium.launch(executable_path=path, args=QUIET)
         yield made
         made.close()
+
+
+@contextmanager
+def loops_closed() -> Iterator[None]:
+    """gradio makes event loops in the main thread for its locks and closes none; the warnings would hit later tests."""
+    made, real = [], asyncio.new_event_loop
+
+    def counted() -> Any:
+        made.append(real())
+        return made[-1]
+
+    asyncio.new_event_loop = counted
+    try:
+        yield
+    finally:
+        asyncio.new_event_loop = real
+        asyncio.set_event_loop(None)
+        for loop in made:
+            if not loop.is_running():
+                loop.close()
 
 
 @contextmanager

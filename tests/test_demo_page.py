@@ -18,7 +18,7 @@ from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, tempe
 from hfft.errors import InputError
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
-from tests.browser import browser, executable
+from tests.browser import browser, executable, loops_closed
 from tests.command import hfft
 from tests.test_reporting import DIGITS, build
 
@@ -285,7 +285,8 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
 
     monkeypatch.setattr(gr.Blocks, "block_thread", person)
     said: list[str] = []
-    assert demo_page.serve(str(run.root), port, neighbours=60, say=said.append) is None
+    with loops_closed():
+        assert demo_page.serve(str(run.root), port, neighbours=60, say=said.append) is None
     assert said[0] == f"words: http://127.0.0.1:{port}/  (Ctrl-C ends it)"
     assert seen["away"] == [] and seen["console"] == []
     demo_page.free("127.0.0.1", port)

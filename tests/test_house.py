@@ -33,13 +33,15 @@ LAYERS = [
     | {"transferability"}
     | {"pooling"}
     | {"schema_data"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
+    {"sessions"}
+    | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"eight_bit", "onnx_graphs", "export_page"}
     | {"storages"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -69,8 +71,8 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
-    {"text_saliency", "picture_saliency"},
-    {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
+    {"text_saliency", "picture_saliency"} | {"export_inputs"},
+    {"serving"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -100,11 +102,14 @@ LAYERS = [
     | {"rates"}
     | {"answering"}
     | {"winners"}
+    | {"forwarding"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
-    | {"ensembling", "uniting", "fold_pages"},
-    {"rehearsing"},
+    | {"ensembling", "uniting", "fold_pages"}
+    | {"answer_rows"},
+    {"rehearsing"} | {"engines"},
+    {"inferring"},
     {"judging", "yardsticks", "selecting"}
     | {"demo_facts"}
     | {"asking"}
@@ -115,6 +120,7 @@ LAYERS = [
     | {"recalling"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
+    | {"exporting"}
     | {"showing"},
     {"repeating", "presenting"} | {"trying", "demo_space"},
     {"demo_page"},
@@ -126,6 +132,7 @@ LAYERS = [
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
     | {"display_batch"}
+    | {"cli_export", "display_export"}
     | {"display_imbalance"}
     | {"display_folds"}
     | {"display_trials"}
@@ -209,6 +216,8 @@ HELPERS = {
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
     ("cli", "cli_after"),
+    ("cli", "cli_export"),
+    ("cli_export", "display_export"),
     ("cli", "cli_before"),
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
@@ -246,6 +255,8 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["answer_rows"]
+NO_ML += ["sessions", "eight_bit", "export_page"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
@@ -324,11 +335,13 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
+    bringing |= {"exporting"}
     bringing |= {"explaining"}
     bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"answer_rows", "engines", "inferring"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
     bringing |= {"demo_facts", "trying", "recalling", "space_folder"}
