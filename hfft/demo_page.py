@@ -94,7 +94,8 @@ def build(trial: Trial) -> Any:
         hidden = {"show_progress": "hidden", "api_name": False}
         took = table.click(lambda place: _taken(shelf.examples[place].inputs), table, inputs, **hidden)
         for event in (press.click, *(part.submit for part in inputs if hasattr(part, "submit")), took.then):
-            event(trial.answer, inputs, answer, **hidden).then(trial.near, inputs, near, **hidden)
+            shown = event(lambda *given: (trial.answer(*given), ""), inputs, [answer, near], **hidden)
+            shown.then(trial.near, inputs, near, **hidden)
         clock.tick(lambda: _ticked(gr, trial, inputs), None, [table, clock], **hidden)
     return page
 

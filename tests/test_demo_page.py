@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, tempering, thresholds, trying
+from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, space_folder, tempering, thresholds, trying
 from hfft.errors import InputError
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
@@ -236,6 +236,29 @@ def test_kept_mistakes_are_there_to_try_without_reading_the_test_rows(tmp_path) 
             assert picture.size[0] >= 28
 
 
+def test_no_row_of_the_data_is_in_a_space_unless_asked_for(run, trial, tmp_path, capsys) -> None:
+    table = recalling.gathering.table(trial.wanted, trial.modality)
+    texts = {
+        split: set(recalling.splitting.reopen(table, run, split)["text"][:])
+        for split in ("train", "validation", "test")
+    }
+    (run.model / "training_args.bin").write_bytes(b"token")
+    space_folder.write(run, tmp_path / "plain", None)
+    assert not (tmp_path / "plain" / "model" / "training_args.bin").exists()
+    found = {path: path.read_bytes() for path in (tmp_path / "plain").rglob("*") if path.is_file()}
+    every = {text for part in texts.values() for text in part}
+    assert len(every) > 100 and len(found) > 6
+    assert not [text for text in every for data in found.values() if text.encode() in data]
+    assert str(run.root).encode() not in b"".join(found.values())
+    assert hfft("demo", str(run.root), "--space", str(tmp_path / "shown"), "--examples", "--model-id", "me/mine") == 0
+    said = capsys.readouterr().out
+    page = (tmp_path / "shown" / "app.py").read_text()
+    shown = {text for text in texts["validation"] if repr(text) in page}
+    assert len(shown) == recalling.TRIED and not [text for text in texts["test"] | texts["train"] if repr(text) in page]
+    assert all(f"published with it: {text}" in said for text in shown)
+    assert "MODEL = 'me/mine'" in page and not (tmp_path / "shown" / "model").exists()
+
+
 def test_a_taken_port_names_the_next_free_one(run, capsys) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -268,6 +291,8 @@ def test_without_gradio_the_extra_is_named(run, monkeypatch) -> None:
         demo_page.serve(str(run.root), 0)
 
 
+# gradio counts how long answers took, for nobody, with a pandas option that pandas 3 warns about.
+@pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")
 def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     """The whole verb: the page in a browser, and then Ctrl-C."""
     executable()
@@ -305,11 +330,12 @@ def _try(chromium: Any, port: int, width: int, seen: dict[str, Any]) -> None:
     tab.get_by_role("button", name="Answer").click()
     answer.get_by_role("heading", level=2).wait_for()
     assert answer.locator("tbody tr").count() == 3 and "Calibrated" in answer.inner_text()
-    assert tab.locator("#near li").first.inner_text() and tab.locator("#near li").count() == 5
+    near = tab.locator("#near li")
+    assert near.first.inner_text() and near.count() == 5
     tab.get_by_label("Text", exact=True).fill(" ")
     tab.get_by_role("button", name="Answer").click()
     answer.get_by_role("alert").wait_for()
-    assert tab.locator("#near li").count() == 0
+    assert near.count() == 0
     cell = tab.locator("#examples tbody td").first
     cell.click()
     answer.get_by_role("heading", level=2).wait_for()
