@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -33,9 +34,11 @@ def demo(
     if space is None:
         if model_id or examples or as_json:
             raise InputError("--model-id, --examples and --json are for --space FOLDER, which writes a Space")
-        from hfft import demo_page
+        with contextlib.suppress(KeyboardInterrupt):  # at any time: there is nothing to resume
+            from hfft import demo_page
 
-        return demo_page.serve(folder, port, host, browse, neighbours, sayer(as_json))
+            demo_page.serve(folder, port, host, browse, neighbours, sayer(as_json))
+        return None
     from hfft import demo_space
 
     facts = demo_space.write(folder, space, model_id, examples, sayer(as_json))

@@ -296,7 +296,6 @@ def test_without_gradio_the_extra_is_named(run, monkeypatch) -> None:
 def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     """The whole verb: the page in a browser, and then Ctrl-C."""
     executable()
-    gr = demo_page.gradio()
     seen: dict[str, Any] = {"away": [], "console": []}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -308,7 +307,7 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
                 _try(chromium, port, width, seen)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gr.Blocks, "block_thread", person)
+    monkeypatch.setattr(demo_page, "wait", person)
     said: list[str] = []
     with loops_closed():
         assert demo_page.serve(str(run.root), port, neighbours=60, say=said.append) is None
