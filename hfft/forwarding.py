@@ -43,7 +43,9 @@ class Engine(Protocol):
         """Logits, float32 (n, …), of arrays with n rows."""
 
 
-def of_texts(engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]]) -> np.ndarray:
+def of_texts(
+    engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]], tokens: int | None = None
+) -> np.ndarray:
     """Logits, float32 (n, classes). columns: `text` and perhaps `text_pair`. Of windows, the mean of each text's."""
     n = len(columns["text"])
     if n == 0:
@@ -54,7 +56,7 @@ def of_texts(engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]
     lengths = np.fromiter(map(len, made["input_ids"]), dtype=np.int64)
     out = np.empty((len(lengths), len(engine.names)), dtype=np.float32)
     pad, left = engine.processor.pad_token_id, engine.processor.padding_side == "left"
-    for places in batches(lengths):
+    for places in batches(lengths, tokens or TOKENS):
         out[places] = engine.run(_arrays(arrays, places, lengths, pad, left))
     return pooling.mean(out, None if owners is None else np.asarray(owners, dtype=np.int64))
 
@@ -76,11 +78,12 @@ def batches(lengths: np.ndarray, tokens: int = TOKENS, rows: int = ROWS, fewest:
         start = min(end, len(order))
 
 
-def of_pictures(engine: Engine, images: Sequence[Any]) -> np.ndarray:
-    """Logits, float32 (n, classes), of decoded RGB pictures."""
+def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) -> np.ndarray:
+    """Logits, float32 (n, classes), of decoded RGB pictures. size: of a batch."""
+    size = size or PICTURES
     found = [np.zeros((0, len(engine.names)), dtype=np.float32)]
-    for start in range(0, len(images), PICTURES):
-        pixels = engine.processor(list(images[start : start + PICTURES]), return_tensors="pt")["pixel_values"]
+    for start in range(0, len(images), size):
+        pixels = engine.processor(list(images[start : start + size]), return_tensors="pt")["pixel_values"]
         found.append(engine.run({"pixel_values": pixels}))
     return np.concatenate(found)
 

@@ -109,7 +109,9 @@ LAYERS = [
     | {"ensembling", "uniting", "fold_pages"}
     | {"answer_rows"},
     {"rehearsing"} | {"engines"},
-    {"inferring"},
+    {"inferring"} | {"input_rows", "answer_files"},
+    {"inputs"},
+    {"answer_tables"},
     {"judging", "yardsticks", "selecting"}
     | {"asking"}
     | {"reckoning"}
@@ -119,7 +121,8 @@ LAYERS = [
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"exporting"}
-    | {"showing"},
+    | {"showing"}
+    | {"bulk"},
     {"repeating", "presenting"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
@@ -135,7 +138,8 @@ LAYERS = [
     | {"display_trials"}
     | {"display_curves"}
     | {"display_ranks"}
-    | {"display_masks"},
+    | {"display_masks"}
+    | {"cli_predict"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -212,6 +216,7 @@ HELPERS = {
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
     ("cli", "cli_after"),
+    ("cli", "cli_predict"),
     ("cli", "cli_export"),
     ("cli_export", "display_export"),
     ("cli", "cli_before"),
@@ -250,7 +255,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
-NO_ML += ["answer_rows"]
+NO_ML += ["answer_rows", "answer_files", "input_rows"]
 NO_ML += ["sessions", "eight_bit", "export_page"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
