@@ -87,7 +87,7 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
         made = shards.begin(asked.overwrite or source.live is not None, rank == 0)
         if made and source.total != 0:
             say(f"{made:,} parts are there already, in {shards.folder}; the rest is made")
-    answerer = inferring.load(asked.run, asked.engine, not asked.raw, asked.sets, asked.batch)
+    answerer = inferring.load(asked.run, asked.engine, not asked.raw, asked.sets, asked.batch, fast=True)
     answer = _answering(answerer, asked, source, target)
     ready = time.perf_counter() - began
     watch = Progress(say if rank == 0 else None, source.total)

@@ -147,17 +147,18 @@ def load(
     calibrated: bool = True,
     sets: str = answer_rows.SETS,
     batch: int | None = None,
+    fast: bool = False,
 ) -> Answerer:
     """A finished run, or the folds of a cross-validation together, ready to answer. Raises InputError as loading does.
 
     engine: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". calibrated: at the temperature of
     model/calibration.json, where the run has one; no answer is another without. sets: the kind, lac, aps or
-    lac_per_class. batch: tokens of a batch of texts, or pictures of one.
+    lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
     """
     folder = RunFolder.existing(run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    parts = tuple(engines.load(folder, wanted, modality, engine))
+    parts = tuple(engines.load(folder, wanted, modality, engine, fast))
     names, several = parts[0].names, parts[0].several
     rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several, sets)
     return Answerer(run, wanted, modality, parts, rule, calibrated, batch)

@@ -102,7 +102,7 @@ LAYERS = [
     | {"rates"}
     | {"answering"}
     | {"winners"}
-    | {"forwarding"}
+    | {"forwarding", "packed_linear"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
