@@ -14,9 +14,21 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict
 from hfft.errors import InputError
-from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
+from hfft.phrases import (
+    INTERRUPTED,
+    Folder,
+    Json,
+    Name,
+    Option,
+    Stopped,
+    Words,
+    first_line,
+    print_json,
+    recipe_words,
+    sayer,
+)
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -199,6 +211,7 @@ app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("export")(cli_export.export)
+app.command("predict")(cli_predict.predict)
 app.command("demo")(cli_demo.demo)
 
 
@@ -245,6 +258,6 @@ def main(arguments: list[str] | None = None) -> None:
             time.sleep(2)
         sys.exit(2)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
         raise

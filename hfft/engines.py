@@ -5,9 +5,10 @@ In: a run folder and an engine's name. Out: engines, one, or one for each fold. 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -52,6 +53,26 @@ class Torch:
     def processor(self) -> Any:
         return self.part.processor
 
+    @property
+    def workers(self) -> int:
+        return workers() if self.device.type == "cpu" else 1
+
+    @property
+    def tokens(self) -> int:
+        return 2048 if self.device.type == "cpu" else 32768
+
+    @contextlib.contextmanager
+    def each_alone(self) -> Iterator[None]:
+        """Within it, a batch is computed by one thread: batches beside one another are faster than threads in one."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Logits, float32 (n, classes)."""
         import torch
@@ -75,9 +96,27 @@ class Exported:
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.session.inputs)
 
+    @property
+    def workers(self) -> int:
+        return workers()
+
+    @property
+    def tokens(self) -> int:
+        return 1024
+
+    @contextlib.contextmanager
+    def each_alone(self) -> Iterator[None]:
+        """Sessions are opened with one thread."""
+        yield
+
     def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Logits, float32 (n, classes)."""
         return self.session.run({name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[no-any-return]
+
+
+def workers() -> int:
+    """Batches that are computed beside one another: one for each core that this process has."""
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def known(name: str) -> str:
@@ -87,16 +126,23 @@ def known(name: str) -> str:
     return name
 
 
-def load(folder: RunFolder, wanted: Recipe, modality: ModuleType, engine: str = TORCH) -> list[Engine]:
-    """The engine of a run, or one for each of its folds. Raises InputError where there is none."""
+def load(
+    folder: RunFolder, wanted: Recipe, modality: ModuleType, engine: str = TORCH, fast: bool = False
+) -> list[Engine]:
+    """The engine of a run, or one for each of its folds. Raises InputError where there is none.
+
+    fast: what answers and does nothing else; of such a model no gradients can be had.
+    """
     if known(engine) != TORCH:
         return [_exported(run, modality, engine) for run in folder.members or [folder]]
     import torch
 
+    from hfft import packed_linear
+
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     device = found or torch.device("cpu")
     if device.type == "cpu":  # launchers start workers with one thread each, whatever the machine has
-        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+        torch.set_num_threads(workers())
     chosen = trainer_options.resolved(wanted.train, wanted.adapt.average)
     half = torch.bfloat16 if chosen.get("bf16") else torch.float16 if chosen.get("fp16") else None
     if folder.members:
@@ -109,6 +155,8 @@ def load(folder: RunFolder, wanted: Recipe, modality: ModuleType, engine: str = 
         parts = (backbones.reload(folder.model, modality),)
     for part in parts:
         part.model.eval().to(device)
+        if fast and device.type == "cpu" and half is None and not modality.MASKS:
+            packed_linear.pack(part.model)
     return [Torch(part, device, half) for part in parts]
 
 
@@ -149,7 +197,7 @@ def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
     ids = config["id2label"]
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
-    made = sessions.load(place)
+    made = sessions.load(place, threads=1)
     return Exported(made, _processor(place, modality), names, config.get("problem_type") == MULTI_LABEL)
 
 

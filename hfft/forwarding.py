@@ -9,7 +9,9 @@ torch takes its fastest attention. A batch is bounded by its tokens, so that mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,15 +19,18 @@ import numpy as np
 from hfft import pooling
 from hfft.tokenising import Tokenising
 
-TOKENS = 4096  # of a batch, padding among them
+TOKENS = 2048  # of a batch, padding among them
 ROWS = 256  # of a batch
 FEWEST = 8  # rows below which a batch takes shorter ones in, and pads them
-PICTURES = 32  # of a batch
+PICTURES = 8  # of a batch
 PAD = {"attention_mask": 0, "token_type_ids": 0}
 
 
 class Engine(Protocol):
-    """names: classes in the order of the outputs. inputs: arrays the model takes. processor: tokenizer or such."""
+    """names: classes in the order of the outputs. inputs: arrays the model takes. processor: tokenizer or such.
+
+    workers: batches computed beside one another. tokens: of a batch, where nobody says. each_alone: one thread a batch.
+    """
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -39,11 +44,21 @@ class Engine(Protocol):
     @property
     def processor(self) -> Any: ...
 
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def tokens(self) -> int: ...
+
+    def each_alone(self) -> AbstractContextManager[None]: ...
+
     def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Logits, float32 (n, …), of arrays with n rows."""
 
 
-def of_texts(engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]]) -> np.ndarray:
+def of_texts(
+    engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]], tokens: int | None = None
+) -> np.ndarray:
     """Logits, float32 (n, classes). columns: `text` and perhaps `text_pair`. Of windows, the mean of each text's."""
     n = len(columns["text"])
     if n == 0:
@@ -54,8 +69,11 @@ def of_texts(engine: Engine, encode: Tokenising, columns: Mapping[str, list[Any]
     lengths = np.fromiter(map(len, made["input_ids"]), dtype=np.int64)
     out = np.empty((len(lengths), len(engine.names)), dtype=np.float32)
     pad, left = engine.processor.pad_token_id, engine.processor.padding_side == "left"
-    for places in batches(lengths):
-        out[places] = engine.run(_arrays(arrays, places, lengths, pad, left))
+    every = list(batches(lengths, tokens or engine.tokens))
+    for places, found in zip(
+        every, _each(engine, lambda rows: _arrays(arrays, rows, lengths, pad, left), every), strict=True
+    ):
+        out[places] = found
     return pooling.mean(out, None if owners is None else np.asarray(owners, dtype=np.int64))
 
 
@@ -76,13 +94,26 @@ def batches(lengths: np.ndarray, tokens: int = TOKENS, rows: int = ROWS, fewest:
         start = min(end, len(order))
 
 
-def of_pictures(engine: Engine, images: Sequence[Any]) -> np.ndarray:
-    """Logits, float32 (n, classes), of decoded RGB pictures."""
-    found = [np.zeros((0, len(engine.names)), dtype=np.float32)]
-    for start in range(0, len(images), PICTURES):
-        pixels = engine.processor(list(images[start : start + PICTURES]), return_tensors="pt")["pixel_values"]
-        found.append(engine.run({"pixel_values": pixels}))
-    return np.concatenate(found)
+def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) -> np.ndarray:
+    """Logits, float32 (n, classes), of decoded RGB pictures. size: of a batch."""
+    size = size or PICTURES
+
+    def pixels(some: Sequence[Any]) -> dict[str, Any]:
+        return {"pixel_values": engine.processor(list(some), return_tensors="pt")["pixel_values"]}
+
+    nothing = np.zeros((0, len(engine.names)), dtype=np.float32)
+    return np.concatenate(
+        [nothing, *_each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])]
+    )
+
+
+def _each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
+    """Logits of each job, in their order, as many at once as the engine has workers."""
+    if engine.workers == 1 or len(jobs) < 2:
+        yield from (engine.run(prepare(job)) for job in jobs)
+        return
+    with engine.each_alone(), ThreadPoolExecutor(engine.workers) as pool:
+        yield from pool.map(lambda job: engine.run(prepare(job)), jobs)
 
 
 def _arrays(

@@ -36,6 +36,7 @@ class Answerer:
     parts: tuple[Engine, ...]
     rule: Rule
     calibrated: bool = True
+    batch: int | None = None  # tokens of a batch of texts, or pictures of one
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +69,27 @@ class Answerer:
         if self.modality.INPUT == "text":
             return [np.concatenate(part) for part in zip(*self._of_texts(inputs), strict=True)]
         return [np.concatenate(part) for part in zip(*self._of_pictures(inputs), strict=True)]
+
+    def attempted(self, inputs: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
+        """(`raw` of the inputs that can be read, in their order; place → why, of those that cannot)."""
+        if self.modality.INPUT == "text":
+            return self.raw(inputs), {}
+        problems = self.unreadable(inputs)
+        return self.raw([x for place, x in enumerate(inputs) if place not in problems]), problems
+
+    def unreadable(self, inputs: Sequence[Any]) -> dict[int, str]:
+        """Place → why, of pictures that cannot be decoded."""
+        from hfft import picture_rows
+
+        def wrong(source: Any) -> str:
+            try:
+                picture_rows.decoded(picture_rows.sources([source])[0])
+            except InputError as error:
+                return str(error)
+            return ""
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return {place: why for place, why in enumerate(pool.map(wrong, inputs)) if why}
 
     def answers(self, inputs: Sequence[Any]) -> list[Answer]:
         """An `Answer` to each input, in their order."""
@@ -107,7 +129,7 @@ class Answerer:
         encoders = [modality.encoder(part.processor, self.wanted.model) for part in self.parts]
         for start in range(0, max(len(inputs), 1), WINDOW):
             some = {role: column[start : start + WINDOW] for role, column in columns.items()}
-            yield [forwarding.of_texts(*each, some) for each in zip(self.parts, encoders, strict=True)]
+            yield [forwarding.of_texts(*each, some, self.batch) for each in zip(self.parts, encoders, strict=True)]
 
     def _of_pictures(self, inputs: list[Any]) -> Iterator[list[np.ndarray]]:
         from hfft import picture_rows
@@ -116,19 +138,27 @@ class Answerer:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, max(len(sources), 1), DECODED):
                 images = list(pool.map(picture_rows.decoded, sources[start : start + DECODED]))
-                yield [forwarding.of_pictures(part, images) for part in self.parts]
+                yield [forwarding.of_pictures(part, images, self.batch) for part in self.parts]
 
 
-def load(run: str, engine: str = engines.TORCH, calibrated: bool = True) -> Answerer:
+def load(
+    run: str,
+    engine: str = engines.TORCH,
+    calibrated: bool = True,
+    sets: str = answer_rows.SETS,
+    batch: int | None = None,
+    fast: bool = False,
+) -> Answerer:
     """A finished run, or the folds of a cross-validation together, ready to answer. Raises InputError as loading does.
 
     engine: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". calibrated: at the temperature of
-    model/calibration.json, where the run has one; no answer is another without.
+    model/calibration.json, where the run has one; no answer is another without. sets: the kind, lac, aps or
+    lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
     """
     folder = RunFolder.existing(run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    parts = tuple(engines.load(folder, wanted, modality, engine))
+    parts = tuple(engines.load(folder, wanted, modality, engine, fast))
     names, several = parts[0].names, parts[0].several
-    rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several)
-    return Answerer(run, wanted, modality, parts, rule, calibrated)
+    rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several, sets)
+    return Answerer(run, wanted, modality, parts, rule, calibrated, batch)

@@ -102,14 +102,16 @@ LAYERS = [
     | {"rates"}
     | {"answering"}
     | {"winners"}
-    | {"forwarding"}
+    | {"forwarding", "packed_linear"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"}
     | {"answer_rows"},
     {"rehearsing"} | {"engines"},
-    {"inferring"},
+    {"inferring"} | {"input_rows", "answer_files"},
+    {"inputs"},
+    {"answer_tables"},
     {"judging", "yardsticks", "selecting"}
     | {"demo_facts"}
     | {"asking"}
@@ -121,7 +123,8 @@ LAYERS = [
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"exporting"}
-    | {"showing"},
+    | {"showing"}
+    | {"bulk"},
     {"repeating", "presenting"} | {"trying", "demo_space"},
     {"demo_page"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
@@ -139,6 +142,7 @@ LAYERS = [
     | {"display_curves"}
     | {"display_ranks"}
     | {"display_masks"}
+    | {"cli_predict"}
     | {"cli_demo"},
     {"__init__", "__main__", "run"},
 ]
@@ -216,6 +220,7 @@ HELPERS = {
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
     ("cli", "cli_after"),
+    ("cli", "cli_predict"),
     ("cli", "cli_export"),
     ("cli_export", "display_export"),
     ("cli", "cli_before"),
@@ -255,7 +260,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
-NO_ML += ["answer_rows"]
+NO_ML += ["answer_rows", "answer_files", "input_rows"]
 NO_ML += ["sessions", "eight_bit", "export_page"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
