@@ -95,6 +95,7 @@ def _terminated() -> Iterator[None]:
 def gradio() -> Any:
     """The library, which says nothing to anyone. Raises InputError where it is not installed."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read at import
+    os.environ["GRADIO_RUN_HISTORY"] = "False"  # a switch of `launch` only of later versions
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import gradio as library
@@ -155,7 +156,7 @@ def launch(page: Any, host: str, port: int, browse: bool = False) -> str:
     theme = gr.themes.Default(primary_hue="blue", font=FONT, font_mono=MONO).set(**PAINT)
     _, url, _ = page.launch(
         server_name=host, server_port=port, inbrowser=browse, share=False, quiet=True, prevent_thread_lock=True,
-        footer_links=[], run_history=False, enable_monitoring=False, mcp_server=False, ssr_mode=False, pwa=False,
+        footer_links=[], enable_monitoring=False, mcp_server=False, ssr_mode=False, pwa=False,
         num_workers=0, show_error=True, max_file_size=LARGEST, theme=theme, css_paths=STYLE,
     )  # fmt: skip
     return str(url)

@@ -22,7 +22,7 @@ from hfft.run_folder import RunFolder
 
 # What the page was tried with; what is installed counts where it is.
 TESTED = {"gradio": "6.31.0", "transformers": "5.23.0", "torch": "2.14.1", "torchvision": "0.29.1", "timm": "1.0.31"}
-TESTED |= {"numpy": "2.4.0", "pillow": "12.0.0", "hfft": "0.1.0"}
+TESTED |= {"numpy": "2.4.6", "pillow": "12.3.0", "hfft": "0.1.0"}
 PYTHON = "3.11"
 BESIDE = ("calibration.json", "decision.json", "thresholds.json")  # small, and read by app.py wherever the model is
 CARRIED = (".json", ".safetensors", ".txt", ".model", ".jinja")  # of model/; never training_args.bin

@@ -302,6 +302,7 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
         port = free.getsockname()[1]
 
     def person(page: Any) -> None:
+        assert not page.run_history and not page.analytics_enabled and not page.share and not page.enable_monitoring
         with browser() as chromium:
             for width in (400, 1100):
                 _try(chromium, port, width, seen)
