@@ -29,11 +29,18 @@ CARRIED = (".json", ".safetensors", ".txt", ".model", ".jinja")  # of model/; ne
 READERS = {"hfft_fcn": "hfft.fcn"}  # kinds of model that plain transformers does not know
 
 
-def write(run: RunFolder, folder: Path, model_id: str | None, examples: Sequence[Sequence[str]] = ()) -> dict[str, Any]:
+def write(
+    run: RunFolder,
+    folder: Path,
+    model_id: str | None,
+    examples: Sequence[Sequence[str]] = (),
+    licence: str | None = None,
+) -> dict[str, Any]:
     """Write the Space of a run into a folder that is new or empty: {"space", "files", "model", "examples"}.
 
     model_id: of the pushed model on the Hub; None: the model's files come along. examples: texts, pairs of texts or
-    files of pictures, which the Space publishes. Raises InputError for several models at once, or a folder in use.
+    files of pictures, which the Space publishes. licence: default that of the model's card, if it names one. Raises
+    InputError for several models at once, or a folder in use.
     """
     if run.members:
         raise InputError(
@@ -42,7 +49,7 @@ def write(run: RunFolder, folder: Path, model_id: str | None, examples: Sequence
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; nothing in it is overwritten: type another name")
     wanted = recipe.load(str(run.root))
-    facts = _facts(run, wanted, model_id)
+    facts = _facts(run, wanted, model_id, licence)
     folder.mkdir(parents=True, exist_ok=True)
     facts["examples"] = _examples(folder, wanted, examples)
     for name in ("app.py", "requirements.txt", "README.md"):
@@ -57,7 +64,7 @@ def write(run: RunFolder, folder: Path, model_id: str | None, examples: Sequence
     return {"space": str(folder), "files": files, "model": model_id, "examples": len(examples)}
 
 
-def _facts(run: RunFolder, wanted: Recipe, model_id: str | None) -> dict[str, Any]:
+def _facts(run: RunFolder, wanted: Recipe, model_id: str | None, licence: str | None) -> dict[str, Any]:
     config, stored = read_json(run.model / "config.json"), calibrating.stored(run)
     about = demo_facts.about(run, wanted)
     names = mask_records.read(run.predictions("validation")).names
@@ -65,7 +72,7 @@ def _facts(run: RunFolder, wanted: Recipe, model_id: str | None) -> dict[str, An
     return {
         "name": about["name"],
         "about": " ".join([about["what"], about["score"], *about["openings"][:1]]),
-        "front": yaml.safe_dump(_front(run, about["name"], model_id), sort_keys=False, allow_unicode=True),
+        "front": yaml.safe_dump(_front(run, about["name"], model_id, licence), sort_keys=False, allow_unicode=True),
         "model_id": model_id,
         "masks": wanted.masks,
         "pictured": wanted.task != "text_classification",
@@ -88,16 +95,16 @@ def _longest(run: RunFolder, wanted: Recipe) -> int:
     return wanted.model.max_length or min(int(own), 512)
 
 
-def _front(run: RunFolder, name: str, model_id: str | None) -> dict[str, Any]:
-    """What the Hub reads of a Space. A licence only where the model's card names one."""
+def _front(run: RunFolder, name: str, model_id: str | None, licence: str | None) -> dict[str, Any]:
+    """What the Hub reads of a Space. A licence only where one is given, or the model's card names one."""
     front: dict[str, Any] = {"title": name, "emoji": "🔎", "colorFrom": "blue", "colorTo": "gray", "sdk": "gradio"}
     front |= {"sdk_version": _version("gradio"), "python_version": PYTHON, "app_file": "app.py", "tags": ["hfft"]}
     if model_id:
         front["models"] = [model_id]
     card = run.model / "README.md"
     parts = card.read_text(encoding="utf-8").split("---\n") if card.is_file() else []
-    licence = (yaml.safe_load(parts[1]) or {}).get("license") if len(parts) > 2 else None
-    return front | ({"license": licence} if licence else {})
+    told = (yaml.safe_load(parts[1]) or {}).get("license") if len(parts) > 2 else None
+    return front | ({"license": licence or told} if licence or told else {})
 
 
 def _limits(wanted: Recipe) -> list[str]:

@@ -110,6 +110,8 @@ def test_the_front_matter_names_what_is_known(licence, runs, tmp_path) -> None:
     parts = (tmp_path / "space" / "README.md").read_text().split("---\n")
     found = yaml.safe_load(parts[1])
     assert parts[0] == "" and found.get("license") == licence
+    space_folder.write(run, tmp_path / "given", None, licence="mit")
+    assert "\nlicense: mit\n" in (tmp_path / "given" / "README.md").read_text()
     assert found["sdk"] == "gradio" and found["app_file"] == "app.py" and found["models"] == ["me/mine"]
     assert found["sdk_version"] == importlib.metadata.version("gradio")
     pins = re.findall(r"^(\w+)==(.+)$", (tmp_path / "space" / "requirements.txt").read_text(), re.M)
