@@ -58,7 +58,7 @@ class Shards:
             if not overwrite:
                 other = [key for key in self.plan if found.get(key) != self.plan[key]]
                 raise InputError(
-                    f"{self.folder} holds another try's answers (other: {listed(other)}); delete it, or type --overwrite"
+                    f"{self.folder} holds another try's answers ({listed(other)} differ); delete it, or use --overwrite"
                 )
             shutil.rmtree(self.folder)
         with Told(self.folder):

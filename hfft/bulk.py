@@ -82,8 +82,8 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
     if source.passed:
         say(f"{asked.source}: {source.passed:,} files are no pictures and are left out")
     size = SIZES["mask" if modality.MASKS else modality.INPUT]
-    shards = target and Shards(target, _plan(asked, folder, wanted, source, size))
-    if shards:
+    shards = None if target is None else Shards(target, _plan(asked, folder, wanted, source, size))
+    if shards is not None:
         made = shards.begin(asked.overwrite or source.live is not None, rank == 0)
         if made and source.total != 0:
             say(f"{made:,} parts are there already, in {shards.folder}; the rest is made")

@@ -1,11 +1,13 @@
 """Rows of a file that is to be answered, one after the other, in flat memory, whatever its size.
 
 In: a file, or standard input, and its format. Out: `Row`s: what a row holds by column, where it stands, or what is
-wrong with it. It must not know what a column is for, nor any model. A row that cannot be read is told and ends nothing; only what is wrong with the whole file raises.
+wrong with it. It must not know what a column is for, nor any model. A row that cannot be
+read is told and ends nothing; only what is wrong with the whole file raises.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import json
@@ -90,7 +92,7 @@ class _Line(NamedTuple):
 def _lines(name: str, encoding: str) -> Iterator[_Line | None]:
     """Lines with their ends. Of standard input a None whenever all that has come was given."""
     try:
-        b"".decode(encoding)
+        codecs.lookup(encoding)
     except LookupError:
         raise InputError(f"--encoding: Python knows no {encoding!r}; expected one such as utf-8 or latin-1") from None
     if name == STDIN:
@@ -119,7 +121,8 @@ def _garbled(text: str, number: int) -> str:
 
 def _of_stdin(encoding: str) -> Iterator[_Line | None]:
     held, number = b"", 0
-    while chunk := sys.stdin.buffer.read1(CHUNK):
+    source: Any = sys.stdin.buffer
+    while chunk := source.read1(CHUNK):
         *whole, held = (held + chunk).split(b"\n")
         for line in whole:
             number += 1
