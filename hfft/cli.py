@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before
+from hfft import cli_after, cli_before, cli_push
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -133,11 +133,11 @@ def run(
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = recipe_words(name, recipe_, words)
-    from hfft import display, verbs
+    from hfft import display, pushing
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = verbs.run(chosen, overrides, output_dir, resume, sayer(as_json))
+    facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json))
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:
@@ -198,6 +198,7 @@ def report(
 app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
+app.command("push")(cli_push.push)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

@@ -28,9 +28,10 @@ RESERVED = {
     "remove_unused_columns": "hfft passes exactly the columns the model takes",
     "label_names": "labels come from the data",
     "disable_tqdm": "hfft draws the progress line",
-    "push_to_hub": "not part of this version",
     "hub_token": "never in a recipe: use `hf auth login` or HF_TOKEN",
-    "hub_model_id": "not part of this version",
+    "hub_strategy": "hfft pushes once, when all is done",
+    "hub_always_push": "hfft pushes once, when all is done",
+    "hub_revision": "hfft pushes to main and sets a tag",
     "use_cpu": "set by the hardware found",
     "batch_eval_metrics": "metrics are computed on all validation rows at once",
     "prediction_loss_only": "the checkpoint is chosen by a metric",
@@ -54,6 +55,8 @@ DEFAULTS: dict[str, Any] = {
 }
 # Not fields of TrainingArguments, but of `train:` all the same (see stopping.py).
 OWN: dict[str, Any] = {"minutes": float, "patience": int}
+# Fields of TrainingArguments that hfft answers to itself: the Trainer never pushes (see pushing.py).
+PUSH = ("push_to_hub", "hub_model_id", "hub_private_repo")
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
 # Old habits of version 4 and what they are called now.
 RENAMED = {
@@ -106,6 +109,8 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             except ValidationError as error:
                 expected = " or ".join(known[key])
                 mistakes.append(f"train.{key}: expected {expected}, got {brief(error.errors()[0]['input'])}")
+    if out.get("push_to_hub") and "hub_model_id" not in train:
+        mistakes.append("train.hub_model_id: is missing; train.push_to_hub needs OWNER/NAME, such as maria/tickets")
     return out, mistakes
 
 

@@ -95,8 +95,7 @@ def run(
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled})
-    judging.publish(folder)
-    for note in fit.notes:
+    for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores)}

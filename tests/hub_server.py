@@ -356,7 +356,7 @@ def running() -> Iterator[Hub]:
 
 
 def connected(hub: Hub, patch: Any, home: Any, token: str | None = "hf_write") -> None:
-    """Let `huggingface_hub` in this process talk to `hub` with this token and a cache of its own. patch: monkeypatch."""
+    """Let `huggingface_hub` in this process talk to `hub` with this token and a cache of its own. patch: pytest's."""
     import huggingface_hub
     from huggingface_hub import constants
 

@@ -41,15 +41,17 @@ LAYERS = [
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
     | {"storages"}
+    | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"}
     | {"mask_records"}
     | {"masks"},
-    {"answers", "integrated_gradients", "grad_cam", "randomising"},
+    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
+    | {"card_files"}
     | {"pages"}
     | {"curve_telling", "curve_figures"}
     | {"rank_figures"}
@@ -65,7 +67,7 @@ LAYERS = [
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
+    {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
@@ -104,17 +106,17 @@ LAYERS = [
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"},
-    {"rehearsing"},
+    {"rehearsing"} | {"rereading"} | {"pushed_cards"},
     {"judging", "yardsticks", "selecting"}
     | {"asking"}
     | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
-    {"stressing"} | {"fold_judging"},
+    {"stressing"} | {"fold_judging"} | {"publishing"},
     {"rate_finding"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"showing"},
-    {"repeating", "presenting"},
+    {"repeating", "presenting"} | {"pushing"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
     {"tuning"} | {"ranking"},
@@ -128,7 +130,8 @@ LAYERS = [
     | {"display_trials"}
     | {"display_curves"}
     | {"display_ranks"}
-    | {"display_masks"},
+    | {"display_masks"}
+    | {"cli_push"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -217,6 +220,7 @@ HELPERS = {
     ("cli", "display_folds"),
     ("cli_before", "display_curves"),
     ("cli_before", "display_ranks"),
+    ("cli", "cli_push"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -242,6 +246,7 @@ NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
 NO_ML += ["schema_model"]
+NO_ML += ["card_front", "card_marks", "limitations", "shipping_facts", "card_files", "public_files", "hub_repo", "pushed_cards"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
@@ -325,6 +330,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"asking"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"pushed_cards", "rereading"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5
