@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 AVERAGES = ("macro", "micro", "weighted")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -101,7 +102,7 @@ def read(text: str) -> dict[str, Any]:
     """The front matter of a card; {} where it has none that can be read."""
     found = FRONT.match(text)
     try:
-        tree = yaml.safe_load(found[1]) if found else {}
+        tree = yaml.load(found[1], LOADER) if found else {}
     except yaml.YAMLError:
         return {}
     return tree if isinstance(tree, dict) else {}

@@ -1,8 +1,8 @@
 """Which part of a card hfft wrote, and which part somebody else: nobody's words are overwritten.
 
-In: texts of cards. Out: texts. The last line of a card holds a digest of what hfft claims. Between two marks is room for
-the author's own words, and the front matter has room for their licence, language, tags and examples: the digest leaves
-these out, and every new card takes them over. It must not know runs or the Hub.
+In: texts of cards. Out: texts. The last line of a card holds a digest of what hfft claims. Between two marks is room
+for the author's own words, and the front matter has room for their licence, language, tags and examples: these are left
+out of the digest, and every new card takes them over. It must not know runs or the Hub.
 """
 
 from __future__ import annotations

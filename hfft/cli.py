@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_push
+from hfft import cli_after, cli_before, cli_demo, cli_push
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -199,6 +199,7 @@ app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("push")(cli_push.push)
+app.command("demo")(cli_demo.demo)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 from hfft import card_front, notation, shipping_facts
 from hfft.errors import InputError
-from hfft.recipe import read_yaml
 from hfft.records import read_json
 from hfft.run_folder import RunFolder
 
@@ -44,8 +43,11 @@ UNSEARCHED = re.compile(
 BLOCK = 1 << 20
 
 
-def collect(run: RunFolder, folder: Path, card: str) -> list[str]:
-    """Copy what is allowed into the empty `folder`, with `card` as its README.md. Returns the paths in it, sorted."""
+def collect(run: RunFolder, recipe: dict[str, Any], folder: Path, card: str) -> list[str]:
+    """Copy what is allowed into the empty `folder`, with `card` as its README.md. Returns the paths in it, sorted.
+
+    recipe: as its file has it.
+    """
     for path in sorted(run.model.iterdir()):
         if ALLOWED.fullmatch(path.name):
             _copy(path, folder / path.name)
@@ -57,8 +59,7 @@ def collect(run: RunFolder, folder: Path, card: str) -> list[str]:
     for name in ("metrics.json", shipping_facts.PARITY):
         if (run.root / name).is_file():
             _copy(run.root / name, folder / name)
-    recipe = public_recipe(read_yaml(run.root / "recipe.yaml"))
-    (folder / "recipe.yaml").write_text(notation.write(recipe), encoding="utf-8")
+    (folder / "recipe.yaml").write_text(notation.write(public_recipe(recipe)), encoding="utf-8")
     for name in dict.fromkeys(FIGURE.findall(card)):
         if (run.figures / name).is_file():
             _copy(run.figures / name, folder / "figures" / name)

@@ -8,7 +8,6 @@ stays closed.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +21,14 @@ from hfft import (
     judging,
     public_files,
     pushed_cards,
-    recipe,
     shipping_facts,
+    space_folder,
 )
 from hfft.errors import InputError, counted, listed
 from hfft.hub_repo import Repo
 from hfft.public_files import CARD, MANIFEST
-from hfft.pushed_cards import LEFT, Wanted
+from hfft.pushed_cards import Seen, Wanted
+from hfft.recipe import read_yaml
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -55,7 +55,8 @@ def publish(
     "bytes", "checked", …}. Raises InputError with one sentence for whatever is in the way.
     """
     folder = RunFolder.existing(run)
-    wanted = Wanted(to, private, tag, licence, language, overwrite, option, _base_licence(folder))
+    told = read_yaml(folder.root / "recipe.yaml")
+    wanted = Wanted(to, private, tag, licence, language, overwrite, option, _base_licence(told["model"]))
     if shipping_facts.parity(folder).get("passed") is False:
         raise InputError(
             f"{folder.root / shipping_facts.PARITY} says that plain transformers does not answer as this run does; "
@@ -66,24 +67,27 @@ def publish(
     if "test" not in folder.read_scores():
         say("the test split has not been opened: its card has validation numbers: hfft eval, then push again")
     with tempfile.TemporaryDirectory(prefix="hfft-push-") as room:
-        facts = _model(folder, wanted, Path(room), dry_run, say)
+        facts = _model(folder, told, wanted, Path(room), dry_run, say)
         if space:
             facts |= {"space": _space(folder, wanted, Path(room) / "space", dry_run, say)}
     return {"run": str(folder.root), "dry_run": dry_run} | facts
 
 
-def _model(folder: RunFolder, wanted: Wanted, room: Path, dry_run: bool, say: Say) -> dict[str, Any]:
+def _model(
+    folder: RunFolder, told: dict[str, Any], wanted: Wanted, room: Path, dry_run: bool, say: Say
+) -> dict[str, Any]:
     card, clean = pushed_cards.local_card(folder, wanted), room / "model"
     clean.mkdir()
     if dry_run:  # the files first: they can be told without a token
-        public_files.collect(folder, clean, card)
+        public_files.collect(folder, told, clean, card)
         _say_files(clean, say)
     say(hub_access.check(wanted.to, wanted.option))
     if not dry_run:
-        public_files.collect(folder, clean, card)
+        public_files.collect(folder, told, clean, card)
     repo = hub_repo.state(wanted.to)
     _check_visibility(repo, wanted)
-    card = pushed_cards.merged(card, repo, wanted, folder)
+    there = pushed_cards.seen(repo)
+    card = pushed_cards.merged(card, there, wanted, folder)
     card = pushed_cards.known_to_the_hub(card, wanted)
     written = card_marks.untouched((folder.model / CARD).read_text(encoding="utf-8"))
     (clean / CARD).write_text(card_marks.sealed(card) if written else card, encoding="utf-8")
@@ -91,7 +95,7 @@ def _model(folder: RunFolder, wanted: Wanted, room: Path, dry_run: bool, say: Sa
     tag = wanted.tag or _tag(folder, digests)
     if wanted.tag and wanted.tag in repo.tags and repo.changed(clean, list(digests)):
         raise InputError(f"--tag {wanted.tag}: {wanted.to} has a tag of this name for another commit; type another")
-    facts = _sent(repo, wanted, clean, digests, tag, f"{folder.root.resolve().name}, by hfft", dry_run, say)
+    facts = _sent(repo, there, wanted, clean, digests, tag, f"{folder.root.resolve().name}, by hfft", dry_run, say)
     if facts["commit"] and facts["changed"]:
         facts["checked"] = _checked(folder, wanted, facts["commit"], digests, room / "cache", say)
     return facts
@@ -99,23 +103,21 @@ def _model(folder: RunFolder, wanted: Wanted, room: Path, dry_run: bool, say: Sa
 
 def _space(folder: RunFolder, wanted: Wanted, clean: Path, dry_run: bool, say: Say) -> dict[str, Any]:
     """The page to try the model, as a Space of the same name."""
-    space_folder = importlib.import_module("hfft.space_folder")
-
-    clean.mkdir()
     space_folder.write(folder, clean, wanted.to)
     if not dry_run:
         say(hub_access.check(wanted.to, wanted.option, "space"))
     repo = hub_repo.state(wanted.to, "space")
     _check_visibility(repo, wanted)
-    known = hub_repo.read_tree(hub_repo.text(repo, MANIFEST))
-    if set(repo.files) - set(LEFT) and not known and not wanted.overwrite:
+    there = pushed_cards.seen(repo)
+    if there.held and not there.known and not wanted.overwrite:
         raise InputError(f"the Space {wanted.to} holds what hfft did not write; type --overwrite to replace it")
     digests = _sealed(folder, clean)
-    return _sent(repo, wanted, clean, digests, None, "the page to try it, by hfft", dry_run, say)
+    return _sent(repo, there, wanted, clean, digests, None, "the page to try it, by hfft", dry_run, say)
 
 
 def _sent(
     repo: Repo,
+    there: Seen,
     wanted: Wanted,
     clean: Path,
     digests: dict[str, str],
@@ -125,7 +127,7 @@ def _sent(
     say: Say,
 ) -> dict[str, Any]:
     """One commit with what differs, and the tag. Says what it does, or that there is nothing to do."""
-    changed, gone = repo.changed(clean, list(digests)), _stale(repo, wanted, digests)
+    changed, gone = repo.changed(clean, list(digests)), _stale(there, wanted, digests)
     size = sum((clean / path).stat().st_size for path in changed)
     what = "Space " if repo.kind == "space" else ""
     facts: dict[str, Any] = {"repo": wanted.to, "url": _url(repo), "tag": tag, "files": sorted(digests)}
@@ -166,11 +168,10 @@ def _check_visibility(repo: Repo, wanted: Wanted) -> None:
         )
 
 
-def _stale(repo: Repo, wanted: Wanted, digests: dict[str, str]) -> list[str]:
+def _stale(there: Seen, wanted: Wanted, digests: dict[str, str]) -> list[str]:
     """Files of an earlier push that this one has no more; of a repository to be overwritten, all others."""
-    held = set(repo.files) - set(LEFT) - set(digests) - {MANIFEST}
-    known = hub_repo.read_tree(hub_repo.text(repo, MANIFEST))
-    return sorted(held if wanted.overwrite and not known else held & set(known.get("files") or {}))
+    held = there.held - set(digests)
+    return sorted(held if wanted.overwrite and not there.known else held & set(there.known.get("files") or {}))
 
 
 def _sealed(folder: RunFolder, clean: Path) -> dict[str, str]:
@@ -203,10 +204,9 @@ def _checked(
     return facts
 
 
-def _base_licence(folder: RunFolder) -> str:
+def _base_licence(model: dict[str, Any]) -> str:
     """Of the weights that were fine-tuned; "" where they were random, or where nothing is known."""
-    spec = recipe.load(str(folder.root)).model
-    return contenders.licence(spec.name) if spec.pretrained else ""
+    return contenders.licence(str(model["name"])) if model.get("pretrained", True) else ""
 
 
 def _say_files(clean: Path, say: Say) -> None:

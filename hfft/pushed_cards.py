@@ -65,11 +65,26 @@ def known_to_the_hub(card: str, wanted: Wanted) -> str:
     return card_front.replaced(card, change, drop)
 
 
-def merged(card: str, repo: Repo, wanted: Wanted, folder: RunFolder) -> str:
+@dataclass(frozen=True)
+class Seen:
+    """What an earlier push, or somebody else, left in a repository. known: its hfft.json, {} where there is none."""
+
+    held: frozenset[str]
+    card: str
+    known: dict[str, Any]
+
+
+def seen(repo: Repo) -> Seen:
+    """What is there, fetched once."""
+    tree = hub_repo.read_tree(hub_repo.text(repo, MANIFEST))
+    return Seen(frozenset(repo.files) - {*LEFT}, hub_repo.text(repo, CARD), tree)
+
+
+def merged(card: str, there: Seen, wanted: Wanted, folder: RunFolder) -> str:
     """The card with the author's words, also those that were typed on the Hub. Refuses to replace anything else."""
-    if not set(repo.files) - set(LEFT):
+    if not there.held:
         return card
-    theirs, known = hub_repo.text(repo, CARD), hub_repo.read_tree(hub_repo.text(repo, MANIFEST))
+    theirs, known = there.card, there.known
     if not wanted.overwrite:
         _check_ours(theirs, known, card, wanted, folder)
     words, here = card_marks.own(theirs), card_marks.own(card)

@@ -28,8 +28,9 @@ def exports(run: RunFolder, digest: str) -> list[Path]:
 
 
 def parity(run: RunFolder) -> dict[str, Any]:
-    """Facts of parity.json; {} where the run was not held against plain transformers."""
-    return read_json(run.root / PARITY) if (run.root / PARITY).is_file() else {}
+    """Facts of parity.json; {} where these weights were not held against plain transformers."""
+    facts = read_json(run.root / PARITY) if (run.root / PARITY).is_file() else {}
+    return facts if facts.get("weights_sha256") in (None, weights(run)) else {}
 
 
 def parity_sentence(facts: dict[str, Any]) -> str:

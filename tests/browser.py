@@ -15,7 +15,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing that a browser does for itself may look like the page reaching for the network.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
+QUIET += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 MISSING = "no chromium here: apt-get install chromium, or name one in HFFT_CHROMIUM"
 # Boxes of visible text that lie on one another: of each element with text of its own, the lines it takes.
 OVERLAPS = """() => {

@@ -490,7 +490,11 @@ def test_no_absolute_path_is_published(text: RunFolder, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "made"), [("report_text.txt", lambda run: visible(page(run))), ("card_text.md", lambda run: (reporting.render(run), reporting.card(run))[1])]
+    ("file", "made"),
+    [
+        ("report_text.txt", lambda run: visible(page(run))),
+        ("card_text.md", lambda run: (reporting.render(run), reporting.card(run))[1]),  # with its figures
+    ],
 )
 def test_golden(file: str, made, small: RunFolder) -> None:
     """HFFT_GOLDEN=write rewrites these files; the diff is what a reader will see change."""
