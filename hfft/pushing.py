@@ -25,7 +25,7 @@ def run(
         return verbs.run(name, overrides, output_dir, resume, say)
     to = str(train["hub_model_id"])
     said = hub_access.check(to, OPTION)
-    facts = verbs.run(name, overrides, output_dir, resume, say)
+    facts = verbs.run(name, overrides, output_dir, resume, say, pushed=True)
     if "validation" not in facts:  # a process other than the first
         return facts
     say(said)

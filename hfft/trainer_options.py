@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from hfft.errors import brief, meant
+from hfft.errors import InputError, brief, meant
 
 # Set by hfft itself, or unsafe in a file that is shared: a token in the arguments ends up in a pushed pickle.
 RESERVED = {
@@ -119,6 +119,15 @@ def resolved(train: dict[str, Any], average: int | None = None) -> dict[str, Any
     # The newest are kept beside the best, which is no longer one of them when training went on for nothing.
     kept = {} if average is None else {"save_total_limit": average + 1}
     return DEFAULTS | kept | train
+
+
+def check_push(train: dict[str, Any], seen_to: bool) -> None:
+    """Raise InputError where the model is to be pushed by itself and nobody sees to it: for verbs that train many."""
+    if train.get("push_to_hub") and not seen_to:
+        raise InputError(
+            "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and then hfft push "
+            "for the best one"
+        )
 
 
 def _positive(value: Any, kind: type) -> Any:

@@ -39,6 +39,7 @@ from hfft import (
     stressing,
     thresholds,
     trainer_arguments,
+    trainer_options,
     training,
     uniting,
     yardsticks,
@@ -50,16 +51,27 @@ from hfft.records import fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
+MANY = (
+    "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and hfft push for the best"
+)
+
 
 def run(
-    name: str, overrides: tuple[str, ...] = (), output_dir: str | None = None, resume: bool = False, say: Say = print
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    resume: bool = False,
+    say: Say = print,
+    pushed: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune as the recipe says. Returns {"run": folder, "validation": scores, …}. Never scores the test split.
 
-    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`.
+    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`. pushed: the
+    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
     """
     started, clock = _now(), time.perf_counter()
     wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
+    trainer_options.check_push(wanted.train, pushed)
     if not resume:
         claiming.fresh(folder)
     claiming.writable(folder)
@@ -92,9 +104,16 @@ def run(
     predictions = _answered(folder, wanted, predictions, found.report.counts["train"], say)
     scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
-    seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
-    written = _environment(wanted, folder, args, seconds, started, fit, backbone)
-    write_json(folder.environment, written | {"train": settled})
+    facts = _environment(
+        wanted,
+        folder,
+        args,
+        {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock},
+        started,
+        fit,
+        backbone,
+    )
+    write_json(folder.environment, facts | {"train": settled})
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")

@@ -16,7 +16,7 @@ import hub_server
 import pytest
 import yaml
 
-from hfft import card_marks, hub_repo, judging, publishing, pushing, reporting, rereading, verbs
+from hfft import card_marks, checking, hub_repo, judging, publishing, pushing, rehearsing, reporting, rereading, verbs
 from hfft.cli import main
 from hfft.errors import InputError
 from hfft.records import read_json, write_json
@@ -415,12 +415,14 @@ def test_training_that_ends_on_the_hub(hub, unread, monkeypatch, tmp_path):
     repo = hub.repos["model", "maria/moods"]
     assert facts["pushed"]["commit"] == repo.head and repo.private and set(repo.files) >= MODEL
     assert b"model-index" not in repo.files["README.md"] and len(repo.commits) == 2, "the Trainer pushed nothing"
+    with pytest.raises(InputError, match=r"more than one model is trained here; type train\.push_to_hub=false"):
+        verbs.run("tiny_textcls", words, str(tmp_path / "seed-1"))
     again = pushing.push(str(tmp_path / "moods"), None, say=lambda _: None)
     assert again["repo"] == "maria/moods" and not again["changed"], "where to is known from the recipe"
 
 
 def test_training_is_kept_when_the_push_fails(run, hub, monkeypatch):
-    monkeypatch.setattr(verbs, "run", lambda *_: {"run": str(run.root), "validation": {}})
+    monkeypatch.setattr(verbs, "run", lambda *_, pushed: {"run": str(run.root), "validation": {}})
     hub.made("maria/moods", README__md=b"# Mine\n")
     words = ("train.push_to_hub=true", "train.hub_model_id=maria/moods")
     with pytest.raises(
@@ -445,3 +447,25 @@ def test_the_command_line(run, trained, hub, unread, capsys, tmp_path):
     write_json(folds / "folds.json", {"members": ["fold-1", "fold-2"]})
     code, _, err = typed(str(folds), "--to", "maria/moods")
     assert code == 2 and f"type one of them, such as {folds / 'fold-1'}" in err
+
+
+def test_check_asks_the_hub_where_the_recipe_will_push(hub, monkeypatch, tmp_path):
+    words = ("train.push_to_hub=true", "train.hub_model_id=club/moods", "data.limit=60")
+    monkeypatch.setattr(rehearsing, "_acts", lambda *_: None)  # the rest of a rehearsal takes seconds
+    facts = checking.check("tiny_textcls", words, str(tmp_path / "moods"), say=lambda _: None)
+    (told,) = facts["rehearsal"]["problems"]
+    assert told["step"] == "Hub" and told["what"].startswith("train.hub_model_id club/moods: maria is in club")
+    assert told["fix"] == "mend it before training, or leave train.push_to_hub out"
+
+
+def test_the_page_to_try_it_goes_along(run, hub, unread):
+    facts, _ = push(run, space=True, private=True)
+    space = hub.repos["space", "maria/moods"]
+    assert {"app.py", "requirements.txt", "README.md", "hfft.json"} <= set(space.files) and space.private
+    assert space.sdk == "gradio" and "maria/moods" in space.files["app.py"].decode()
+    assert facts["space"]["commit"] == space.head and facts["space"]["url"].endswith("/spaces/maria/moods")
+    _, said = push(run, space=True)
+    assert said[-1] == "Space maria/moods holds exactly this already: nothing to do"
+    hub.repos["space", "maria/moods"] = hub_server.Repo()
+    hub.made("maria/moods", "space", app__py=b"theirs")
+    assert "the Space maria/moods holds what hfft did not write" in refused(run, space=True)
