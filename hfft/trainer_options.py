@@ -10,11 +10,13 @@ import ast
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from hfft.errors import InputError, brief, meant
+
+Wanted = TypeVar("Wanted", bound=Any)
 
 # Set by hfft itself, or unsafe in a file that is shared: a token in the arguments ends up in a pushed pickle.
 RESERVED = {
@@ -121,13 +123,14 @@ def resolved(train: dict[str, Any], average: int | None = None) -> dict[str, Any
     return DEFAULTS | kept | train
 
 
-def check_push(train: dict[str, Any], seen_to: bool) -> None:
-    """Raise InputError where the model is to be pushed by itself and nobody sees to it: for verbs that train many."""
-    if train.get("push_to_hub") and not seen_to:
+def alone(recipe: Wanted, pushed: bool) -> Wanted:
+    """The same recipe. Raises InputError where its model is to be pushed, and nobody sees to it: one of many."""
+    if recipe.train.get("push_to_hub") and not pushed:
         raise InputError(
             "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and then hfft push "
             "for the best one"
         )
+    return recipe
 
 
 def _positive(value: Any, kind: type) -> Any:

@@ -70,8 +70,7 @@ def run(
     caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
     """
     started, clock = _now(), time.perf_counter()
-    wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
-    trainer_options.check_push(wanted.train, pushed)
+    wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
     claiming.writable(folder)
@@ -104,16 +103,9 @@ def run(
     predictions = _answered(folder, wanted, predictions, found.report.counts["train"], say)
     scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
-    facts = _environment(
-        wanted,
-        folder,
-        args,
-        {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock},
-        started,
-        fit,
-        backbone,
-    )
-    write_json(folder.environment, facts | {"train": settled})
+    seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
+    written = _environment(wanted, folder, args, seconds, started, fit, backbone)
+    write_json(folder.environment, written | {"train": settled})
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
