@@ -44,7 +44,8 @@ def front(facts: Mapping[str, Any]) -> dict[str, Any]:
         out["base_model"] = base
     if dataset := _hub_dataset(data):
         out["datasets"] = [dataset]
-    out |= {"tags": ["hfft", task], "metrics": sorted({metric_type(group["metric"])[0] for group in groups})}
+    out |= {"tags": ["hfft", task, *["timm"] * base.startswith("timm/")]}
+    out |= {"metrics": sorted({metric_type(group["metric"])[0] for group in groups})}
     if examples := _examples(facts):
         out["widget"] = examples
     metrics = [_metric(group) for group in groups if group["rows"][0]["score"]["value"] is not None]

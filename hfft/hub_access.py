@@ -47,7 +47,8 @@ def check(repo: str, option: str = "--hub", kind: str = "model") -> str:
     _check_owner(repo, me, option)
     told = _check_token(repo, me, option)
     fate = "it exists, and a push adds a commit" if exists else "it does not exist and would be made"
-    return f"Hub: {me.get('name')} may write to {repo}: {fate}{told}"
+    what = f"the Space {repo}" if kind == "space" else repo
+    return f"Hub: {me.get('name')} may write to {what}: {fate}{told}"
 
 
 def refusal(repo: str, status: int) -> str:

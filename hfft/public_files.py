@@ -17,7 +17,7 @@ from typing import Any
 
 from hfft import card_front, notation, shipping_facts
 from hfft.errors import InputError
-from hfft.records import read_json
+from hfft.records import read_json, write_json
 from hfft.run_folder import RunFolder
 
 MANIFEST = "hfft.json"  # which files of a repository are hfft's
@@ -56,9 +56,11 @@ def collect(run: RunFolder, recipe: dict[str, Any], folder: Path, card: str) -> 
         for path in sorted(export.iterdir()):
             if ALLOWED.fullmatch(path.name) or EXPORTED.fullmatch(path.name):
                 _copy(path, folder / shipping_facts.EXPORTS / export.name / path.name)
-    for name in ("metrics.json", shipping_facts.PARITY):
-        if (run.root / name).is_file():
-            _copy(run.root / name, folder / name)
+    if run.metrics.is_file():
+        _copy(run.metrics, folder / run.metrics.name)
+    if parity := shipping_facts.parity(run):  # numbers alone: ids of rows are digests of what rows say
+        told = {key: value for key, value in parity.items() if not isinstance(value, (list, dict))}
+        write_json(folder / shipping_facts.PARITY, told)
     (folder / "recipe.yaml").write_text(notation.write(public_recipe(recipe)), encoding="utf-8")
     for name in dict.fromkeys(FIGURE.findall(card)):
         if (run.figures / name).is_file():
@@ -122,7 +124,7 @@ def _read(path: Path, paths: list[bytes], token: str | None) -> tuple[str, str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A copy with ordinary rights; of a config that names a place on this machine, one without the name."""
+    """A copy, a link where it can be; of a config that names a place on this machine, one without the name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix == ".json" and not UNSEARCHED.search(source.name):
         tree = read_json(source)
@@ -130,7 +132,10 @@ def _copy(source: Path, target: Path) -> None:
         if clean != tree:
             target.write_text(json.dumps(clean, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
             return
-    shutil.copyfile(source, target)
+    try:
+        os.link(source, target)  # weights are large
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _placeless(tree: Any, key: str = "") -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hfft import (
     card_marks,
+    claiming,
     contenders,
     hub_access,
     hub_repo,
@@ -66,7 +67,7 @@ def publish(
         say(f"note: {sentence}")
     if "test" not in folder.read_scores():
         say("the test split has not been opened: its card has validation numbers: hfft eval, then push again")
-    with tempfile.TemporaryDirectory(prefix="hfft-push-") as room:
+    with tempfile.TemporaryDirectory(prefix=".hfft-push-", dir=claiming.scratch(folder)) as room:
         facts = _model(folder, told, wanted, Path(room), dry_run, say)
         if space:
             facts |= {"space": _space(folder, wanted, Path(room) / "space", dry_run, say)}

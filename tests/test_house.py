@@ -346,7 +346,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"asking"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
-    bringing |= {"pushed_cards", "rereading"}
+    bringing |= {"publishing", "pushed_cards", "rereading"}
     bringing |= {"demo_facts", "trying", "recalling", "space_folder"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing

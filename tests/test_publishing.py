@@ -360,11 +360,16 @@ def test_exports_go_along_if_they_are_of_these_weights(run, hub, unread):
         for path, data in {"model.onnx": "m", "config.json": "{}", "rows.parquet": "private"}.items():
             (folder / path).write_text(data)
         write_json(folder / "export.json", {"weights_sha256": weights})
-    write_json(run.root / "parity.json", {"passed": True, "n": 60, "largest_logit_gap": 1e-6, "label_flips": 0})
+    write_json(
+        run.root / "parity.json", {"passed": True, "n": 60, "largest_logit_gap": 1e-6, "label_flips": 0, "rows": ["ab"]}
+    )
     push(run)
     held = {path for path in hub.repos["model", "maria/moods"].files if path.startswith("exports/")}
     assert held == {"exports/onnx/model.onnx", "exports/onnx/config.json", "exports/onnx/export.json"}
     card = hub.repos["model", "maria/moods"].files["README.md"].decode()
+    assert set(json.loads(hub.repos["model", "maria/moods"].files["parity.json"])) == {
+        "passed", "n", "largest_logit_gap", "label_flips",
+    }, "no ids of rows"  # fmt: skip
     assert "onnxruntime.InferenceSession" in card and "gave the same answers on 60 test rows" in card
     shutil.rmtree(run.root / "exports")
     facts, _ = push(run)
