@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -25,7 +26,14 @@ from hfft.run_folder import RunFolder
 # huggingface_hub's own way of handing files to its HTTP library.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 ROOT = Path(__file__).parent.parent
-WORDS = ("data.limit=150", "train.max_steps=3", "train.eval_strategy=no", "train.save_strategy=no")
+WORDS = (
+    "data.limit=null",
+    "data.options={}",
+    "data.columns={text: text, label: mood}",
+    "train.max_steps=3",
+    "train.eval_strategy=no",
+    "train.save_strategy=no",
+)
 WORDS += ("train.load_best_model_at_end=false", "probes.budget=1s", "probes.names=[casing]")
 TEXTS = ["I love this", "it is late again", "what a terrible day", "see you tomorrow"]
 MODEL = {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "calibration.json"}
@@ -39,10 +47,20 @@ print(sorted(name for name in sys.modules if name.split(".")[0] == "hfft"))
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def words(tmp_path_factory):
+    """A tiny text model on 150 made-up rows."""
+    path, moods = tmp_path_factory.mktemp("data") / "rows.csv", ("bad", "good", "plain")
+    draw = random.Random(1)
+    rows = [f"{moods[k % 3]} {draw.getrandbits(160):x} {draw.getrandbits(160):x},{moods[k % 3]}" for k in range(150)]
+    path.write_text("\n".join(["text,mood", *rows]))
+    return (*WORDS, f"data.data_files={path}")
+
+
+@pytest.fixture(scope="module")
+def trained(words, tmp_path_factory):
     """A run before its test split was opened, and the same one after."""
     root = tmp_path_factory.mktemp("runs") / "moods"
-    verbs.run("tiny_textcls", WORDS, str(root), say=lambda _: None)
+    verbs.run("tiny_textcls", words, str(root), say=lambda _: None)
     before = shutil.copytree(root, root.parent / "before" / "moods")
     verbs.evaluate(str(root), say=lambda _: None)
     return root, before
@@ -405,8 +423,8 @@ def test_what_comes_back_otherwise_is_told(run, hub, monkeypatch):
     assert "did not come back as it was sent: config.json" in refused(run)
 
 
-def test_training_that_ends_on_the_hub(hub, unread, monkeypatch, tmp_path):
-    words = (*WORDS, "train.push_to_hub=true", "train.hub_private_repo=true")
+def test_training_that_ends_on_the_hub(words, hub, unread, monkeypatch, tmp_path):
+    words = (*words, "train.push_to_hub=true", "train.hub_private_repo=true")
     with pytest.raises(InputError, match=r"train\.hub_model_id: is missing"):
         pushing.run("tiny_textcls", words, str(tmp_path / "moods"))
     words += ("train.hub_model_id=maria/moods",)
@@ -454,8 +472,8 @@ def test_the_command_line(run, trained, hub, unread, capsys, tmp_path):
     assert code == 2 and f"type one of them, such as {folds / 'fold-1'}" in err
 
 
-def test_check_asks_the_hub_where_the_recipe_will_push(hub, monkeypatch, tmp_path):
-    words = ("train.push_to_hub=true", "train.hub_model_id=club/moods", "data.limit=60")
+def test_check_asks_the_hub_where_the_recipe_will_push(words, hub, monkeypatch, tmp_path):
+    words = (*words, "train.push_to_hub=true", "train.hub_model_id=club/moods")
     monkeypatch.setattr(rehearsing, "_acts", lambda *_: None)  # the rest of a rehearsal takes seconds
     facts = checking.check("tiny_textcls", words, str(tmp_path / "moods"), say=lambda _: None)
     (told,) = facts["rehearsal"]["problems"]
