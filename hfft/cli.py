@@ -143,6 +143,8 @@ def run(
     if as_json:
         return print_json(facts)
     display.scores("validation", facts["validation"])
+    if "pushed" in facts:
+        print(f"\npushed  {facts['pushed']['url']}, as {facts['pushed']['tag']}")
     print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
 
 

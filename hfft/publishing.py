@@ -66,7 +66,7 @@ def publish(
     for sentence in judging.publish(folder):
         say(f"note: {sentence}")
     if "test" not in folder.read_scores():
-        say("the test split has not been opened: its card has validation numbers: hfft eval, then push again")
+        say("the test split has not been opened, so the card has validation numbers; hfft eval, then push again")
     with tempfile.TemporaryDirectory(prefix=".hfft-push-", dir=claiming.scratch(folder)) as room:
         facts = _model(folder, told, wanted, Path(room), dry_run, say)
         if space:

@@ -6,6 +6,7 @@ before the data is read. Verbs that train many models push none of them: which o
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hfft import hub_access, publishing, recipe, verbs
@@ -25,10 +26,11 @@ def run(
         return verbs.run(name, overrides, output_dir, resume, say)
     to = str(train["hub_model_id"])
     said = hub_access.check(to, OPTION)
+    if os.environ.get("RANK", "0") == "0":  # the first of several processes, which have not met yet
+        say(said)
     facts = verbs.run(name, overrides, output_dir, resume, say, pushed=True)
     if "validation" not in facts:  # a process other than the first
         return facts
-    say(said)
     try:
         pushed = publishing.publish(facts["run"], to, bool(train.get("hub_private_repo")), say=say, option=OPTION)
     except InputError as error:

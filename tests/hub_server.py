@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hub_validator import mistakes
+from hub_validator import front, mistakes
 
 LARGE = (".safetensors", ".onnx", ".bin", ".tflite", ".png")  # kept as LFS objects, as .gitattributes says there
 ORGS = [{"name": "lab", "roleInOrg": "write"}, {"name": "club", "roleInOrg": "read"}]
@@ -234,6 +234,7 @@ class Handler(BaseHTTPRequestHandler):
             "siblings": files,
             "sdk": repo.sdk,
         }
+        facts["cardData"] = front(found[1].get("README.md", b"").decode()) or None
         return 200, facts | {"tags": [], "downloads": 0, "likes": 0}, {}
 
     def _tree(self, repo: Repo, name: str, rest: list[str], body: bytes) -> Answer:

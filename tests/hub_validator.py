@@ -12,6 +12,12 @@ FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+def front(content: str) -> dict:
+    """The front matter of a card that is valid; {} where it has none."""
+    found = FRONT.match(content)
+    return yaml.safe_load(found[1]) if found else {}
+
+
 def mistakes(content: str, kind: str) -> list[str]:
     """What the Hub's validator says about a card, through huggingface_hub's own reading of it."""
     from huggingface_hub import ModelCard

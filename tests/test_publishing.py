@@ -161,6 +161,33 @@ def test_the_card_is_valid_and_gives_back_the_test_numbers(run, hub, unread, tmp
         broken.validate()
 
 
+def test_only_what_the_hub_knows_is_linked(run, hub, unread):
+    recipe = yaml.safe_load((run.root / "recipe.yaml").read_text())
+    recipe["model"] |= {"name": "acme/base", "pretrained": True}
+    recipe["data"] |= {"path": "acme/set", "data_files": None}
+    (run.root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+
+    def front(to: str, **options) -> dict:
+        push(run, to=to, **options)
+        return yaml.safe_load(hub.repos["model", to].files["README.md"].decode().split("\n---\n")[0])
+
+    bare = front("maria/a")
+    assert not {"base_model", "datasets", "license"} & set(bare)
+    hub.made("acme/base", README__md=b"---\nlicense: apache-2.0\n---\n")
+    hub.made("acme/set", "dataset")
+    linked = front("maria/b")
+    assert (linked["base_model"], linked["datasets"], linked["license"]) == ("acme/base", ["acme/set"], "apache-2.0")
+    assert linked["model-index"][0]["results"][0]["dataset"] == {
+        "type": "acme/set",
+        "name": "acme/set",
+        "split": "test",
+    }
+    named = front("maria/c", licence="Our Own 2")
+    assert (named["license"], named["license_name"]) == ("other", "our-own-2")
+    assert front("maria/b", language="de") == linked | {"language": "de"}
+    assert front("maria/b") == linked | {"language": "de"}, "what was told once stays"
+
+
 def test_a_fresh_process_with_plain_transformers_gives_the_same_labels(run, hub, unread, tmp_path):
     push(run, private=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
