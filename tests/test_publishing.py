@@ -302,10 +302,13 @@ def test_an_answer_that_gets_lost_makes_no_second_commit(run, hub, unread, monke
         monkeypatch.setattr(HfApi, "create_commit", create)
         raise ConnectionResetError("peer")
 
+    push(run)
+    (run.figures / "probes.png").unlink()
     monkeypatch.setattr(HfApi, "create_commit", lost)
     facts, said = push(run)
     repo = hub.repos["model", "maria/moods"]
-    assert len(repo.commits) == 2 and facts["commit"] == repo.head and any("connection broke" in one for one in said)
+    assert len(repo.commits) == 3 and facts["commit"] == repo.head and any("connection broke" in one for one in said)
+    assert facts["removed"] == ["figures/probes.png"] and "figures/probes.png" not in repo.files
 
 
 def test_what_others_wrote_is_replaced_only_when_told(run, hub, unread):
