@@ -102,7 +102,6 @@ def card(run: RunFolder) -> str:
     more: dict[str, Any] = {"front": front, "figures": shown, "room": f"{card_marks.BEGIN}\n{card_marks.END}"}
     more |= {"limits": limitations.limits(facts), "misuses": limitations.purpose(facts), "commands": _commands(facts)}
     more |= {"exports": [path.name for path in shipping_facts.exports(run, shipping_facts.weights(run))]}
-    more |= {"parity": shipping_facts.parity_sentence(shipping_facts.parity(run))}
     more |= {"pair": "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})}
     return card_marks.sealed(pages.template("card.md.j2", FILTERS).render(**facts, **more))
 

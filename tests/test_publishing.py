@@ -418,7 +418,7 @@ def test_exports_go_along_if_they_are_of_these_weights(run, hub, unread):
     assert set(json.loads(hub.repos["model", "maria/moods"].files["parity.json"])) == {
         "passed", "n", "largest_logit_gap", "label_flips",
     }, "no ids of rows"  # fmt: skip
-    assert "onnxruntime.InferenceSession" in card and "gave the same answers on 60 test rows" in card
+    assert "onnxruntime.InferenceSession" in card
     shutil.rmtree(run.root / "exports")
     facts, _ = push(run)
     assert set(facts["removed"]) == held
