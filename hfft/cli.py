@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_push
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_push
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
 
@@ -159,6 +159,8 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
         return
     shown = display_seeds.tested if many else display.verdict
     print_json(facts) if as_json else shown(facts)
+    if (facts.get("parity") or {}).get("passed") is False:
+        print(f"hfft: {facts['parity']['why']}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -202,6 +204,7 @@ app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("push")(cli_push.push)
 app.command("demo")(cli_demo.demo)
+app.command("export")(cli_export.export)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
@@ -34,6 +35,11 @@ def hardware(cores: int, accelerators: list[str], processes: int) -> dict[str, A
         "processes": processes,
         "system": platform.platform(),
     }
+
+
+def today() -> str:
+    """The date, UTC, as 2026-01-31."""
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def git_commit() -> str | None:

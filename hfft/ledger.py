@@ -73,14 +73,16 @@ def read(run: RunFolder) -> Ledger:
         return _told(run, file.read())
 
 
-def opened(run: RunFolder, n: int, fingerprint: str, weights: str) -> int:
+def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str = "") -> int:
     """Write down that the test split is about to be opened; returns which look this is, counting from 1.
 
     The line is on the disk when this returns: call it before the first test row is given to the model. n: test rows.
-    fingerprint: of their ids. weights: digest of the model's. A broken chain is no obstacle: the new line says that it
-    was found broken, so that it stays known. Raises InputError when nothing can be written: then nobody looks.
+    fingerprint: of their ids. weights: digest of the model's. purpose: what a look is for that scores nothing, kept as
+    "for". A broken chain is no obstacle: the new line says that it was found broken, so that it stays known. Raises
+    InputError when nothing can be written: then nobody looks.
     """
     facts = {"split": "test", "n": n, "fingerprint": fingerprint, "weights": weights}
+    facts |= {"for": purpose} if purpose else {}
     try:
         return _append(run, OPENED, None, facts)
     except OSError as error:

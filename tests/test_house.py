@@ -33,13 +33,15 @@ LAYERS = [
     | {"transferability"}
     | {"pooling"}
     | {"schema_data"},
-    {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
+    {"sessions"}
+    | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"eight_bit", "onnx_graphs", "export_snippets"}
     | {"storages"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -71,8 +73,8 @@ LAYERS = [
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
-    {"text_saliency", "picture_saliency"},
-    {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
+    {"text_saliency", "picture_saliency"} | {"export_inputs"},
+    {"serving", "export_page"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -106,7 +108,7 @@ LAYERS = [
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"},
-    {"rehearsing"} | {"rereading", "pushed_cards"},
+    {"rehearsing"} | {"parity"} | {"rereading", "pushed_cards"},
     {"judging", "yardsticks", "selecting"}
     | {"demo_facts"}
     | {"asking"}
@@ -117,6 +119,8 @@ LAYERS = [
     | {"recalling"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
+    | {"exporting"}
+    | {"parity_check"}
     | {"showing"}
     | {"publishing"},
     {"repeating", "presenting"} | {"trying", "demo_space"} | {"pushing"},
@@ -129,6 +133,7 @@ LAYERS = [
     {"display", "display_rehearsal", "display_calibration", "display_seeds", "display_probes", "display_slices"}
     | {"display_explaining", "display_rates", "cli", "cli_before", "cli_after"}
     | {"display_batch"}
+    | {"cli_export", "display_export"}
     | {"display_imbalance"}
     | {"display_folds"}
     | {"display_trials"}
@@ -213,6 +218,8 @@ HELPERS = {
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
     ("cli", "cli_after"),
+    ("cli", "cli_export"),
+    ("cli_export", "display_export"),
     ("cli", "cli_before"),
     ("cli_before", "display_rates"),
     ("display", "display_probes"),
@@ -251,6 +258,7 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets"]
 NO_ML += ["schema_model"]
 NO_ML += [
     "card_front",
@@ -339,6 +347,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
+    bringing |= {"exporting", "parity"}
     bringing |= {"explaining"}
     bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}

@@ -1,0 +1,294 @@
+"""The verb `export`: a run's model in another format, held against the model it came from before anyone relies on it.
+
+In: a finished run, a format. Out: exports/<format>/ with the model, what its answers need, and what was measured; or a
+refusal, and no files. Like verbs.py, this is a place where stages meet.
+
+Rows: those of the test split where the run has been scored on it, which is one more look, written into the ledger; else
+validation rows. What a static 8-bit model learns its ranges from are training rows, of a stream validation rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+
+from hfft import (
+    answering,
+    backbones,
+    comparing,
+    eight_bit,
+    ensembling,
+    environment,
+    export_inputs,
+    export_page,
+    gathering,
+    gating,
+    ledger,
+    mask_records,
+    onnx_graphs,
+    predicting,
+    recipe,
+    rooms,
+    segmenting,
+    serving,
+    sessions,
+    thresholds,
+    trainer_arguments,
+)
+from hfft.backbones import Backbone
+from hfft.errors import InputError, counted, listed, meant
+from hfft.gathering import Say
+from hfft.gating import Evidence, Verdict
+from hfft.mask_records import Answers
+from hfft.pairing import Difference
+from hfft.recipe import Recipe
+from hfft.records import Predictions, fingerprint, write_json
+from hfft.references import sha256
+from hfft.rules import RIVAL
+from hfft.run_folder import RunFolder
+
+FORMATS = ("onnx", "onnx-int8", "openvino")
+EIGHT_BIT = "onnx-int8"
+TOLERANCE = 1e-4  # largest difference of a logit that is rounding
+CALIBRATION = 128  # rows that a static 8-bit model learns its ranges from
+LEFT = ("model.safetensors", "README.md")  # of the model folder: the weights are in the file, and its page is another
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, its model and the rows to hold the export against. work: where the files are until they may be kept."""
+
+    folder: RunFolder
+    wanted: Recipe
+    modality: ModuleType
+    backbone: Backbone
+    split: str
+    held: datasets.Dataset
+    kind: str
+    work: Path
+
+    @property
+    def file(self) -> Path:
+        return self.work / (sessions.OPENVINO if self.kind == "openvino" else sessions.ONNX)
+
+    def batches(self, rows: datasets.Dataset, size: int) -> Iterator[dict[str, torch.Tensor]]:
+        return serving.batches(self.backbone, self.modality, rows, self.wanted.model, size)
+
+
+def export(
+    name: str,
+    kind: str,
+    output_dir: str | None = None,
+    margin: float = 0.01,
+    rows: int = 200,
+    keep: bool = False,
+    overwrite: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Write the model of run `name` as `kind`, measure it, and keep it where it may be relied on.
+
+    output_dir: default exports/<kind> in the run. margin: how much worse than the model 8 bits may be, on the leading
+    metric. rows: for parity and speed. keep: the files stay whatever was found. Returns the facts of export.json with
+    {"run", "folder": where it is, None where refused}; their "exit_code" is 0, 1 where it must not be used, 3 where the
+    rows are too few to tell. Raises InputError for words that make no sense, and for models that cannot be traced.
+    """
+    folder, target = _checked(name, kind, output_dir, margin, rows, overwrite)
+    wanted = recipe.load(str(folder.root))
+    modality = rooms.find("modalities", wanted.task)
+    split = "test" if folder.predictions("test").is_file() else "validation"
+    held = gathering.held_back(wanted, folder, split)
+    backbone = backbones.reload(folder.model, modality)
+    work = target.with_name(f".{target.name}.{os.getpid()}")
+    work.mkdir(parents=True)
+    job = Job(folder, wanted, modality, backbone, split, held, kind, work)
+    try:
+        say(f"{folder.root.name}: writing {kind}")
+        look = _open(job) if split == "test" else None
+        made = _written(job)
+        facts = _about(job) | {"look": look} | made | _measured(job, rows, say)
+        facts |= _compared(job, margin, say) if kind == EIGHT_BIT else _equal(facts["parity"], job.wanted.unit)
+        if look is not None:
+            ledger.scored(folder, look, {})  # seen to its end; what was found is in export.json
+        kept = facts["exit_code"] == 0 or keep
+        if kept:
+            _finish(job, facts, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return facts | {"run": str(folder.root), "folder": str(target) if kept else None}
+
+
+def _checked(
+    name: str, kind: str, output_dir: str | None, margin: float, rows: int, overwrite: bool
+) -> tuple[RunFolder, Path]:
+    """(run, where the export goes), before anything heavy is done."""
+    if kind not in FORMATS:
+        raise InputError(f"--format: no {kind!r}{meant(kind, FORMATS)}; known: {listed(FORMATS)}")
+    if not 0 < margin < 1:
+        raise InputError(f"--margin: expected a share above 0 and below 1, such as 0.01 for one point, got {margin:g}")
+    if rows < 1:
+        raise InputError(f"--rows: expected 1 or more, got {rows}")
+    folder = RunFolder.existing(name)
+    target = Path(output_dir) if output_dir else folder.export(kind)
+    if target.exists() and not (
+        target.is_dir() and (not any(target.iterdir()) or (target / export_page.FACTS).is_file())
+    ):
+        raise InputError(f"{target} is no export and is not overwritten; type another --output-dir")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise InputError(f"{target} holds an export already; type --overwrite to make it anew, or --output-dir FOLDER")
+    for library in ("onnx", "onnxruntime", "onnxscript", *(("openvino",) if kind == "openvino" else ())):
+        sessions.library(library)
+    return folder, target
+
+
+def _open(job: Job) -> int:
+    """The ledger line of a look at the test rows; returns the look's number."""
+    prints = fingerprint(job.held["id"][:]), ensembling.weights(job.folder)
+    return ledger.opened(job.folder, len(job.held), *prints, purpose=f"export {job.kind}")
+
+
+def _written(job: Job) -> dict[str, Any]:
+    """Write the model's file; {"int8": how it was made, or None}. Held-back rows serve as examples of shapes only."""
+    two = job.held.select([0, min(1, len(job.held) - 1)])
+    whole = job.work / (f"float32-{sessions.ONNX}" if job.kind != "onnx" else sessions.ONNX)
+    onnx_graphs.write(job.backbone.model.cpu().eval(), next(job.batches(two, 2)), whole)
+    if job.kind == "onnx":
+        return {"int8": None}
+    if job.kind == "openvino":
+        onnx_graphs.to_openvino(whole, job.file)
+        return {"int8": None}
+    about: dict[str, Any] = {"ranges_from": None, "rows": 0}
+    if eight_bit.fitting(whole) == eight_bit.STATIC:
+        source, seen = _seen(job)
+        about = {"ranges_from": source, "rows": len(seen)}
+    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about["rows"] else None)
+    return {"int8": made | about}
+
+
+def _seen(job: Job) -> tuple[str, datasets.Dataset]:
+    """(split, rows that ranges are learnt from): training rows; of a stream, which cannot be drawn from, validation."""
+    source = "validation" if job.wanted.data.streaming else "train"
+    rows = job.held if source == job.split else gathering.held_back(job.wanted, job.folder, source)
+    return source, _spread(rows, CALIBRATION)
+
+
+def _arrays(job: Job, rows: datasets.Dataset) -> Iterator[Mapping[str, np.ndarray]]:
+    for batch in job.batches(rows, 8):
+        yield {name: tensor.numpy() for name, tensor in batch.items()}
+
+
+def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
+    """Parity and speed at two sizes of batches, on rows spread over the split."""
+    threads = torch.get_num_threads()
+    session = sessions.load(job.work, threads)
+    some, parts = _spread(job.held, rows), []
+    for size in serving.OF_MASKS if job.modality.MASKS else serving.SIZES:
+        say(f"holding it against the model: {counted(len(some), job.wanted.unit)} of {job.split}, {size} at a time")
+        found = serving.held_against(job.backbone, session, job.batches(some, size))
+        parts.append({"batch": size} | found)
+    parity: dict[str, Any] = {"split": job.split, "n": len(some), "tolerance": TOLERANCE}
+    parity |= {"largest_logit_gap": max(part["largest_logit_gap"] for part in parts)}
+    speed = [{"batch": part["batch"]} | part.pop("speed") for part in parts]
+    machine = environment.hardware(trainer_arguments.cores(), [], 1)
+    about = {"threads": threads, "machine": machine["cpu"], "cores": machine["cores"], "batches": speed}
+    return {
+        "engine": session.machine,
+        "arrays": list(session.inputs),
+        "parity": parity | {"batches": parts},
+        "speed": about,
+    }
+
+
+def _equal(parity: dict[str, Any], unit: str) -> dict[str, Any]:
+    """Whether the file gives what the model gives, but for rounding."""
+    gap, n = parity["largest_logit_gap"], counted(parity["n"], unit)
+    told = f"the largest difference of a logit is {gap:.2g} on {n} of {parity['split']}"
+    if gap <= TOLERANCE:
+        return {"accepted": True, "exit_code": 0, "why": f"{told}, within {TOLERANCE:g}."}
+    return {
+        "accepted": False,
+        "exit_code": 1,
+        "why": f"{told}, and at most {TOLERANCE:g} is rounding: this export is another model and is refused. Use the "
+        "model folder itself, or look at it with --keep.",
+    }
+
+
+def _compared(job: Job, margin: float, say: Say) -> dict[str, Any]:
+    """The 8-bit answers to all rows of the split against the run's own: no worse than `margin`, or refused."""
+    base = mask_records.read(job.folder.predictions(job.split))
+    say(f"comparing its answers with the run's own: {counted(base.n, job.wanted.unit)} of {job.split}")
+    ours = _answers(job, sessions.load(job.work))
+    verdict, metric, apart = no_worse(base, ours, job.wanted.metrics, margin)
+    facts = {"metric": metric, "margin": margin, "n": base.n, "split": job.split, "verdict": verdict.verdict}
+    facts |= {"value": apart.value, "low": apart.low, "high": apart.high, "method": apart.method}
+    ends = {
+        gating.PASS: "",
+        gating.FAIL: " It is refused: take --format onnx, or allow more with --margin.",
+        gating.UNCLEAR: " So it is refused: take --format onnx, or a larger --margin, or keep it untold with --keep.",
+    }
+    facts = {"comparison": facts, "accepted": verdict.verdict == gating.PASS}
+    return facts | {"exit_code": gating.exit_code([verdict]), "why": verdict.why + ends[verdict.verdict]}
+
+
+def no_worse(base: Answers, other: Answers, metrics: list[str], margin: float) -> tuple[Verdict, str, Difference]:
+    """(verdict, leading metric, other minus base) as the gate no_worse_than judges two runs on the same rows."""
+    found = comparing.compare([("float32", base), ("8 bits", other)], metrics)[0]
+    apart = comparing.cautious(base, other, found.headline, found.differences[found.headline])
+    gates = {RIVAL: {"run": "the model in float32", "margin": margin}}
+    evidence = Evidence({}, against=lambda *_: (found.headline, apart))
+    return gating.judge(gates, evidence)[0], found.headline, apart
+
+
+def _answers(job: Job, session: sessions.Session) -> Answers:
+    """What the exported model answers, by the run's thresholds or biases where it has any."""
+    args = trainer_arguments.arguments(job.wanted, job.folder, fitting=False)
+    if job.modality.MASKS:
+        served = replace(job.backbone, model=serving.Served(session, job.backbone.model.config))
+        return segmenting.predict([served], job.held, job.wanted.model, args)
+    logits = serving.outputs(session, job.backbone, job.modality, job.held, job.wanted.model)
+    found: Predictions = predicting.predict(job.backbone, job.modality, job.held, job.wanted.model, args, logits)
+    if not found.multi_label:
+        return answering.applied(job.folder, job.wanted.decide, found)
+    return thresholds.applied(found, thresholds.read(job.folder.thresholds, found.names))
+
+
+def _about(job: Job) -> dict[str, Any]:
+    """What is in the folder and where it comes from."""
+    names = backbones.class_order(job.backbone.model)
+    facts: dict[str, Any] = {"version": VERSION, "format": job.kind, "file": job.file.name, "task": job.wanted.task}
+    facts |= {"name": job.folder.root.name, "classes": list(names), "multi_label": job.wanted.data.multi_label}
+    facts |= {"inputs": export_inputs.described(job.backbone, job.modality, job.wanted.model)}
+    facts |= {"weights_sha256": ensembling.weights(job.folder), "date": environment.today()}
+    return facts | {"versions": environment.versions(), "split": job.split}
+
+
+def _finish(job: Job, facts: dict[str, Any], target: Path) -> None:
+    """The files beside the model, and all of it to where it belongs."""
+    for left in job.work.glob("float32-*"):
+        left.unlink()
+    for path in sorted(job.folder.model.iterdir()):
+        if path.is_file() and path.name not in LEFT:
+            shutil.copyfile(path, job.work / path.name)
+    files = [path for path in job.work.iterdir() if path.name.startswith(job.file.stem)]
+    facts |= {"mb": round(sum(path.stat().st_size for path in files) / 1e6, 2), "file_sha256": sha256(job.file)}
+    write_json(job.work / export_page.FACTS, facts)
+    (job.work / "README.md").write_text(export_page.page(facts, job.work), encoding="utf-8")
+    if target.exists():
+        shutil.rmtree(target)
+    job.work.rename(target)
+
+
+def _spread(rows: datasets.Dataset, n: int) -> datasets.Dataset:
+    """At most `n` rows, spread evenly: files are often sorted."""
+    if len(rows) <= n:
+        return rows
+    return rows.select(np.linspace(0, len(rows) - 1, n).round().astype(int))
