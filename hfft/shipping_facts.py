@@ -28,5 +28,4 @@ def exports(run: RunFolder, digest: str) -> list[Path]:
 
 def parity(run: RunFolder) -> dict[str, Any]:
     """Facts of parity.json; {} where these weights were not held against plain transformers."""
-    facts = read_json(run.root / PARITY) if (run.root / PARITY).is_file() else {}
-    return facts if facts.get("weights_sha256") in (None, weights(run)) else {}
+    return run.read_parity() or {}
