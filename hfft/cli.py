@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -145,16 +145,18 @@ def run(
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = recipe_words(name, recipe_, words)
-    from hfft import display, verbs
+    from hfft import display, pushing
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = verbs.run(chosen, overrides, output_dir, resume, sayer(as_json))
+    facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json))
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:
         return print_json(facts)
     display.scores("validation", facts["validation"])
+    if "pushed" in facts:
+        print(f"\npushed  {facts['pushed']['url']}, as {facts['pushed']['tag']}")
     print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
 
 
@@ -169,6 +171,8 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
         return
     shown = display_seeds.tested if many else display.verdict
     print_json(facts) if as_json else shown(facts)
+    if (facts.get("parity") or {}).get("passed") is False:
+        print(f"hfft: {facts['parity']['why']}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -212,6 +216,7 @@ app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("export")(cli_export.export)
 app.command("predict")(cli_predict.predict)
+app.command("push")(cli_push.push)
 app.command("demo")(cli_demo.demo)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import biasing, calibration_telling, figures, gallery, mask_facts, mask_records, openings
+from hfft.card_front import AVERAGES
 from hfft.mask_records import MaskPredictions
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
@@ -49,7 +50,6 @@ TITLES = {
 }
 WIDENED = ", widened to "
 RANKED = ("f1", "iou")  # what classes are ordered by, where it was asked for
-AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
 
 
@@ -97,6 +97,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
+        "parity": run.read_parity(),
         "seeds": _seeds(run, split, headline),
         "folds": len(run.members),
         "dealt": _dealt(run),

@@ -27,6 +27,7 @@ from hfft import (
     inferring,
     judging,
     ledger,
+    parity,
     predicting,
     probing,
     quoting,
@@ -37,6 +38,7 @@ from hfft import (
     stressing,
     thresholds,
     trainer_arguments,
+    trainer_options,
     training,
     uniting,
     yardsticks,
@@ -48,16 +50,26 @@ from hfft.records import fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
+MANY = (
+    "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and hfft push for the best"
+)
+
 
 def run(
-    name: str, overrides: tuple[str, ...] = (), output_dir: str | None = None, resume: bool = False, say: Say = print
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    resume: bool = False,
+    say: Say = print,
+    pushed: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune as the recipe says. Returns {"run": folder, "validation": scores, …}. Never scores the test split.
 
-    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`.
+    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`. pushed: the
+    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
     """
     started, clock = _now(), time.perf_counter()
-    wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
+    wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
     claiming.writable(folder)
@@ -93,8 +105,7 @@ def run(
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled})
-    judging.publish(folder)
-    for note in fit.notes:
+    for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores)}
@@ -135,6 +146,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         return {"run": str(folder.root)}
     yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
+    parity.check(folder, wanted, modality, model, rows, args, say)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 
