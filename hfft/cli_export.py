@@ -12,7 +12,7 @@ from hfft.phrases import Folder, Json, print_json, sayer
 def export(
     folder: Folder,
     kind: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="onnx, onnx-int8 (8 bits) or openvino.")
+        str, typer.Option("--format", metavar="FORMAT", help="onnx, onnx-int8 (8 bits), openvino or litert.")
     ] = "onnx",
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: RUN/exports/FORMAT.")] = None,
     margin: Annotated[
@@ -23,7 +23,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make an export that is there anew.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the model for onnxruntime or OpenVINO, and hold it against the model before it is kept."""
+    """Write the model for onnxruntime, OpenVINO or LiteRT, and hold it against the model before it is kept."""
     from hfft import display_export, exporting
 
     facts = exporting.export(folder, kind, output_dir, margin, rows, keep, overwrite, sayer(as_json))

@@ -43,6 +43,24 @@ def logits(arrays):
     return model({name: arrays[name] for name in taken})[model.output(0)]
 """,
     ),
+    "model.tflite": (
+        "ai_edge_litert",
+        """\
+model = Interpreter(model_path="model.tflite").get_signature_runner()
+
+
+def logits(arrays):  # the file takes one row at a time, texts padded to its one length
+    found = []
+    for row in range(len(next(iter(arrays.values())))):
+        given = {}
+        for name, part in model.get_input_details().items():
+            one = arrays[name][row : row + 1].astype(part["dtype"])
+            missing = [(0, int(most) - size) for most, size in zip(part["shape"], one.shape)]
+            given[name] = np.pad(one, missing)
+        found.append(next(iter(model(**given).values())))
+    return np.concatenate(found)
+""",
+    ),
 }
 TEXTS = """\
 tokenizer = Tokenizer.from_file("tokenizer.json")
@@ -88,9 +106,10 @@ def snippet(facts: dict[str, Any], temperature: bool, thresholds: bool, decided:
         extra, made, imports = ["tokenizers"], TEXTS % inputs, "from tokenizers import Tokenizer\n"
     else:
         extra, made, imports = ["pillow"], _pixels(inputs), "from PIL import Image, ImageOps\n"
+    first = "from ai_edge_litert.interpreter import Interpreter" if engine == "ai_edge_litert" else f"import {engine}"
     parts = [
         HEAD,
-        f"import {engine}\n{imports}",
+        f"{first}\n{imports}",
         NAMES,
         TEMPERATURE if temperature else "",
         session,
@@ -100,7 +119,7 @@ def snippet(facts: dict[str, Any], temperature: bool, thresholds: bool, decided:
     ]
     masks = facts["task"] == "semantic_segmentation"
     parts.append(_masks() if masks else _answers(facts, text, temperature, thresholds, decided))
-    return re.sub("\n{4,}", "\n\n\n", "".join(parts)).rstrip("\n"), [engine, *extra]
+    return re.sub("\n{4,}", "\n\n\n", "".join(parts)).rstrip("\n"), [engine.replace("_", "-"), *extra]
 
 
 def _pixels(inputs: dict[str, Any]) -> str:

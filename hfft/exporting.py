@@ -33,6 +33,7 @@ from hfft import (
     gathering,
     gating,
     ledger,
+    lite_graphs,
     mask_records,
     onnx_graphs,
     predicting,
@@ -42,6 +43,7 @@ from hfft import (
     serving,
     sessions,
     thresholds,
+    tokenising,
     trainer_arguments,
 )
 from hfft.backbones import Backbone
@@ -56,8 +58,10 @@ from hfft.references import sha256
 from hfft.rules import RIVAL
 from hfft.run_folder import RunFolder
 
-FORMATS = ("onnx", "onnx-int8", "openvino")
+FORMATS = ("onnx", "onnx-int8", "openvino", "litert")
 EIGHT_BIT = "onnx-int8"
+FILES = {"openvino": sessions.OPENVINO, "litert": sessions.LITERT}
+NEEDS = {"openvino": ("onnx", "onnxruntime", "onnxscript", "openvino"), "litert": ("litert_torch", "ai_edge_litert")}
 TOLERANCE = 1e-4  # largest difference of a logit that is rounding
 CALIBRATION = 128  # rows that a static 8-bit model learns its ranges from
 LEFT = ("model.safetensors", "README.md")  # of the model folder: the weights are in the file, and its page is another
@@ -79,7 +83,7 @@ class Job:
 
     @property
     def file(self) -> Path:
-        return self.work / (sessions.OPENVINO if self.kind == "openvino" else sessions.ONNX)
+        return self.work / FILES.get(self.kind, sessions.ONNX)
 
     def batches(self, rows: datasets.Dataset, size: int) -> Iterator[dict[str, torch.Tensor]]:
         return serving.batches(self.backbone, self.modality, rows, self.wanted.model, size)
@@ -145,7 +149,7 @@ def _checked(
         raise InputError(f"{target} is no export and is not overwritten; type another --output-dir")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise InputError(f"{target} holds an export already; type --overwrite to make it anew, or --output-dir FOLDER")
-    for library in ("onnx", "onnxruntime", "onnxscript", *(("openvino",) if kind == "openvino" else ())):
+    for library in NEEDS.get(kind, ("onnx", "onnxruntime", "onnxscript")):
         sessions.library(library)
     return folder, target
 
@@ -160,7 +164,13 @@ def _written(job: Job) -> dict[str, Any]:
     """Write the model's file; {"int8": how it was made, or None}. Held-back rows serve as examples of shapes only."""
     two = job.held.select([0, min(1, len(job.held) - 1)])
     whole = job.work / (f"float32-{sessions.ONNX}" if job.kind != "onnx" else sessions.ONNX)
-    onnx_graphs.write(job.backbone.model.cpu().eval(), next(job.batches(two, 2)), whole)
+    arrays = next(job.batches(two, 2))
+    if job.kind == "litert":
+        text = job.modality.INPUT == "text"
+        longest = tokenising.limit(job.backbone.processor, job.wanted.model) if text else None
+        lite_graphs.write(job.backbone.model.cpu().eval(), arrays, job.file, longest)
+        return {"int8": None}
+    onnx_graphs.write(job.backbone.model.cpu().eval(), arrays, whole)
     if job.kind == "onnx":
         return {"int8": None}
     if job.kind == "openvino":

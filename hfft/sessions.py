@@ -6,6 +6,7 @@ In: a folder that `hfft export` wrote. Out: a `Session`. It must not know how in
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy as np
 
 from hfft.errors import InputError
 
-ONNX, OPENVINO = "model.onnx", "openvino_model.xml"
+ONNX, OPENVINO, LITERT = "model.onnx", "openvino_model.xml", "model.tflite"
 EXTRAS = {"onnx": "export", "onnxruntime": "export", "onnxscript": "export", "openvino": "openvino"}
+EXTRAS |= {"litert_torch": "litert", "ai_edge_litert": "litert"}
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -95,6 +97,37 @@ def _openvino(path: Path, threads: int | None) -> Session:
     return Session(tuple(types), run, f"openvino {openvino.__version__.partition('-')[0]}")
 
 
+def _litert(path: Path, threads: int | None) -> Session:
+    """The file takes one row of one length: rows go in one after the other, texts padded where nothing attends."""
+    made = library("ai_edge_litert.interpreter").Interpreter
+    try:
+        interpreter = made(model_path=str(path), num_threads=threads)
+        runner = interpreter.get_signature_runner()
+    except (ValueError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    inputs = runner.get_input_details()
+    types = {name: np.dtype(part["dtype"]) for name, part in inputs.items()}
+    length = None if "pixel_values" in inputs else int(next(iter(inputs.values()))["shape"][1])
+
+    def run(arrays: Arrays) -> np.ndarray:
+        taken, found = _taken(arrays, types), []
+        for row in range(len(next(iter(taken.values())))):
+            one = {name: array[row : row + 1] for name, array in taken.items()}
+            given = one if length is None else {name: _filled(array, length) for name, array in one.items()}
+            found.append(next(iter(runner(**given).values())))
+        return np.concatenate(found).astype(np.float32)
+
+    version = importlib.metadata.version("ai-edge-litert")
+    return Session(tuple(types), run, f"ai-edge-litert {version}")
+
+
+def _filled(array: np.ndarray, length: int) -> np.ndarray:
+    """A row (1, tokens) at the one length a file takes. Raises InputError for a longer one."""
+    if array.shape[1] > length:
+        raise InputError(f"this export takes texts of at most {length} tokens, and one has {array.shape[1]}")
+    return np.pad(array, ((0, 0), (0, length - array.shape[1])))
+
+
 def _taken(arrays: Arrays, types: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays a model takes, in its own number format. Raises InputError that names one that is missing."""
     if missing := [name for name in types if name not in arrays]:
@@ -112,4 +145,4 @@ def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read ({why}): export it again with --overwrite")
 
 
-OPENERS = {ONNX: _onnx, OPENVINO: _openvino}
+OPENERS = {ONNX: _onnx, OPENVINO: _openvino, LITERT: _litert}

@@ -26,6 +26,7 @@ from hfft import (
     export_page,
     exporting,
     ledger,
+    lite_graphs,
     onnx_graphs,
     pictures,
     serving,
@@ -284,6 +285,27 @@ def test_openvino_gives_the_same_logits(run, tmp_path):
         batches = serving.batches(found, text_classification, rows, spec, size)
         facts = serving.held_against(found, session, batches)
         assert facts["largest_logit_gap"] <= 1e-4 and facts["label_flips"] == 0
+
+
+def test_litert_gives_the_same_logits_row_by_row(run, tmp_path, capsys):
+    """Where the extra is installed, which brings jax: not in CI."""
+    pytest.importorskip("litert_torch")
+    folder = tmp_path / "litert"
+    assert hfft("export", str(run), "--format", "litert", "--output-dir", str(folder)) == 0
+    (line,) = printed(snippet(folder), folder)
+    assert line.startswith("a text of the kind it was trained on ")
+    session, found = sessions.load(folder, threads=1), backbones.reload(run / "model", text_classification)
+    rows, spec = text_classification.as_rows(texts(ROWS)), Model(name="", max_length=32)
+    for size in serving.SIZES:
+        facts = serving.held_against(found, session, serving.batches(found, text_classification, rows, spec, size))
+        assert facts["largest_logit_gap"] <= 1e-4 and facts["label_flips"] == 0
+    with pytest.raises(InputError, match="at most 32 tokens"):
+        session.run({name: np.ones((1, 33), int) for name in session.inputs})
+    pictures_of, modality = backbone("timm", tmp_path), IMAGES["timm"]
+    batch = next(serving.batches(pictures_of, modality, images(4, 24), Model(name=""), 4))
+    lite_graphs.write(pictures_of.model.eval(), batch, tmp_path / sessions.LITERT, None)
+    facts = serving.held_against(pictures_of, sessions.load(tmp_path), [batch])
+    assert facts["rows"] == 4 and facts["largest_logit_gap"] <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["timm", "segformer"])

@@ -41,7 +41,7 @@ LAYERS = [
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
-    | {"eight_bit", "onnx_graphs", "export_snippets"}
+    | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
