@@ -114,9 +114,9 @@ def train(recipe: str | Path, *overrides: str, output_dir: str | Path | None = N
     overrides: words such as "train.learning_rate=3e-5". output_dir: default runs/<recipe>; it must not hold a run
     unless `resume`. Raises InputError with one sentence when the recipe or the data cannot be used.
     """
-    from hfft import verbs
+    from hfft import pushing
 
-    result = verbs.run(str(recipe), overrides, str(output_dir) if output_dir else None, resume)
+    result = pushing.run(str(recipe), overrides, str(output_dir) if output_dir else None, resume)
     return Run(Path(result["run"]))
 
 

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
 
 from hfft.intervals import wilson
 from hfft.means import mean
@@ -104,6 +103,8 @@ def upper_bound(errors: int, n: int, delta: float) -> float:
     >>> round(upper_bound(0, 59, 0.05), 4)
     0.0495
     """
+    from scipy.stats import beta  # half a second of every start of `hfft predict`, which needs none
+
     return 1.0 if errors >= n else float(beta.ppf(1 - delta, errors + 1, n - errors))
 
 

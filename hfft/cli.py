@@ -14,9 +14,21 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_export
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push
 from hfft.errors import InputError
-from hfft.phrases import INTERRUPTED, Folder, Json, Name, Option, Words, first_line, print_json, recipe_words, sayer
+from hfft.phrases import (
+    INTERRUPTED,
+    Folder,
+    Json,
+    Name,
+    Option,
+    Stopped,
+    Words,
+    first_line,
+    print_json,
+    recipe_words,
+    sayer,
+)
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -133,16 +145,18 @@ def run(
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = recipe_words(name, recipe_, words)
-    from hfft import display, verbs
+    from hfft import display, pushing
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = verbs.run(chosen, overrides, output_dir, resume, sayer(as_json))
+    facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json))
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:
         return print_json(facts)
     display.scores("validation", facts["validation"])
+    if "pushed" in facts:
+        print(f"\npushed  {facts['pushed']['url']}, as {facts['pushed']['tag']}")
     print(f"\nmodel   {facts['run']}/model\nNext:   hfft eval {facts['run']}     (opens the held-out test split)")
 
 
@@ -201,6 +215,9 @@ app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("export")(cli_export.export)
+app.command("predict")(cli_predict.predict)
+app.command("push")(cli_push.push)
+app.command("demo")(cli_demo.demo)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:
@@ -246,6 +263,6 @@ def main(arguments: list[str] | None = None) -> None:
             time.sleep(2)
         sys.exit(2)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
         raise

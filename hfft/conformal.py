@@ -18,7 +18,6 @@ import math
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import betabinom
 
 
 def lac(scores: np.ndarray) -> np.ndarray:
@@ -95,6 +94,8 @@ def chance(calibrated: np.ndarray, tested: np.ndarray, coverage: float) -> tuple
     >>> [round(end, 3) for end in chance(np.array([1000]), np.array([1000]), 0.9)]
     [0.873, 0.925]
     """
+    from scipy.stats import betabinom  # half a second of every start of `hfft predict`, which needs none
+
     rows = int(tested.sum())
     ranks = np.array([rank_of(int(n), coverage) for n in calibrated])
     bounded = ranks <= calibrated

@@ -15,8 +15,11 @@ MAY_WRITE = ("admin", "write")
 WRITE = "repo.write"
 
 
-def check(repo: str) -> str:
-    """Who would push where, as a sentence. Raises InputError when a push to `repo` would be refused."""
+def check(repo: str, option: str = "--hub", kind: str = "model") -> str:
+    """Who would push where, as a sentence. Raises InputError when a push to `repo` would be refused.
+
+    option: how the user named it. kind: "model" or "space".
+    """
     from huggingface_hub import HfApi, constants, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
     from huggingface_hub.utils import validate_repo_id
@@ -24,30 +27,31 @@ def check(repo: str) -> str:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        raise InputError(f"--hub {repo!r}: expected OWNER/NAME, such as maria/tickets ({error})") from error
+        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/tickets ({error})") from error
     if "/" not in repo:
-        raise InputError(f"--hub {repo!r}: expected OWNER/NAME, such as maria/{repo}")
+        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/{repo}")
     if constants.HF_HUB_OFFLINE:
-        raise InputError("HF_HUB_OFFLINE is set, so nothing can be pushed; unset it, or leave --hub out")
+        raise InputError("HF_HUB_OFFLINE is set, so nothing can be pushed; unset it, or push later")
     if get_token() is None:
         raise InputError(f"there is no token for the Hub here; {LOGIN}")
     api = HfApi()
     try:
         me = api.whoami()
-        exists = api.repo_exists(repo)
+        exists = api.repo_exists(repo, repo_type=kind)
     except HfHubHTTPError as error:
-        raise InputError(_refusal(repo, error.response.status_code)) from error
+        raise InputError(refusal(repo, error.response.status_code)) from error
     except (HTTPError, OSError) as error:  # of the HTTP library that huggingface_hub chose
         raise InputError(
             f"{constants.ENDPOINT} cannot be reached ({type(error).__name__}); check the network and HF_ENDPOINT"
         ) from error
-    _check_owner(repo, me)
-    told = _check_token(repo, me)
+    _check_owner(repo, me, option)
+    told = _check_token(repo, me, option)
     fate = "it exists, and a push adds a commit" if exists else "it does not exist and would be made"
-    return f"Hub: {me.get('name')} may write to {repo}: {fate}{told}"
+    what = f"the Space {repo}" if kind == "space" else repo
+    return f"Hub: {me.get('name')} may write to {what}: {fate}{told}"
 
 
-def _refusal(repo: str, status: int) -> str:
+def refusal(repo: str, status: int) -> str:
     if status == 401:
         return f"the Hub does not know the token it was given (expired or revoked); {LOGIN}"
     if status == 429:
@@ -55,7 +59,7 @@ def _refusal(repo: str, status: int) -> str:
     return f"the Hub answers {status} when asked about {repo}; try again later, or see https://status.huggingface.co"
 
 
-def _check_owner(repo: str, me: dict[str, Any]) -> None:
+def _check_owner(repo: str, me: dict[str, Any], option: str) -> None:
     """The owner is the user, or an organisation in which they may write."""
     owner, _, name = repo.partition("/")
     user = str(me.get("name"))
@@ -64,25 +68,25 @@ def _check_owner(repo: str, me: dict[str, Any]) -> None:
         return
     if owner not in roles:
         raise InputError(
-            f"--hub {repo}: the token is {user}'s, who is not a member of {owner!r}; type --hub {user}/{name}, "
+            f"{option} {repo}: the token is {user}'s, who is not a member of {owner!r}; type {option} {user}/{name}, "
             f"or one of: {listed([f'{group}/{name}' for group in roles]) or 'no organisation'}"
         )
     # A contributor may make repositories and write to their own, which only a push can tell.
     if roles[owner] not in (None, *MAY_WRITE, "contributor"):
         raise InputError(
-            f"--hub {repo}: {user} is in {owner} with the role {roles[owner]!r}, which may not write; ask an admin of "
-            f"{owner} for the role write, or type --hub {user}/{name}"
+            f"{option} {repo}: {user} is in {owner} with the role {roles[owner]!r}, which may not write; ask an admin "
+            f"of {owner} for the role write, or type {option} {user}/{name}"
         )
 
 
-def _check_token(repo: str, me: dict[str, Any]) -> str:
+def _check_token(repo: str, me: dict[str, Any], option: str) -> str:
     """Nothing, or what cannot be told about the token. Raises InputError when it may only read."""
     token = (me.get("auth") or {}).get("accessToken") or {}
     role = token.get("role")
     if role in MAY_WRITE:
         return ""
     if role == "read":
-        raise InputError(f"--hub {repo}: the token may only read; {LOGIN}")
+        raise InputError(f"{option} {repo}: the token may only read; {LOGIN}")
     if role != "fineGrained":
         return "; what this kind of token may do is not told by the Hub"
     owner = repo.partition("/")[0]
@@ -91,6 +95,6 @@ def _check_token(repo: str, me: dict[str, Any]) -> str:
     if not granted & {owner, repo}:
         where = listed(sorted(str(name) for name in granted)) or "nothing"
         raise InputError(
-            f"--hub {repo}: the token is fine-grained and may write to {where}; give it {WRITE} for {owner}"
+            f"{option} {repo}: the token is fine-grained and may write to {where}; give it {WRITE} for {owner}"
         )
     return ""

@@ -17,6 +17,7 @@ import numpy as np
 from hfft import (
     baselines,
     calibrating,
+    card_files,
     cautioning,
     comparing,
     deciding,
@@ -69,7 +70,8 @@ def judgeable(overrides: tuple[str, ...]) -> tuple[str, ...]:
 def report(name: str, say: Callable[[str], None] = print) -> Path:
     """Write report.html and the card again from the files of a run; opens no split. A broken ledger is said."""
     folder = RunFolder.existing(name, folds=True)
-    publish(folder)
+    for sentence in publish(folder):
+        say(sentence)
     if warning := openings.told(folder, None, None)["warning"]:
         say(warning)
     return folder.report
@@ -97,7 +99,7 @@ def judged(
         kept = read_json(folder.probes) if folder.probes.is_file() else {}
         write_json(folder.probes, kept | {"test": facts["probes"]})
     verdicts.write(folder, told)
-    publish(folder)
+    facts = facts | {"notes": [*facts["notes"], *publish(folder)]}  # the last is of a file, not of the model
     return facts | {"report": str(folder.report)}
 
 
@@ -121,12 +123,16 @@ def scored(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str,
     return scores
 
 
-def publish(folder: RunFolder) -> None:
-    """The page and the card, from the run's files; the models of folds have cards of their own."""
+def publish(folder: RunFolder) -> list[str]:
+    """The page and the card, from the run's files; the models of folds have cards of their own.
+
+    Returns what is to be said of a card that somebody edited.
+    """
     reporting.render(folder)
     if folder.members:
-        return
-    (folder.model / "README.md").write_text(reporting.card(folder), encoding="utf-8")
+        return []
+    said = card_files.write(folder, reporting.card(folder))
+    return [said] if said else []
 
 
 def plain(scores: dict[str, Score]) -> dict[str, Any]:

@@ -14,6 +14,11 @@ from hfft.errors import InputError
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
+
+class Stopped(SystemExit):
+    """Ctrl-C, of which a verb has said what it means."""
+
+
 Words = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override the recipe.")]
 Name = Annotated[str | None, typer.Argument(metavar="RECIPE", help="A recipe's name, a YAML file, or a run folder.")]
 Option = Annotated[str | None, typer.Option("--recipe", metavar="RECIPE", help="The same, as an option.")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,15 @@ def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Paths, bytes or PIL pictures as rows. Raises InputError for a path where there is no file."""
+    return datasets.Dataset.from_dict({"image": sources(inputs)}, features=PICTURE)
+
+
+def sources(inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    """The same as what `decoded` takes."""
     for x in inputs:
         if isinstance(x, (str, os.PathLike)) and not references.is_file(x):
             raise InputError(f"{x}: no such file (current folder: {Path.cwd()})")
-    images = [
+    return [
         {"path": str(x), "bytes": None}
         if isinstance(x, (str, os.PathLike))
         else {"path": None, "bytes": x}
@@ -138,7 +144,6 @@ def as_rows(inputs: list[Any]) -> datasets.Dataset:
         else datasets.Image().encode_example(x)
         for x in inputs
     ]
-    return datasets.Dataset.from_dict({"image": images}, features=PICTURE)
 
 
 def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[Image.Image], bool]:

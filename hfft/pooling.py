@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
+
+if TYPE_CHECKING:  # `hfft predict` starts without it
+    import datasets
 
 OWNER = "document"  # column of prepared rows: the number of the text that each is a window of
 

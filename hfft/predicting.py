@@ -14,10 +14,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.special import expit
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft import erring, labelsets, pooling, segmenting, worst_masks
+from hfft import erring, labelsets, pooling, segmenting, tempering, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.mask_records import MaskPredictions
@@ -46,7 +45,7 @@ def predict(
     labels = label_ids(rows["label"][:], names, many)
     if logits is None:
         logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
-    scores = _probabilities(logits, many)
+    scores = tempering.of_logits(logits, many)
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
     predicted = scores >= 0.5 if many else scores.argmax(axis=1)
@@ -63,17 +62,7 @@ def probabilities(
     if modality.MASKS:
         return segmenting.probabilities(backbone, rows, args)
     logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
-    return _probabilities(logits, several(backbone.model))
-
-
-def _probabilities(logits: np.ndarray, many: bool) -> np.ndarray:
-    logits = logits.astype(np.float64)
-    if not np.isfinite(logits).all():
-        raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
-    if many:
-        return expit(logits).astype(np.float32)  # type: ignore[no-any-return]
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+    return tempering.of_logits(logits, several(backbone.model))
 
 
 def outputs(

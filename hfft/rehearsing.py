@@ -115,8 +115,10 @@ def rehearse(
         except InputError as error:  # nothing is wrong with the recipe: the next run only needs another folder
             trial.notes.append(str(error))
         trial.attempt("run folder", "give the run a folder that can be written to", lambda: claiming.writable(run))
-        if hub is not None:
-            said = trial.attempt("Hub", "mend it before training, or leave --hub out", lambda: hub_access.check(hub))
+        if to := hub or (chosen.get("push_to_hub") and chosen["hub_model_id"]):
+            option = "--hub" if hub else "train.hub_model_id"
+            fix = f"mend it before training, or leave {'--hub' if hub else 'train.push_to_hub'} out"
+            said = trial.attempt("Hub", fix, lambda: hub_access.check(str(to), option))
             trial.notes.extend([said] if said else [])
         quote = _acts(trial, args, train, validation, before, stream)
     if quote is not None:

@@ -18,17 +18,27 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from hfft import behaviour_figures, calibration_figures, calibration_telling, figures, gallery, pages
+from hfft import (
+    behaviour_figures,
+    calibration_figures,
+    calibration_telling,
+    card_front,
+    card_marks,
+    figures,
+    gallery,
+    limitations,
+    pages,
+    shipping_facts,
+)
 from hfft.records import write_whole
 from hfft.run_folder import RunFolder
-from hfft.summarising import AVERAGES, inline, summarise, title
+from hfft.summarising import inline, summarise, title
 
 # Up to here a table of counts stays legible; above it the page draws a heat map and lists the confusions.
 TABLE_CLASSES = 20
 SHOWN_CLASSES = 20
 SHOWN_MISTAKES = 24
 _undrawn: ContextVar[bool] = ContextVar("undrawn", default=False)
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @contextlib.contextmanager
@@ -87,14 +97,18 @@ def _same_loss(recipe: dict[str, Any]) -> bool:
 def card(run: RunFolder) -> str:
     """The model card: Markdown with YAML front matter as the Hub reads it. Holds no path of this machine."""
     facts = summarise(run)
-    front = yaml.safe_dump(_front(facts), sort_keys=False, allow_unicode=True)
-    pair = "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})
-    return pages.template("card.md.j2", FILTERS).render(**facts, front=front, pair=pair, commands=_commands(facts))
+    front = yaml.safe_dump(card_front.front(facts), sort_keys=False, allow_unicode=True)
+    shown = [name for name in _on_the_card(facts) if (run.figures / name).is_file()]
+    more: dict[str, Any] = {"front": front, "figures": shown, "room": f"{card_marks.BEGIN}\n{card_marks.END}"}
+    more |= {"limits": limitations.limits(facts), "misuses": limitations.purpose(facts), "commands": _commands(facts)}
+    more |= {"exports": [path.name for path in shipping_facts.exports(run, shipping_facts.weights(run))]}
+    more |= {"pair": "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})}
+    return card_marks.sealed(pages.template("card.md.j2", FILTERS).render(**facts, **more))
 
 
-def _public(name: object) -> str:
-    """A name that may be published: of an absolute path only the last part."""
-    return Path(str(name)).name if Path(str(name)).is_absolute() else str(name)
+def _on_the_card(facts: dict[str, Any]) -> list[str]:
+    """Names of figures; slices may be values of the user's own columns, and are told in sentences alone."""
+    return ["confusion_matrix.png", f"{facts['classes']['ranked_by']}_per_class.png", "reliability.png", "probes.png"]
 
 
 def _commands(facts: dict[str, Any]) -> list[str]:
@@ -124,40 +138,6 @@ def _draw(run: RunFolder, facts: dict[str, Any]) -> None:
         behaviour_figures.draw_slices(run.figures / "slices.png", facts["slices"], title(facts["slices"]["measure"]))
     if found.get("selective"):
         calibration_figures.draw_curve(run.figures / "risk_coverage.png", found["selective"])
-
-
-def _front(facts: dict[str, Any]) -> dict[str, Any]:
-    """The card's front matter. The interval travels in each metric's name: the Hub's schema has no field for it."""
-    tag = {"semantic_segmentation": "image-segmentation"}.get(facts["task"], facts["task"].replace("_", "-"))
-    base, data = str(facts["recipe"]["model"]["name"]), facts["recipe"].get("data", {})
-    front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": tag}
-    # A folder that exists here would read as a Hub id of the same shape.
-    if HUB_ID.fullmatch(base) and not Path(base).exists() and facts["recipe"]["model"].get("pretrained", True):
-        front["base_model"] = base
-    front |= {"tags": ["hfft", tag], "metrics": sorted({_hub_metric(group["metric"]) for group in facts["overall"]})}
-    metrics = []
-    for group in facts["overall"]:
-        score = group["rows"][0]["score"]
-        if score["value"] is not None:
-            name = f"{group['title']}, 95 % interval {_interval(score)}, n = {score['n']:,}"
-            metrics.append({"type": _hub_metric(group["metric"]), "value": score["value"], "name": name})
-    if facts["tested"] and metrics:
-        source = _public(data.get("path", "unknown"))
-        dataset = {"type": source, "name": source, "split": "test"}
-        result = {"task": {"type": tag}, "dataset": dataset, "metrics": metrics}
-        front["model-index"] = [{"name": facts["name"], "results": [result]}]
-    return front
-
-
-def _hub_metric(metric: str) -> str:
-    stem, _, last = metric.rpartition("_")
-    return stem if last in AVERAGES else metric
-
-
-def _interval(score: dict[str, Any]) -> str:
-    if score["low"] is None or score["high"] is None:
-        return "[no interval]"
-    return f"[{score['low']:.3f}, {score['high']:.3f}]"
 
 
 def _percent_parts(score: dict[str, Any]) -> str:
@@ -197,7 +177,7 @@ def _markdown(text: object) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "decimals": lambda value: f"{value:.3f}",
     "grouped": lambda number: f"{number:,}",
-    "interval": _interval,
+    "interval": card_front.interval,
     "score_text": calibration_telling.decimals,
     "signed": _signed,
     "signed3": lambda value: _signed(value, 3),
@@ -212,6 +192,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "at": figures.at,
     "title_of": title,
     "inline": inline,
-    "public": _public,
+    "public": card_front.public,
     "wraps": lambda name: Markup("_<wbr>").join(pages.visible(str(name)).split("_")),
 }

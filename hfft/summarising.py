@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import biasing, calibration_telling, figures, gallery, mask_facts, mask_records, openings
+from hfft.card_front import AVERAGES
 from hfft.mask_records import MaskPredictions
 from hfft.pairing import gained
 from hfft.recipe import read_yaml
@@ -49,7 +50,6 @@ TITLES = {
 }
 WIDENED = ", widened to "
 RANKED = ("f1", "iou")  # what classes are ordered by, where it was asked for
-AVERAGES = ("macro", "micro", "weighted")
 PER_CLASS = re.compile(r"([^\[]+)\[(.*)\]", re.DOTALL)
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, log_softmax, logit, softmax
 
+from hfft.errors import InputError
 from hfft.estimates import Z, summed
 
 # The smallest normal float32: a probability that was stored as 0 is one that float32 could not hold.
@@ -33,6 +33,20 @@ class Temperature:
     high: float | None
     n: int
     note: str = ""
+
+
+def of_logits(logits: np.ndarray, several: bool) -> np.ndarray:
+    """A model's probabilities, float32 (n, classes): softmax, or sigmoid where a row may have several classes.
+
+    Raises InputError where the outputs are no numbers.
+    """
+    logits = logits.astype(np.float64)
+    if not np.isfinite(logits).all():
+        raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
+    if several:
+        return expit(logits).astype(np.float32)  # type: ignore[no-any-return]
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def logits(scores: np.ndarray, several: bool) -> np.ndarray:
@@ -72,6 +86,10 @@ def fit(scores: np.ndarray, labels: np.ndarray, units: np.ndarray | None = None)
     interval is Wald's on log T with the sandwich variance (White 1982), which holds when no temperature fits exactly.
     Without a wrong answer the best temperature is 0 and means nothing: T stays 1, and the note says so.
     """
+    from scipy.optimize import (
+        minimize_scalar,
+    )  # a fifth of a second of every start of `hfft predict`, which fits nothing
+
     n, several = len(labels), labels.ndim == 2
     if n == 0:
         return Temperature(1.0, None, None, 0, "not fitted: no rows")

@@ -20,7 +20,7 @@ from hfft.objectives import check_loss
 from hfft.recipe import Recipe
 from hfft.resampling import check_sampler
 from hfft.run_folder import RunFolder
-from hfft.trainer_options import OWN, resolved
+from hfft.trainer_options import OWN, PUSH, resolved
 
 # A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
 FIXED: dict[str, Any] = {
@@ -43,7 +43,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     if fitting:
         _check_adapt(recipe)
     given = resolved(recipe.train, recipe.adapt.average)
-    chosen = {key: value for key, value in given.items() if key not in OWN} | FIXED
+    chosen = {key: value for key, value in given.items() if key not in OWN and key not in PUSH} | FIXED
     chosen |= {"output_dir": str(run.checkpoints), "seed": recipe.seed, "data_seed": recipe.seed}
     if recipe.data.streaming:
         # Else the first process collates for all, and joins their batches, which are padded to different lengths.

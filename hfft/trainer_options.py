@@ -10,11 +10,13 @@ import ast
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from hfft.errors import brief, meant
+from hfft.errors import InputError, brief, meant
+
+Wanted = TypeVar("Wanted", bound=Any)
 
 # Set by hfft itself, or unsafe in a file that is shared: a token in the arguments ends up in a pushed pickle.
 RESERVED = {
@@ -28,9 +30,10 @@ RESERVED = {
     "remove_unused_columns": "hfft passes exactly the columns the model takes",
     "label_names": "labels come from the data",
     "disable_tqdm": "hfft draws the progress line",
-    "push_to_hub": "not part of this version",
     "hub_token": "never in a recipe: use `hf auth login` or HF_TOKEN",
-    "hub_model_id": "not part of this version",
+    "hub_strategy": "hfft pushes once, when all is done",
+    "hub_always_push": "hfft pushes once, when all is done",
+    "hub_revision": "hfft pushes to main and sets a tag",
     "use_cpu": "set by the hardware found",
     "batch_eval_metrics": "metrics are computed on all validation rows at once",
     "prediction_loss_only": "the checkpoint is chosen by a metric",
@@ -54,6 +57,8 @@ DEFAULTS: dict[str, Any] = {
 }
 # Not fields of TrainingArguments, but of `train:` all the same (see stopping.py).
 OWN: dict[str, Any] = {"minutes": float, "patience": int}
+# Fields of TrainingArguments that hfft answers to itself: the Trainer never pushes (see pushing.py).
+PUSH = ("push_to_hub", "hub_model_id", "hub_private_repo")
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
 # Old habits of version 4 and what they are called now.
 RENAMED = {
@@ -106,6 +111,8 @@ def check(train: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             except ValidationError as error:
                 expected = " or ".join(known[key])
                 mistakes.append(f"train.{key}: expected {expected}, got {brief(error.errors()[0]['input'])}")
+    if out.get("push_to_hub") and "hub_model_id" not in train:
+        mistakes.append("train.hub_model_id: is missing; train.push_to_hub needs OWNER/NAME, such as maria/tickets")
     return out, mistakes
 
 
@@ -114,6 +121,16 @@ def resolved(train: dict[str, Any], average: int | None = None) -> dict[str, Any
     # The newest are kept beside the best, which is no longer one of them when training went on for nothing.
     kept = {} if average is None else {"save_total_limit": average + 1}
     return DEFAULTS | kept | train
+
+
+def alone(recipe: Wanted, pushed: bool) -> Wanted:
+    """The same recipe. Raises InputError where its model is to be pushed, and nobody sees to it: one of many."""
+    if recipe.train.get("push_to_hub") and not pushed:
+        raise InputError(
+            "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and then hfft push "
+            "for the best one"
+        )
+    return recipe
 
 
 def _positive(value: Any, kind: type) -> Any:

@@ -18,14 +18,13 @@ from hfft import (
     adapting,
     answering,
     backbones,
-    biasing,
-    calibrating,
     claiming,
     deciding,
     describing,
     ensembling,
     environment,
     gathering,
+    inferring,
     judging,
     ledger,
     parity,
@@ -35,11 +34,11 @@ from hfft import (
     rates,
     recipe,
     rooms,
-    segmenting,
     splitting,
     stressing,
     thresholds,
     trainer_arguments,
+    trainer_options,
     training,
     uniting,
     yardsticks,
@@ -51,16 +50,26 @@ from hfft.records import fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
+MANY = (
+    "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and hfft push for the best"
+)
+
 
 def run(
-    name: str, overrides: tuple[str, ...] = (), output_dir: str | None = None, resume: bool = False, say: Say = print
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    resume: bool = False,
+    say: Say = print,
+    pushed: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune as the recipe says. Returns {"run": folder, "validation": scores, …}. Never scores the test split.
 
-    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`.
+    output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`. pushed: the
+    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
     """
     started, clock = _now(), time.perf_counter()
-    wanted, folder = recipe.load(name, overrides), claiming.folder(name, output_dir)
+    wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
     claiming.writable(folder)
@@ -96,8 +105,7 @@ def run(
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled})
-    judging.publish(folder)
-    for note in fit.notes:
+    for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores)}
@@ -156,19 +164,7 @@ def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[
     modality = rooms.find("modalities", wanted.task)
     if modality.MASKS:
         raise InputError(f"{name} answers each pixel: in Python, hfft.load({name!r}).segment([...]) gives its masks")
-    if not inputs:
-        return []
-    gathering.quiet()
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    model = ensembling.reload(folder, modality)
-    raw = ensembling.probabilities(model, modality, modality.as_rows(inputs), wanted.model, args)
-    scores = calibrating.applied(folder, raw) if calibrated else raw
-    names = model.names
-    first = -raw
-    if (bias := answering.biases(folder, wanted.decide, names)) is not None:
-        first[range(len(raw)), biasing.decided(raw, bias)] = -np.inf
-    orders = first.argsort(axis=1, kind="stable")
-    return [{names[i]: float(row[i]) for i in order} for row, order in zip(scores, orders, strict=True)]
+    return inferring.load(name, calibrated=calibrated).ranked(inputs) if inputs else []
 
 
 def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
@@ -181,10 +177,7 @@ def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
     modality = rooms.find("modalities", wanted.task)
     if not modality.MASKS:
         raise InputError(f"{name} gives each input a class: in Python, hfft.load({name!r}).predict([...])")
-    gathering.quiet()
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
-    model = ensembling.reload(folder, modality)
-    return segmenting.asker(model.parts, wanted.model, args)(modality.as_rows(inputs))
+    return list(inferring.load(name).segment(inputs)) if inputs else []
 
 
 def _ended(folder: RunFolder, fit: training.Fit) -> dict[str, Any]:

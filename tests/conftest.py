@@ -26,6 +26,7 @@ os.environ |= {
     "CUDA_VISIBLE_DEVICES": "",  # the same numbers with and without a GPU
     "NO_COLOR": "1",
     "COLUMNS": "120",
+    "HFFT_PARITY": "off",  # `hfft eval` starts a process that loads transformers, in seconds: on in its own tests alone
 }
 for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
     os.environ.pop(name, None)
@@ -93,12 +94,6 @@ def nothing_reached_out(no_network):
     no_network.clear()
     yield
     assert not no_network, f"asked for the network: {no_network}"
-
-
-@pytest.fixture(autouse=True)
-def no_fresh_process(monkeypatch):
-    """`hfft eval` starts a process that loads plain transformers, which takes seconds: on in its own tests alone."""
-    monkeypatch.setenv("HFFT_PARITY", "off")
 
 
 @pytest.fixture

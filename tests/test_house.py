@@ -43,15 +43,17 @@ LAYERS = [
     {"milestones"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
+    | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
     | {"agreements"}
     | {"mask_records"}
     | {"masks"},
-    {"answers", "integrated_gradients", "grad_cam", "randomising"},
+    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
+    | {"card_files"}
     | {"pages"}
     | {"curve_telling", "curve_figures"}
     | {"rank_figures"}
@@ -67,7 +69,7 @@ LAYERS = [
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
-    {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
+    {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
@@ -102,24 +104,34 @@ LAYERS = [
     | {"rates"}
     | {"answering"}
     | {"winners"}
+    | {"forwarding", "packed_linear"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
-    | {"ensembling", "uniting", "fold_pages"},
-    {"rehearsing"} | {"parity"},
+    | {"ensembling", "uniting", "fold_pages"}
+    | {"answer_rows"},
+    {"rehearsing"} | {"engines"} | {"parity"} | {"rereading", "pushed_cards"},
+    {"inferring"} | {"input_rows", "answer_files"},
+    {"inputs"},
+    {"answer_tables"},
     {"judging", "yardsticks", "selecting"}
     | {"export_verdicts"}
+    | {"demo_facts"}
     | {"asking"}
     | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
-    {"stressing"} | {"fold_judging"},
+    {"stressing"} | {"fold_judging"} | {"space_folder"},
     {"rate_finding"}
+    | {"recalling"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"exporting"}
     | {"parity_check"}
-    | {"showing"},
-    {"repeating", "presenting"},
+    | {"showing"}
+    | {"publishing"}
+    | {"bulk"},
+    {"repeating", "presenting"} | {"trying", "demo_space"} | {"pushing"},
+    {"demo_page"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
     {"tuning"} | {"ranking"},
@@ -134,7 +146,10 @@ LAYERS = [
     | {"display_trials"}
     | {"display_curves"}
     | {"display_ranks"}
-    | {"display_masks"},
+    | {"display_masks"}
+    | {"cli_predict"}
+    | {"cli_push"}
+    | {"cli_demo"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -211,6 +226,7 @@ HELPERS = {
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
     ("cli", "cli_after"),
+    ("cli", "cli_predict"),
     ("cli", "cli_export"),
     ("cli_export", "display_export"),
     ("cli", "cli_before"),
@@ -225,6 +241,8 @@ HELPERS = {
     ("cli", "display_folds"),
     ("cli_before", "display_curves"),
     ("cli_before", "display_ranks"),
+    ("cli", "cli_push"),
+    ("cli", "cli_demo"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -249,11 +267,23 @@ NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]
 NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
+NO_ML += ["answer_rows", "answer_files", "input_rows"]
 NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets", "export_verdicts"]
 NO_ML += ["schema_model"]
+NO_ML += [
+    "card_front",
+    "card_marks",
+    "limitations",
+    "shipping_facts",
+    "card_files",
+    "public_files",
+    "hub_repo",
+    "pushed_cards",
+]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
+NO_ML += ["demo_facts", "space_folder"]
 NO_ML += [
     "boundaries",
     "palette",
@@ -333,8 +363,11 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"bakeoff"}
     bringing |= {"folding", "priming", "holding", "fold_weighing"}
     bringing |= {"asking"}
+    bringing |= {"answer_rows", "engines", "inferring"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"publishing", "pushed_cards", "rereading"}
+    bringing |= {"demo_facts", "trying", "recalling", "space_folder"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5

@@ -7,29 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import hub_server
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-
-def scoped(name: str, *permissions: str) -> dict:
-    grants = [{"entity": {"type": "user", "name": name}, "permissions": list(permissions)}]
-    return {"role": "fineGrained", "fineGrained": {"global": [], "scoped": grants}}
-
-
-ORGS = [{"name": "lab", "roleInOrg": "write"}, {"name": "club", "roleInOrg": "read"}]
-TOKENS = {
-    "hf_write": {"role": "write"},
-    "hf_read": {"role": "read"},
-    "hf_fine": scoped("maria", "repo.content.read", "repo.write"),
-    "hf_fine_repo": scoped("maria/old", "repo.write"),
-    "hf_fine_read": scoped("maria", "repo.content.read"),
-    "hf_unknown_kind": {},
-}
 # token, repository → what is said
 CASES = {
     ("hf_write", "maria/new"): "Hub: maria may write to maria/new: it does not exist and would be made",
@@ -67,38 +51,10 @@ print(json.dumps(out))
 """
 
 
-class Hub(BaseHTTPRequestHandler):
-    """GET whoami-v2 and model info, as the Hub answers them."""
-
-    def do_GET(self):
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        status, body = 404, {"error": "Repository not found"}
-        if token in ("hf_busy", "hf_down"):
-            status = 429 if token == "hf_busy" else 503
-        elif self.path.startswith("/api/whoami-v2"):
-            known = TOKENS.get(token)
-            status = 200 if known is not None else 401
-            body = {"type": "user", "name": "maria", "orgs": ORGS, "auth": {"accessToken": known}}
-        elif self.path.startswith("/api/models/maria/old"):
-            status, body = 200, {"id": "maria/old", "modelId": "maria/old"}
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        if status == 404:
-            self.send_header("X-Error-Code", "RepoNotFound")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        """Quiet."""
-
-
 def ask(cases, tmp_path, **environment: str) -> list[str]:
     """What is said of each (token, repository), in one fresh process without a stored token."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-    kept |= {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"} | environment
-    kept |= {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
+    kept |= {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"} | environment
     done = subprocess.run(
         [sys.executable, "-c", CODE], input=json.dumps(cases), env=kept, cwd=tmp_path,
         capture_output=True, text=True, check=False, timeout=120,
@@ -109,12 +65,12 @@ def ask(cases, tmp_path, **environment: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        cases = list(CASES)
-        said = ask(cases, tmp_path_factory.mktemp("hub"), HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-    return dict(zip(cases, said, strict=True))
+    with hub_server.running() as hub:
+        hub.made("maria/old")
+        home = tmp_path_factory.mktemp("hub")
+        said = ask(list(CASES), home, **hub_server.environment(hub, home, token=None))
+        assert not hub.writes, "asking makes nothing"
+    return dict(zip(CASES, said, strict=True))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[1]}")
@@ -122,7 +78,9 @@ def test_one_sentence_says_whether_a_push_would_work(case, answers):
     said = answers[case]
     assert CASES[case] in said and "\n" not in said
     assert said.startswith("refused: ") != CASES[case].startswith(("Hub:", "is not told"))
-    assert not any(token in said for token in [*TOKENS, "hf_revoked", "hf_busy", "hf_down"]), "a token is never shown"
+    assert not any(token in said for token in [*hub_server.TOKENS, "hf_revoked", "hf_busy", "hf_down"]), (
+        "a token is never shown"
+    )
 
 
 def test_offline_and_unreachable_are_told_apart(tmp_path):

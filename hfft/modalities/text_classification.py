@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
 import pyarrow.compute as pc
 
@@ -24,6 +24,9 @@ from hfft.perturbing import perturbed
 from hfft.recipe import Augment, Model
 from hfft.schema_augment import OF_PICTURES
 from hfft.tokenising import Tokenising
+
+if TYPE_CHECKING:  # a second of every start of `hfft predict`, which does without
+    import datasets
 
 __all__ = ["perturbed"]  # as a probe changes a text
 
@@ -44,6 +47,8 @@ COPY_AT = 0.8
 
 def check_types(rows: datasets.Dataset, base: Path | None) -> datasets.Dataset:
     """Raise InputError unless the text columns hold text. A column without any value is an empty column of text."""
+    import datasets
+
     for role in ROLES:
         feature = rows.features.get(role)
         if feature is not None and rows.with_format("arrow")[role][:].null_count == len(rows):
@@ -198,12 +203,20 @@ def attributes(rows: datasets.Dataset, processor: Any) -> dict[str, Any]:
 
 def as_rows(inputs: list[Any]) -> datasets.Dataset:
     """Texts, or (text, text_pair) tuples, as rows."""
-    if inputs and isinstance(inputs[0], (tuple, list)):
+    import datasets
+
+    return datasets.Dataset.from_dict(as_columns(inputs))
+
+
+def as_columns(inputs: Sequence[Any]) -> dict[str, list[Any]]:
+    """Texts, or (text, text_pair) tuples, as one list for each role. Raises InputError for anything else."""
+    pairs = [isinstance(row, (tuple, list)) and len(row) == 2 for row in inputs]
+    if inputs and all(pairs):
         first, second = zip(*inputs, strict=True)
-        return datasets.Dataset.from_dict({"text": list(first), "text_pair": list(second)})
+        return {"text": list(first), "text_pair": list(second)}
     if not all(isinstance(text, str) for text in inputs):
         raise InputError("expected a list of texts, or of (text, text_pair) tuples")
-    return datasets.Dataset.from_dict({"text": list(inputs)})
+    return {"text": list(inputs)}
 
 
 def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[str], bool]:
@@ -213,6 +226,8 @@ def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[str], bool]:
 
 def changed(rows: datasets.Dataset, items: list[str]) -> datasets.Dataset:
     """The same rows with other texts; the second of a pair stays."""
+    import datasets
+
     others = {name: rows[name][:] for name in rows.column_names if name != "text"}
     kept = datasets.Features({name: rows.features[name] for name in others} | {"text": datasets.Value("string")})
     return datasets.Dataset.from_dict({"text": items, **others}, features=kept)

@@ -1,0 +1,207 @@
+"""What computes logits for prediction: torch, or a file that `hfft export` made.
+
+In: a run folder and an engine's name. Out: engines, one, or one for each fold. It must not know inputs or answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from hfft import sessions, trainer_options
+from hfft.backbones import Backbone, class_order, several
+from hfft.errors import InputError, listed, meant
+from hfft.forwarding import Engine
+from hfft.recipe import Recipe
+from hfft.run_folder import RunFolder
+
+TORCH = "torch"
+EXPORTED = ("onnx", "onnx-int8", "openvino")  # folders of a run's exports/
+NAMES = (TORCH, *EXPORTED)
+MULTI_LABEL = "multi_label_classification"
+
+
+@dataclass(frozen=True)
+class Torch:
+    """A saved model on the fastest device there is. half: what it computes in where the recipe's `train` says so."""
+
+    part: Backbone
+    device: Any
+    half: Any = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return class_order(self.part.model)
+
+    @property
+    def several(self) -> bool:
+        return several(self.part.model)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.part.processor.model_input_names)
+
+    @property
+    def processor(self) -> Any:
+        return self.part.processor
+
+    @property
+    def workers(self) -> int:
+        return workers() if self.device.type == "cpu" else 1
+
+    @property
+    def tokens(self) -> int:
+        return 2048 if self.device.type == "cpu" else 32768
+
+    @contextlib.contextmanager
+    def each_alone(self) -> Iterator[None]:
+        """Within it, a batch is computed by one thread: batches beside one another are faster than threads in one."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
+        """Logits, float32 (n, classes)."""
+        import torch
+
+        given = {name: torch.as_tensor(array).to(self.device) for name, array in arrays.items()}
+        with torch.inference_mode(), torch.autocast(self.device.type, self.half, enabled=self.half is not None):
+            found = self.part.model(**given)
+        return found[0 if "logits" not in found else "logits"].float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A session of an exported file, with what lies beside it."""
+
+    session: Any
+    processor: Any
+    names: tuple[str, ...]
+    several: bool
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.session.inputs)
+
+    @property
+    def workers(self) -> int:
+        return workers()
+
+    @property
+    def tokens(self) -> int:
+        return 1024
+
+    @contextlib.contextmanager
+    def each_alone(self) -> Iterator[None]:
+        """Sessions are opened with one thread."""
+        yield
+
+    def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
+        """Logits, float32 (n, classes)."""
+        return self.session.run({name: np.asarray(array) for name, array in arrays.items()})  # type: ignore[no-any-return]
+
+
+def workers() -> int:
+    """Batches that are computed beside one another: one for each core that this process has."""
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def known(name: str) -> str:
+    """The same. Raises InputError for an engine that there is not."""
+    if name not in NAMES:
+        raise InputError(f"--engine: no {name!r}{meant(name, NAMES)}; known: {listed(NAMES)}")
+    return name
+
+
+def load(
+    folder: RunFolder, wanted: Recipe, modality: ModuleType, engine: str = TORCH, fast: bool = False
+) -> list[Engine]:
+    """The engine of a run, or one for each of its folds. Raises InputError where there is none.
+
+    fast: what answers and does nothing else; of such a model no gradients can be had.
+    """
+    if known(engine) != TORCH:
+        return [_exported(run, modality, engine) for run in folder.members or [folder]]
+    import torch
+
+    from hfft import packed_linear
+
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    device = found or torch.device("cpu")
+    if device.type == "cpu":  # launchers start workers with one thread each, whatever the machine has
+        torch.set_num_threads(workers())
+    chosen = trainer_options.resolved(wanted.train, wanted.adapt.average)
+    half = torch.bfloat16 if chosen.get("bf16") else torch.float16 if chosen.get("fp16") else None
+    if folder.members:
+        from hfft import ensembling
+
+        parts = ensembling.reload(folder, modality).parts
+    else:
+        from hfft import backbones
+
+        parts = (backbones.reload(folder.model, modality),)
+    for part in parts:
+        part.model.eval().to(device)
+        if fast and device.type == "cpu" and half is None and not modality.MASKS:
+            packed_linear.pack(part.model)
+    return [Torch(part, device, half) for part in parts]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_backbone(engine: Any) -> Any:
+    """An engine as what asks a `Backbone`'s model for the logits of pictures."""
+    return (
+        engine.part if isinstance(engine, Torch) else SimpleNamespace(model=Served(engine), processor=engine.processor)
+    )
+
+
+@dataclass(frozen=True)
+class Served:
+    """An engine that is called as a model of torch is."""
+
+    engine: Engine
+
+    def eval(self) -> Served:
+        return self
+
+    def to(self, device: Any) -> Served:
+        return self
+
+    def __call__(self, **arrays: Any) -> Any:
+        import torch
+
+        return SimpleNamespace(logits=torch.from_numpy(self.engine.run(arrays)))
+
+
+def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
+    place = folder.root / "exports" / engine
+    if not (place / "config.json").is_file():
+        raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
+    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    ids = config["id2label"]
+    names = tuple(str(ids[key]) for key in sorted(ids, key=int))
+    made = sessions.load(place, threads=1)
+    return Exported(made, _processor(place, modality), names, config.get("problem_type") == MULTI_LABEL)
+
+
+def _processor(place: Path, modality: ModuleType) -> Any:
+    import transformers
+
+    return getattr(transformers, modality.PROCESSOR).from_pretrained(str(place), trust_remote_code=False)

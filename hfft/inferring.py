@@ -1,0 +1,164 @@
+"""A finished run as something that answers: its model, or its folds, loaded once; no Trainer, no table of rows.
+
+In: a run folder and an engine's name. Out: an `Answerer`: raw probabilities, and answers by the run's own rule. It must
+not know files of inputs. Logits are those of `hfft eval` to 1e-5; only the make-up of batches differs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from hfft import answer_rows, engines, forwarding, recipe, rooms, tempering, trainer_options
+from hfft.answer_rows import Answer, Rule
+from hfft.errors import InputError
+from hfft.forwarding import Engine
+from hfft.recipe import Recipe
+from hfft.run_folder import RunFolder
+
+WINDOW = 4096  # texts that are tokenised and sorted together
+DECODED = 128  # pictures that are held as pixels
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """rule: from probabilities to answers. parts: one engine, or one for each fold. calibrated: of what is told."""
+
+    root: str
+    wanted: Recipe
+    modality: ModuleType
+    parts: tuple[Engine, ...]
+    rule: Rule
+    calibrated: bool = True
+    batch: int | None = None  # tokens of a batch of texts, or pictures of one
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.parts[0].names
+
+    @property
+    def multi_label(self) -> bool:
+        return self.parts[0].several
+
+    @property
+    def masks(self) -> bool:
+        return bool(self.modality.MASKS)
+
+    def raw(self, inputs: Sequence[Any]) -> np.ndarray:
+        """The model's own probabilities, float32 (n, classes), in the order of `inputs`.
+
+        inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, and for a
+        picture that cannot be read.
+        """
+        if self.masks:
+            raise InputError(f"{self.root} answers each pixel: in Python, hfft.load({self.root!r}).segment([...])")
+        each = self.logits(list(inputs))
+        parts = [tempering.of_logits(logits, self.multi_label) for logits in each]
+        if len(parts) == 1:
+            return parts[0]
+        return np.mean([part.astype(np.float64) for part in parts], axis=0).astype(np.float32)
+
+    def logits(self, inputs: list[Any]) -> list[np.ndarray]:
+        """What each part puts out, float32 (n, classes), in the order of `inputs`."""
+        if self.modality.INPUT == "text":
+            return [np.concatenate(part) for part in zip(*self._of_texts(inputs), strict=True)]
+        return [np.concatenate(part) for part in zip(*self._of_pictures(inputs), strict=True)]
+
+    def attempted(self, inputs: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
+        """(`raw` of the inputs that can be read, in their order; place → why, of those that cannot)."""
+        if self.modality.INPUT == "text":
+            return self.raw(inputs), {}
+        problems = self.unreadable(inputs)
+        return self.raw([x for place, x in enumerate(inputs) if place not in problems]), problems
+
+    def unreadable(self, inputs: Sequence[Any]) -> dict[int, str]:
+        """Place → why, of pictures that cannot be decoded."""
+        from hfft import picture_rows
+
+        def wrong(source: Any) -> str:
+            try:
+                picture_rows.decoded(picture_rows.sources([source])[0])
+            except InputError as error:
+                return str(error)
+            return ""
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return {place: why for place, why in enumerate(pool.map(wrong, inputs)) if why}
+
+    def answers(self, inputs: Sequence[Any]) -> list[Answer]:
+        """An `Answer` to each input, in their order."""
+        return self.rule.answers(self.raw(inputs), self.calibrated)
+
+    def ranked(self, inputs: Sequence[Any]) -> list[dict[str, float]]:
+        """class → probability of each input, the answer first, the others by likelihood."""
+        return [answer.probabilities for answer in self.answers(inputs)]
+
+    def segment(self, inputs: Sequence[Any]) -> Iterator[np.ndarray]:
+        """A class index for each pixel of each image, int16 (h, w), one image at a time."""
+        if not self.masks:
+            raise InputError(
+                f"{self.root} gives each input a class: in Python, hfft.load({self.root!r}).predict([...])"
+            )
+        import torch
+
+        from hfft import picture_rows, segmenting
+
+        first: Any = self.parts[0]
+        chosen = trainer_options.resolved(self.wanted.train, self.wanted.adapt.average)
+        args: Any = SimpleNamespace(
+            device=getattr(first, "device", torch.device("cpu")),
+            per_device_eval_batch_size=chosen["per_device_eval_batch_size"],
+            bf16=getattr(first, "half", None) is torch.bfloat16,
+            fp16=getattr(first, "half", None) is torch.float16,
+        )
+        rows = picture_rows.as_rows(list(inputs))
+        for found in segmenting.answers(
+            [engines.as_backbone(part) for part in self.parts], rows, self.wanted.model, args
+        ):
+            yield found.answer
+
+    def _of_texts(self, inputs: list[Any]) -> Iterator[list[np.ndarray]]:
+        modality: Any = self.modality
+        columns = modality.as_columns(inputs)
+        encoders = [modality.encoder(part.processor, self.wanted.model) for part in self.parts]
+        for start in range(0, max(len(inputs), 1), WINDOW):
+            some = {role: column[start : start + WINDOW] for role, column in columns.items()}
+            yield [forwarding.of_texts(*each, some, self.batch) for each in zip(self.parts, encoders, strict=True)]
+
+    def _of_pictures(self, inputs: list[Any]) -> Iterator[list[np.ndarray]]:
+        from hfft import picture_rows
+
+        sources = picture_rows.sources(inputs)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, max(len(sources), 1), DECODED):
+                images = list(pool.map(picture_rows.decoded, sources[start : start + DECODED]))
+                yield [forwarding.of_pictures(part, images, self.batch) for part in self.parts]
+
+
+def load(
+    run: str,
+    engine: str = engines.TORCH,
+    calibrated: bool = True,
+    sets: str = answer_rows.SETS,
+    batch: int | None = None,
+    fast: bool = False,
+) -> Answerer:
+    """A finished run, or the folds of a cross-validation together, ready to answer. Raises InputError as loading does.
+
+    engine: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". calibrated: at the temperature of
+    model/calibration.json, where the run has one; no answer is another without. sets: the kind, lac, aps or
+    lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
+    """
+    folder = RunFolder.existing(run, folds=True)
+    wanted = recipe.load(str(folder.root))
+    modality = rooms.find("modalities", wanted.task)
+    parts = tuple(engines.load(folder, wanted, modality, engine, fast))
+    names, several = parts[0].names, parts[0].several
+    rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several, sets)
+    return Answerer(run, wanted, modality, parts, rule, calibrated, batch)

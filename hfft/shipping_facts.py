@@ -1,0 +1,31 @@
+"""What a run has besides its model that goes out with it: exports of the same weights, and whether others read it.
+
+In: a run folder. Out: folders and facts. It must not load a model, and it trusts no export of other weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hfft.records import read_json
+from hfft.run_folder import RunFolder
+
+EXPORTS, FACTS, PARITY = "exports", "export.json", "parity.json"
+
+
+def weights(run: RunFolder) -> str:
+    """Digest of the saved weights as training wrote it down; "" where it did not."""
+    known = read_json(run.environment) if run.environment.is_file() else {}
+    return str((known.get("model") or {}).get("weights_sha256") or "")
+
+
+def exports(run: RunFolder, digest: str) -> list[Path]:
+    """Folders of exports that were made from the weights with this digest."""
+    found = sorted((run.root / EXPORTS).glob(f"*/{FACTS}")) if digest else []
+    return [path.parent for path in found if digest in path.read_text(encoding="utf-8", errors="replace")]
+
+
+def parity(run: RunFolder) -> dict[str, Any]:
+    """Facts of parity.json; {} where these weights were not held against plain transformers."""
+    return run.read_parity() or {}
