@@ -53,7 +53,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     words = ("data.limit=400", "train.max_steps=4", "train.eval_strategy=no", "train.save_strategy=no")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hfft.judging.publish", lambda _: None)
+        patch.setattr("hfft.judging.publish", lambda _: [])
         assert (
             hfft("run", "tiny_textcls", *words, "train.load_best_model_at_end=false", "--output-dir", str(folder)) == 0
         )
