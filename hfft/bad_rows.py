@@ -5,12 +5,28 @@ In: row → why, and how many rows each part of the data has. Out: text. It must
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 from hfft.errors import counted
 from hfft.recipe import Data
 
 SHOWN = 5
+DEALING = {  # columns that say how rows are dealt, and are no input → what is wrong with a value that is not there
+    "group": "missing",
+    "time": "missing or no date or number (see data.split.time_format)",
+}
+
+
+def undealt(rows: Any) -> dict[int, str]:
+    """Row → why, of those whose group or time is not there. rows: a `datasets.Dataset` that may have these columns."""
+    out: dict[int, str] = {}
+    for role in (role for role in DEALING if role in rows.column_names):
+        for i, value in enumerate(rows[role][:]):
+            if value is None or (role == "time" and math.isnan(value)):
+                out.setdefault(i, f"the {role} is {DEALING[role]}")
+    return out
 
 
 def sentence(bad: Mapping[int, str], sizes: Mapping[str, int], what: str, named: bool = False) -> str:

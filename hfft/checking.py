@@ -48,7 +48,7 @@ def check(
     facts |= {
         "profile": profile,
         "examples": profiling.examples(parts["train"], found.modality, wanted.seed, wanted.dealt.multi_label),
-        "sizing": mask_profile.sized(profile["masks"], found.report.size("test"))
+        "sizing": mask_profile.sized(profile["masks"], found.report.size("test"), _groups(parts.get("test")))
         if wanted.masks
         else dataclasses.asdict(sizing.assess(found.report.counts, _validated(name), found.report.rows or None)),
     }
@@ -86,3 +86,8 @@ def _validated(name: str) -> float | None:
         return None
     score = RunFolder(Path(name)).read_scores().get("validation", {}).get("accuracy")
     return score.value if score else None
+
+
+def _groups(rows: datasets.Dataset | None) -> int | None:
+    """Groups that the rows belong to; None where they belong to none."""
+    return len(set(rows["group"][:])) if rows is not None and "group" in rows.column_names else None

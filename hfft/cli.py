@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_export, cli_predict
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -212,6 +212,7 @@ app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
 app.command("export")(cli_export.export)
 app.command("predict")(cli_predict.predict)
+app.command("demo")(cli_demo.demo)
 
 
 def _show_batch(name: str | None, recipe_: str | None, words: list[str] | None, as_json: bool) -> None:

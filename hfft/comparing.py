@@ -16,6 +16,7 @@ import numpy as np
 from hfft import mask_pairing, pairing, scoring
 from hfft.counts import count
 from hfft.errors import InputError, counted, listed
+from hfft.image_intervals import ALONE
 from hfft.intervals import FEW_ERRORS, blind_rows
 from hfft.mask_records import Answers, MaskPredictions
 from hfft.pairing import Difference
@@ -184,6 +185,12 @@ def _judged(first: str, second: str, metric: str, apart: Difference, p: float, t
         return verdict, f"{second} is {verdict} than {first}: {points} ({chance})."
     if apart.value == 0:
         return UNCLEAR, f"{second} and {first} cannot be told apart: {points} ({chance})."
+    if ALONE in apart.method:
+        which = f"{points}, {counted(apart.n, noun)}, {apart.method.removeprefix('paired ').split(',')[0]}"
+        return (
+            UNCLEAR,
+            f"Cannot be told whether {second} is better than {first}: {which}. Score {noun}s of more groups.",
+        )
     needed = pairing.rows_needed(apart)
     rows = (
         f" About {pairing.rounded(needed)} {noun}s would be needed to show a difference of this size." if needed else ""

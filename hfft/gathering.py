@@ -150,7 +150,7 @@ def check_names(wanted: Recipe, labels: tuple[str, ...]) -> None:
     gating.check(
         wanted.gates, [*known, *robustness.known(wanted.gates, len(wanted.probes.templates))], several or wanted.masks
     )
-    training.best_metric(wanted, known)
+    training.best_metric(wanted, training.watched(wanted, labels))
     answering.check(wanted, labels)
     class_texts.check(wanted.data, rooms.find("modalities", wanted.task))
     _check_probes(wanted, labels)

@@ -29,6 +29,7 @@ from hfft.resamples import Sample
 WITNESSES = 5
 METHOD = "jackknife over {}, Student's t"
 SCALE = ", logit scale"
+ALONE = " alone"  # in a method that can tell nothing
 
 
 def of(
@@ -62,9 +63,9 @@ def of(
 
 def apart(value: float, deleted: np.ndarray, times: np.ndarray, grouped: bool = False) -> Interval:
     """95 % interval of a difference in [-1, 1] from its values without each kind of draw in turn; Student's t."""
-    method = METHOD.format("groups of images" if grouped else "images")
     if times.sum() < 2:
-        return Interval(-1.0, 1.0, method)
+        return Interval(-1.0, 1.0, f"one {'group of images' if grouped else 'of the images'}{ALONE}")
+    method = METHOD.format("groups of images" if grouped else "images")
     error, degrees = spread(deleted, times)
     reach = student(degrees) * error
     return Interval(max(value - reach, -1.0), min(value + reach, 1.0), method)

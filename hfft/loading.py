@@ -8,7 +8,6 @@ several, see labelsets.py), `id`, `key` (equal for rows whose inputs are equal) 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,6 @@ from hfft.sources import shown
 
 # A cache key sees paths, not what has become of the files they name.
 NOT_CACHED: dict[str, Any] = {"load_from_cache_file": False}
-DEALING = ("group", "time")  # columns that say how rows are dealt, and are no input
 FOUND = dict.fromkeys(("content", "key", "problem"), datasets.Value("string"))
 
 
@@ -168,7 +166,7 @@ def official_parts(
 def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
     roles = modality.ROLES | ({} if data.label_columns or modality.MASKS else {"label": True})
-    roles |= {role: data.split.by == role and not (role == "group" and data.group_pattern) for role in DEALING}
+    roles |= {role: data.split.by == role and not (role == "group" and data.group_pattern) for role in bad_rows.DEALING}
     for role in data.columns:
         if role not in roles:
             raise InputError(f"data.columns: no role {role!r}{meant(role, roles)}; this task has {listed(roles)}")
@@ -176,7 +174,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
         part = _with_pictures(part, data)
     given = data.columns.values()  # an optional role gives way where its column is given to another
     asked = {r for r in roles if roles[r] or r in data.columns}
-    source = {r: data.columns.get(r, r) for r in roles if r in asked or (r not in given and r not in DEALING)}
+    source = {r: data.columns.get(r, r) for r in roles if r in asked or (r not in given and r not in bad_rows.DEALING)}
     if data.pixels:
         source["image"] = "image"
     for role, column in list(source.items()):
@@ -263,9 +261,7 @@ def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.D
     )
     labels, problems = rows["label"][:], seen["problem"][:]
     bad = {i: p or "the label is missing" for i, p in enumerate(problems) if p or labels[i] is None}
-    for role in DEALING:
-        if role in rows.column_names:
-            bad |= {i: f"the {role} is {why}" for i, why in _unknown(role, rows[role][:]) if i not in bad}
+    bad |= {i: why for i, why in bad_rows.undealt(rows).items() if i not in bad}
     count: Counter[str] = Counter()
     ids = []
     for content, label in zip(seen["content"][:], labels, strict=True):
@@ -277,11 +273,6 @@ def identified(rows: datasets.Dataset, modality: ModuleType) -> tuple[datasets.D
     if modality.PRINTED:
         rows = rows.add_column("print", seen["print"][:], feature=datasets.Value("binary"))
     return (rows.select([i for i in range(len(rows)) if i not in bad]) if bad else rows), bad
-
-
-def _unknown(role: str, values: list[Any]) -> list[tuple[int, str]]:
-    why = "missing" if role == "group" else "missing or no date or number (see data.split.time_format)"
-    return [(i, why) for i, value in enumerate(values) if value is None or (role == "time" and math.isnan(value))]
 
 
 def _with_column(rows: datasets.Dataset, name: str, values: list[Any]) -> datasets.Dataset:

@@ -34,7 +34,9 @@ def notes(predictions: MaskPredictions) -> list[str]:
             f"{classes(added, 'is', 'are')} predicted without being in any true mask: these pixels count as misses of "
             "the classes that they truly are."
         )
-    said += _scarce(names, held, _units(predictions, support))
+    said += _scarce(
+        names, held, _units(predictions, support), "images" if predictions.groups is None else "groups of images"
+    )
     if (only := predictions.only_answer) is not None:
         share = true[list(predictions.names).index(only)] / max(int(true.sum()), 1)
         said.append(
@@ -69,16 +71,16 @@ def _units(predictions: MaskPredictions, support: np.ndarray) -> np.ndarray:
     return np.array([len(np.unique(own[column > 0])) for column in support.T])
 
 
-def _scarce(names: np.ndarray, held: np.ndarray, units: np.ndarray) -> list[str]:
-    """Classes that few images hold, the rarest first."""
+def _scarce(names: np.ndarray, held: np.ndarray, units: np.ndarray, kind: str) -> list[str]:
+    """Classes that few images hold, the rarest first. units: images or groups that hold each; kind: which of them."""
     order = np.argsort(held, kind="stable")
     lone = [f"{names[k]} ({held[k]:,})" for k in order if 0 < units[k] < WITNESSES]
     few = [f"{names[k]} ({held[k]:,})" for k in order if units[k] >= WITNESSES and held[k] < FEW_ROWS]
     said = []
     if lone:
         said.append(
-            f"{classes(lone, 'is', 'are')} in so few images or groups that hardly anything is known about "
-            f"{'it' if len(lone) == 1 else 'them'}: fewer than {WITNESSES}."
+            f"{classes(lone, 'is', 'are')} in fewer than {WITNESSES} {kind}, so hardly anything is known about "
+            f"{'it' if len(lone) == 1 else 'them'}."
         )
     if few:
         said.append(

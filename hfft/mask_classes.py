@@ -14,7 +14,7 @@ from typing import Any
 
 from hfft import hues, references
 from hfft.errors import InputError, brief, listed, meant
-from hfft.masks import IGNORED, MOST, Legend
+from hfft.masks import IDS, IGNORED, MOST, Legend
 from hfft.recipe import Data
 
 FILE = "classes.json"
@@ -151,6 +151,8 @@ def _parsed(tree: Any, ignore: int | None, where: str) -> Given:
         names = _turned(tree, where)
     else:
         raise InputError(f"{where}: {FORMS}, got {brief(tree)}")
+    if too_high := [value for value in names if value >= IDS]:
+        raise InputError(f"{where}: id {too_high[0]}: expected ids of 0 to {IDS - 1:,}, which 16 bits can hold")
     for value, name in names.items():
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise InputError(f"{where}: id {value}: expected a name, got {brief(name)}")

@@ -93,6 +93,11 @@ def _of_root(root: Path, data: Data) -> Found | None:
         path: SPLIT_NAMES[path.name.lower()] for path in pictures.folders(root) if path.name.lower() in SPLIT_NAMES
     }
     above = {path: both for path in inside if (both := _both(path, data))}
+    if lone := [path for path in inside if above and path not in above]:
+        raise InputError(
+            f"{listed(map(str, lone))}: {EXPECTED}, as in {next(iter(above))}; or leave it out by naming the others: "
+            f"data.data_files={{train: {next(iter(above))}, …}}, or name its folders: {_named()}"
+        )
     if above:
         _splits_wanted(root, (path.name for path in above), official)
         pairs = [pair for path, both in above.items() for pair in _paired(*both, inside[path])]

@@ -92,8 +92,10 @@ def described(found: Shares, input_size: list[int] | None) -> list[str]:
     return out
 
 
-def sized(found: Shares, images: int) -> dict[str, Any]:
+def sized(found: Shares, images: int, groups: int | None = None) -> dict[str, Any]:
     """What the test split can tell, as `sizing.assess` says it of rows. images: how many it has.
+
+    groups: how many those belong to, None where they belong to none.
 
     How well a mean IoU of so many images will be known depends on how images differ, which is not known before.
     """
@@ -101,8 +103,12 @@ def sized(found: Shares, images: int) -> dict[str, Any]:
     pixels = sum(int(one["pixels"]) for one in test.values())
     told = [
         f"Scores will be judged on {counted(images, 'test image')}, not on their {pixels:,} pixels: neighbouring "
-        "pixels are right and wrong together, so intervals resample images."
+        "pixels are right and wrong together, so images are the witnesses of intervals."
     ]
+    if groups == 1:
+        told.append("All of them are of one group: scores will have no interval, and no two models can be told apart.")
+    elif groups is not None and groups < images:
+        told.append(f"They belong to {groups:,} groups, which are the witnesses of intervals then.")
     few = {name: int(one["images"]) for name, one in test.items() if one["images"] < FEW_ROWS}
     if few:
         many = f"{len(few)} classes are" if len(few) > 1 else "One class is"

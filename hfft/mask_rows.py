@@ -67,6 +67,7 @@ def read(data: Data, tables: Tables) -> Scenes:
     legend = mask_classes.legend(data, folders, partial(_held, rows))
     whole = inspected(rows, legend)
     bad = {i: why for i, why in enumerate(whole["problem"][:]) if why}
+    bad |= {i: why for i, why in bad_rows.undealt(whole).items() if i not in bad}
     rows = whole.remove_columns("problem")
     dropped = bad_rows.sentence(bad, sizes, shown(data), found is not None)
     if bad and data.on_bad_rows == "fail":
@@ -88,11 +89,11 @@ def inspected(rows: datasets.Dataset, legend: Legend) -> datasets.Dataset:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(partial(_look, legend), batch["image"], batch["mask"]))
         for row in found:
-            content, _, rest = row["id"].partition("-")
-            if repeats := count[row["id"]]:
-                row["id"], count[row["id"]] = f"{content}.{repeats}-{rest}", repeats + 1
-            else:
-                count[row["id"]] += row["problem"] is None
+            plain = row["id"]
+            content, _, rest = plain.partition("-")
+            if repeats := count[plain]:
+                row["id"] = f"{content}.{repeats}-{rest}"
+            count[plain] += row["problem"] is None
         return {name: [row[name] for row in found] for name in FOUND}
 
     kept = rows.remove_columns([name for name in rows.column_names if name not in ("image", "mask")])
@@ -125,7 +126,7 @@ def _look(legend: Legend, image: dict[str, Any] | None, mask: dict[str, Any] | N
         lone = error.args[0] == "the mask is missing" and bool(name)
         return out | {"problem": f"{name}: there is no mask for this image" if lone else _said(where or name, error)}
     out["key"] = picture_rows.digest(picture)
-    out["id"] = f"{out['key']}-{masks.digest(ids)}"
+    out["id"] = f"{out['key']}-{masks.digest(ids, legend.names)}"
     if ids.shape != (picture.height, picture.width):
         sizes = f"{ids.shape[1]} x {ids.shape[0]} pixels, and its image {picture.width} x {picture.height}"
         return out | {"problem": _said(where or name, f"the mask has {sizes}{_turned(image, ids)}")}
@@ -134,7 +135,8 @@ def _look(legend: Legend, image: dict[str, Any] | None, mask: dict[str, Any] | N
         return out | {"problem": _said(where or name, "no pixel of the mask counts: all have the id that is ignored")}
     held = [name for name, n in zip(legend.names, pixels, strict=True) if n]
     out |= {"label": labelsets.text(held), "pixels": pixels.tolist(), "print": perceptual.fingerprint(picture)}
-    out["mask"] = {"path": mask["path"] or "", "bytes": masks.encode(ids, len(legend.names))}
+    # No path: `datasets` drops the bytes of a row whose path is a file that is there, and these are not the file's.
+    out["mask"] = {"path": "", "bytes": masks.encode(ids, len(legend.names))}
     return out
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,8 +26,9 @@ IGNORED = -100  # counts nowhere: what losses, too, leave out
 UNKNOWN = -1  # a value that the legend does not have
 MOST = 32_767  # classes: what int16 can count
 COLOURS, IDS = 1 << 24, 1 << 16
-LOSSY = ("JPEG", "MPO")
-STEP = {2: 85, 4: 17}  # bits of a grey PNG → what Pillow multiplies its values by, so that the highest is 255
+LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
+PACKED = ("jpeg", "tiff_jpeg", "webp")  # what a TIFF may hold, and nearly always with loss
+STEP = {2: 85, 4: 17}  # bits of a grey PNG or TIFF → what Pillow multiplies its values by, so that the highest is 255
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Legend:
         ids = f"{known[0]} to {known[-1]}" if known[-1] - known[0] == len(known) - 1 else listed(known)
         none = f", and {listed(ignored)} counts nowhere" if ignored else ""
         which = f"ids {told} are" if len(found) > 1 else f"id {told} is"
-        return f"{which} of no class: the {len(self.names)} classes have {ids}{none}"
+        typed = f"; name it in data.classes, or type data.ignore={found[0]}" if len(found) == 1 and not ignored else ""
+        return f"{which} of no class: the {len(self.names)} classes have {ids}{none}{typed}"
 
 
 def values(source: dict[str, Any], colours: bool = False) -> np.ndarray:
@@ -110,10 +112,13 @@ def encode(indices: np.ndarray, classes: int = 0) -> bytes:
     return out.getvalue()
 
 
-def digest(indices: np.ndarray) -> str:
-    """What two masks share that say the same of every pixel."""
-    found = hashlib.blake2b(repr(indices.shape).encode(), digest_size=16)
-    found.update(np.ascontiguousarray(indices, dtype="<i2").tobytes())
+def digest(indices: np.ndarray, names: Sequence[str]) -> str:
+    """What two masks share that say the same of every pixel, by the names of classes and not by their order."""
+    held = sorted(np.unique(indices[indices >= 0]).tolist(), key=lambda place: names[place])
+    place = np.full(len(names) + 1, len(held), dtype="<i2")  # the last entry is for pixels that count nowhere
+    place[held] = np.arange(len(held))
+    found = hashlib.blake2b(repr((indices.shape, [names[one] for one in held])).encode(), digest_size=16)
+    found.update(place[np.where(indices < 0, -1, indices)].tobytes())
     return found.hexdigest()
 
 
@@ -123,10 +128,12 @@ def pixels(indices: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _values(opened: Image.Image, data: bytes, colours: bool) -> np.ndarray:
-    if opened.format in LOSSY:
-        raise UnfitError("the mask is a JPEG, whose compression changes values; save masks as PNG")
+    if kind := _lossy(opened, data):
+        raise UnfitError(
+            f"the mask is {'an' if kind[0] == 'A' else 'a'} {kind}, whose compression changes values; save masks as PNG"
+        )
     # Pillow spreads 2 and 4 bits of grey over 0 to 255, and an id must stay what it is.
-    step = STEP.get(data[24], 1) if opened.format == "PNG" and data[25] == 0 else 1
+    step = STEP.get(_bits(opened, data), 1)
     image = _opaque(ImageOps.exif_transpose(opened))
     if colours:
         return _colours(image)
@@ -145,6 +152,35 @@ def _values(opened: Image.Image, data: bytes, colours: bool) -> np.ndarray:
         f"the mask is a picture in colours ({common}): say which class each one is, such as "
         f"data.colors={{road: '{hues.shown(int(codes[0]))}', car: '{hues.shown(int(codes[-1]))}'}}"
     )
+
+
+def _lossy(opened: Image.Image, data: bytes) -> str:
+    """What changes values when it is saved; "" for files that give back what was put in."""
+    if opened.format in LOSSY:
+        return "JPEG" if opened.format == "MPO" else str(opened.format)
+    if opened.format == "TIFF" and (packed := opened.info.get("compression")) in PACKED:
+        return f"TIFF with {'WebP' if packed == 'webp' else 'JPEG'} inside"
+    # A WebP is RIFF chunks: its pixels are in VP8 where they lost something, and in VP8L where they did not.
+    return "WebP with loss" if opened.format == "WEBP" and b"VP8L" not in _chunks(data) else ""
+
+
+def _chunks(data: bytes) -> set[bytes]:
+    """Names of the chunks of a RIFF file (four letters and a length, padded to an even number of bytes)."""
+    found, place = set(), 12
+    while place + 8 <= len(data):
+        found.add(data[place : place + 4])
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return found
+
+
+def _bits(opened: Image.Image, data: bytes) -> int:
+    """Bits of a grey pixel as it is stored; 0 where Pillow leaves values alone."""
+    if opened.format == "PNG":
+        return data[24] if data[25] == 0 else 0
+    if opened.format == "TIFF" and opened.mode == "L":
+        return int(opened.tag_v2.get(258, (8,))[0])  # type: ignore[attr-defined]
+    return 0
 
 
 def _opaque(image: Image.Image) -> Image.Image:

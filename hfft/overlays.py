@@ -27,7 +27,7 @@ def beside(image: Image.Image, masks: Sequence[np.ndarray], names: Sequence[str]
     scale = min(1.0, side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BILINEAR)
-    panels = [small, *(painted(small, _sized(mask, size), names) for mask in masks)]
+    panels = [small, *(painted(small, sized(mask, size), names) for mask in masks)]
     sheet = Image.new("RGB", (len(panels) * (size[0] + GAP) - GAP, size[1]), "white")
     for place, panel in enumerate(panels):
         sheet.paste(panel, (place * (size[0] + GAP), 0))
@@ -47,5 +47,6 @@ def painted(image: Image.Image, mask: np.ndarray, names: Sequence[str]) -> Image
     return Image.fromarray((INK * colour + (1 - INK) * pixels).round().astype(np.uint8))
 
 
-def _sized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def sized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at another size (width, height), by the nearest pixel."""
     return np.asarray(Image.fromarray(mask.astype(np.int32)).resize(size, Image.Resampling.NEAREST))

@@ -30,6 +30,7 @@ __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
 SEVERAL_LOSS = "binary_cross_entropy"
+OF_MASKS = ("mean_iou", "mean_dice", "pixel_accuracy", "mean_accuracy")
 SEVERAL_METRICS = ["accuracy", "precision", "recall", "f1", "average_precision"]
 TWICE = (
     "decide.by: logit_adjustment corrects for the classes' shares in train, as this loss or sampler does already; "
@@ -94,6 +95,8 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
     if isinstance(tree.get("gates"), dict):
         tree["gates"] = _flat(tree["gates"])
+    if str(tree.get("task")).endswith("_segmentation"):
+        tree.setdefault("metrics", list(OF_MASKS))
     mistakes: list[str] = []
     recipe = None
     try:
@@ -231,7 +234,8 @@ def _sentence(item: Any) -> str:
         known = [entry.name for entry in dataclasses.fields(_section(path[:-1]))]
         return f"{key}: unknown key{meant(path[-1], known)}; known here: {listed(known, limit=40)}"
     if item["type"] in ("missing", "missing_argument"):
-        return f"{key}: is missing"
+        hint = "; such as imagefolder for folders, csv, json or parquet for tables" if key == "data.path" else ""
+        return f"{key}: is missing{hint}"
     came = item.get("input")
     told = "ArgsKwargs" in type(came).__name__ or (isinstance(came, str) and brief(came) in item["msg"])
     shown = "" if told or (isinstance(came, dict) and item["type"] == "value_error") else f", got {brief(came)}"

@@ -133,7 +133,9 @@ def _names(trial: Trial, run: RunFolder, train: datasets.Dataset) -> Any:
     trial.attempt(
         "gates", KEYS, lambda: gating.check(trial.wanted.gates, [*known, *of_probes], several or trial.wanted.masks)
     )
-    trial.attempt("best metric", KEYS, lambda: training.best_metric(trial.wanted, known))
+    trial.attempt(
+        "best metric", KEYS, lambda: training.best_metric(trial.wanted, training.watched(trial.wanted, trial.labels))
+    )
     trial.attempt("decide", KEYS, lambda: answering.check(trial.wanted, trial.labels))
     balance = partial(gathering.check_balance, trial.wanted, trial.labels, train)
     trial.notes.extend(trial.attempt("unequal classes", KEYS, balance) or [])

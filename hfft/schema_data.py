@@ -144,7 +144,9 @@ class Data:
     group_pattern: Annotated[
         str | None,
         AfterValidator(_pattern),
-        Field(description="a regular expression whose first group, in a picture's file name, says what it belongs to"),
+        Field(
+            description="a regular expression whose first group says what a picture belongs to (of its name or path)"
+        ),
     ] = None
     split: Split = field(default_factory=Split)
 

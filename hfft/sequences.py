@@ -25,6 +25,7 @@ ALIKE = 0.8  # share of neighbours more alike than two at random: 0.5 in unrelat
 FEW = 20  # neighbours, below which that share says little
 DRAWS = 5  # random partners of each picture
 PATTERNS = ("^(.*)_", "^(.*)-")  # what a person may type, the simplest first
+FOLDER = "([^/]+)/[^/]+$"  # a folder for each video
 
 
 def told(rows: datasets.Dataset, data: Data) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def told(rows: datasets.Dataset, data: Data) -> tuple[str, ...]:
     share, pairs = likeness(paths, rows["print"][:])
     if pairs < FEW or share < ALIKE:
         return ()
-    pattern, groups = _guess([path.name for path in paths])
+    pattern, groups = _guess(paths)
     found = []
     places = rows["split"][:] if "split" in rows.column_names else ["train"] * len(rows)
     if len(set(places)) < 3:
@@ -79,10 +80,11 @@ def _neighbours(paths: Sequence[Path]) -> Iterator[tuple[int, int]]:
         yield from itertools.pairwise(ordered)
 
 
-def _guess(names: Sequence[str]) -> tuple[str | None, list[str]]:
-    """(a pattern that parts the names into series, the series of each); None where none of the simple ones does."""
-    for pattern in PATTERNS:
-        found = [re.search(pattern, name) for name in names]
+def _guess(paths: Sequence[Path]) -> tuple[str | None, list[str]]:
+    """(a pattern that parts the files into series, the series of each); None where none of the simple ones does."""
+    names = [path.name for path in paths]
+    for pattern, told in [*((pattern, names) for pattern in PATTERNS), (FOLDER, [path.as_posix() for path in paths])]:
+        found = [re.search(pattern, name) for name in told]
         groups = [match.group(1) for match in found if match]
         if len(groups) == len(names) and 1 < len(set(groups)) <= len(names) / 3:
             return pattern, groups

@@ -102,7 +102,7 @@ def fit(
         raise InputError(
             "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
         )
-    args.metric_for_best_model = best_metric(recipe, _keys(recipe, names))
+    args.metric_for_best_model = best_metric(recipe, watched(recipe, names))
     args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
     line = watch or ProgressLine(args.metric_for_best_model)
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
@@ -143,9 +143,11 @@ def fit(
     return Fit(seconds, line.speed, history, best, tuple(w.said for w in watchers if w.said), adapted.seconds)
 
 
-def _keys(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
+def watched(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
     """What the metrics that are watched while training will be called."""
     metrics = pixel_counting.known(recipe.metrics) if recipe.masks else recipe.metrics
+    if not metrics:  # boundaries alone, which nobody looks at before training is over
+        return []
     return scoring.keys(metrics, names, recipe.data.multi_label, recipe.masks)
 
 

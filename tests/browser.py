@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing that a browser does for itself may look like the page reaching for the network.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
+QUIET += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 MISSING = "no chromium here: apt-get install chromium, or name one in HFFT_CHROMIUM"
 # Boxes of visible text that lie on one another: of each element with text of its own, the lines it takes.
 OVERLAPS = """() => {
@@ -73,6 +74,26 @@ def browser() -> Iterator[Any]:
         made = driver.chromium.launch(executable_path=path, args=QUIET)
         yield made
         made.close()
+
+
+@contextmanager
+def loops_closed() -> Iterator[None]:
+    """gradio makes event loops in the main thread for its locks and closes none; the warnings would hit later tests."""
+    made, real = [], asyncio.new_event_loop
+
+    def counted() -> Any:
+        made.append(real())
+        return made[-1]
+
+    asyncio.new_event_loop = counted
+    try:
+        yield
+    finally:
+        asyncio.new_event_loop = real
+        asyncio.set_event_loop(None)
+        for loop in made:
+            if not loop.is_running():
+                loop.close()
 
 
 @contextmanager

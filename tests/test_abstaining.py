@@ -60,10 +60,10 @@ def test_areas_intervals_hold_the_truth():
     big = world(2_000_000, 10**6)
     truths = [score.value for score in abstaining.areas(*big)]
     held = np.zeros(2)
-    for seed in range(400):
+    for seed in range(200):
         found = abstaining.areas(*world(500, seed))
         held += [score.low <= truth <= score.high for score, truth in zip(found, truths, strict=True)]
-    assert (held / 400 >= 0.92).all() and (held / 400 <= 0.98).all()
+    assert (held / 200 >= 0.91).all() and (held / 200 <= 0.985).all()
 
 
 def test_no_rows_no_errors_only_errors():

@@ -113,17 +113,20 @@ LAYERS = [
     {"inputs"},
     {"answer_tables"},
     {"judging", "yardsticks", "selecting"}
+    | {"demo_facts"}
     | {"asking"}
     | {"reckoning"}
     | {"contenders", "holdouts", "entrants", "held_answers", "picking"},
-    {"stressing"} | {"fold_judging"},
+    {"stressing"} | {"fold_judging"} | {"space_folder"},
     {"rate_finding"}
+    | {"recalling"}
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"exporting"}
     | {"showing"}
     | {"bulk"},
-    {"repeating", "presenting"},
+    {"repeating", "presenting"} | {"trying", "demo_space"},
+    {"demo_page"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
     {"tuning"} | {"ranking"},
@@ -139,7 +142,8 @@ LAYERS = [
     | {"display_curves"}
     | {"display_ranks"}
     | {"display_masks"}
-    | {"cli_predict"},
+    | {"cli_predict"}
+    | {"cli_demo"},
     {"__init__", "__main__", "run"},
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
@@ -231,6 +235,7 @@ HELPERS = {
     ("cli", "display_folds"),
     ("cli_before", "display_curves"),
     ("cli_before", "display_ranks"),
+    ("cli", "cli_demo"),
 }
 LEVEL = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 # Everything right of the predictions file, and the foundation under it.
@@ -261,6 +266,7 @@ NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
+NO_ML += ["demo_facts", "space_folder"]
 NO_ML += [
     "boundaries",
     "palette",
@@ -343,6 +349,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"answer_rows", "engines", "inferring"}
     bringing |= {"learning_curves", "extrapolating", "relabelling"}
     bringing |= {"ensembling", "uniting", "fold_pages", "fold_judging"}
+    bringing |= {"demo_facts", "trying", "recalling", "space_folder"}
     bringing |= {"contenders", "holdouts", "entrants", "held_answers", "picking", "knockout", "ranking"}
     assert {name for name, targets in met.items() if targets} == bringing
     assert len(met["verbs"]) > 5

@@ -52,6 +52,40 @@ def grey_png(ids: np.ndarray, bits: int) -> dict:
     return {"bytes": b"\x89PNG\r\n\x1a\n" + body, "path": None}
 
 
+def grey_tiff(ids: np.ndarray, bits: int) -> dict:
+    """A grey TIFF of 2, 4 or 8 bits: a header, one strip of pixels, and nine numbers that say what they are."""
+    rows = b""
+    for row in ids:
+        text = "".join(f"{value:0{bits}b}" for value in row)
+        rows += int(text.ljust(-len(text) // 8 * -8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    height, width = ids.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: len(rows)}
+    entries = b"".join(struct.pack("<HHIHxx", tag, 3, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(rows) + len(rows) % 2)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return {"bytes": head + rows + bytes(len(rows) % 2) + directory, "path": None}
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+@pytest.mark.parametrize("made", [grey_png, grey_tiff])
+def test_few_bits_of_grey_stay_what_they_are(made, bits):
+    ids = np.arange(12).reshape(3, 4) % min(2**bits, 11)
+    assert (masks.values(made(ids, bits)) == ids).all()
+
+
+def test_a_webp_without_loss_is_a_mask():
+    ids = np.random.default_rng(0).integers(0, 200, (40, 30))
+    drawn = Image.fromarray(ids.astype(np.uint8))
+    assert (masks.values(stored(drawn, "WEBP", lossless=True)) == ids).all()
+    more = stored(drawn, "WEBP", lossless=True, exif=Image.Exif(), icc_profile=b"abc")
+    assert (masks.values(more) == ids).all(), "chunks before the pixels"
+
+
+def test_ids_beyond_sixteen_bits_are_told_where_they_are_written():
+    with pytest.raises(InputError, match="id 70000: expected ids of 0 to 65,535"):
+        mask_classes.legend(Data(path="x", classes={0: "a", 70000: "b"}), [], list)
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -149,6 +183,10 @@ def bomb() -> bytes:
         ({"bytes": stored(Image.effect_noise((64, 64), 9))["bytes"][:-900], "path": None}, "the mask is broken"),
         ({"bytes": bomb(), "path": None}, "the mask is too large"),
         ({"bytes": None, "path": "nowhere.png"}, "no such file"),
+        (stored(Image.new("L", (8, 8)), "WEBP"), "a WebP with loss, whose compression changes values"),
+        (stored(Image.new("L", (8, 8)), "TIFF", compression="jpeg"), "a TIFF with JPEG inside, whose"),
+        (stored(Image.new("L", (8, 8)), "AVIF"), "an AVIF, whose compression changes values"),
+        (stored(Image.new("L", (8, 8)), "JPEG2000"), "a JPEG2000, whose compression changes values"),
         (stored(Image.new("L", (8, 8)), "JPEG"), "a JPEG, whose compression changes values; save masks as PNG"),
         (stored(Image.new("RGBA", (2, 2), (0, 0, 0, 9))), "4 pixels of the mask are transparent"),
         (stored(Image.fromarray(np.full((2, 2), 0.5, np.float32)), "TIFF"), "the mask holds fractions"),

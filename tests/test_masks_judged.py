@@ -101,6 +101,13 @@ def test_false_alarms_of_comparisons_are_as_rare_as_promised():
     assert by_test <= 0.09 and by_interval <= 0.11
 
 
+def test_one_group_cannot_tell_models_apart(models):
+    first, second = (dataclasses.replace(part, groups=np.full(24, "drive")) for part in models)
+    (found,) = comparing.compare([("a", first), ("b", second)], METRICS)
+    assert found.verdict == "cannot tell" and "24 images, one group of images alone" in found.sentence
+    assert found.sentence.endswith("Score images of more groups.") and "would be needed" not in found.sentence
+
+
 def test_frames_of_a_video_change_places_together(models):
     videos = np.repeat([f"v{i}" for i in range(4)], 6).astype(object)
     parts = [dataclasses.replace(part, groups=videos) for part in models]
@@ -126,7 +133,7 @@ def test_cautions_name_what_the_scores_leave_out():
         "1 image has no pixel that counts",
         "2 classes (sky, car) are in no true mask here",
         "Class car (50 pixels) is predicted without being in any true mask",
-        "Class pole (1) is in so few images",
+        "Class pole (1) is in fewer than 5 images, so hardly anything is known about it",
         "Class pole is never predicted",
     ):
         assert part in said

@@ -217,6 +217,10 @@ def test_examples_cannot_command_a_terminal():
     assert line.startswith("red  [31m text") and line.isprintable() and len(line) == profiling.LONGEST
 
 
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+SMALL = {"name": MINILM, "pretrained": False, "config": SMALL}
+
+
 def test_nothing_of_the_test_split_is_shown(write_text):
     def part(name: str, word: str) -> str:
         lines = [f"{word} {i} {'x' * (i % 7)},{'ab'[i % 2]}" for i in range(40)]
@@ -224,7 +228,7 @@ def test_nothing_of_the_test_split_is_shown(write_text):
 
     files = {"train": part("train", "open"), "validation": part("val", "held"), "test": part("test", "sealed")}
     tree = {"path": "csv", "data_files": files, "split": {"by": "predefined"}}
-    path = write_text("r.yaml", json.dumps({"task": "text_classification", "data": tree, "model": {"name": MINILM}}))
+    path = write_text("r.yaml", json.dumps({"task": "text_classification", "data": tree, "model": SMALL}))
     facts = json.dumps(checking.check(path, say=quiet))
     assert "open" in facts and "sealed" not in facts and "held " not in facts
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfft import loading, mask_profile, masks, pictures, scenes, splitting
+from hfft import excerpts, loading, mask_profile, masks, pictures, scenes, splitting
 from hfft.errors import InputError
 from hfft.modalities import image_classification, semantic_segmentation
 from hfft.recipe import Data, Model, Split
@@ -91,7 +91,7 @@ def test_scenes_become_a_table_with_all_classes_declared():
     row = table.rows[0]
     ids = masks.ids(row["mask"])
     assert row["pixels"] == np.bincount(ids.ravel(), minlength=11).tolist()
-    assert row["id"] == f"{row['key']}-{masks.digest(ids)}"
+    assert row["id"] == f"{row['key']}-{masks.digest(ids, scenes.NAMES)}"
     found = splitting.split(table, given, 42, semantic_segmentation)
     assert found.labels == scenes.NAMES and {name: len(part) for name, part in found.parts.items()} == {
         "train": 12,
@@ -133,10 +133,69 @@ def test_a_table_of_bytes_is_the_same_as_a_folder(tmp_path):
 def test_equal_images_with_equal_masks_have_ids_of_their_own(tmp_path):
     video(tmp_path, "photos", series=1)
     for folder in ("images", "masks"):
-        (tmp_path / folder / "seq0_900.png").write_bytes((tmp_path / folder / "seq0_000.png").read_bytes())
+        for copy in range(3):
+            (tmp_path / folder / f"seq0_90{copy}.png").write_bytes((tmp_path / folder / "seq0_000.png").read_bytes())
     rows = loading.read(data(tmp_path), semantic_segmentation).rows
-    assert len(set(rows["id"][:])) == 13 and len(set(rows["key"][:])) == 12
-    assert rows["id"][12] == rows["id"][0].replace("-", ".1-")
+    assert len(set(rows["id"][:])) == 15 and len(set(rows["key"][:])) == 12
+    assert rows["id"][12:] == [rows["id"][0].replace("-", f".{repeat}-") for repeat in (1, 2, 3)]
+
+
+def test_an_id_depends_on_the_names_of_classes_and_not_on_their_order(tmp_path):
+    ids = np.array([[0, 1, 2], [2, masks.IGNORED, 0]], np.int16)
+    other = np.array([[3, 1, 0], [0, masks.IGNORED, 3]], np.int16)  # the same classes, and one more that is not there
+    assert masks.digest(ids, ("sky", "car", "road")) == masks.digest(other, ("road", "car", "bus", "sky"))
+    assert masks.digest(ids, ("sky", "car", "road")) != masks.digest(ids, ("car", "sky", "road"))
+    assert masks.digest(ids, ("sky", "car", "road")) != masks.digest(np.maximum(ids, 0), ("sky", "car", "road"))
+
+
+def test_a_split_without_masks_is_no_reason_to_cut_another(tmp_path):
+    for split in ("train", "val"):
+        video(tmp_path / split, "photos", series=1)
+    video(tmp_path / "test", "photos", series=1)
+    (tmp_path / "test" / "masks").rename(tmp_path / "test" / "gt_masks")
+    with pytest.raises(InputError, match=r"test: expected images/NAME.jpg and masks/NAME.png in it, as in .*train"):
+        loading.read(data(tmp_path, "predefined"), semantic_segmentation)
+
+
+@pytest.mark.parametrize(("by", "why"), [("group", "the group is missing"), ("time", "the time is missing or no date")])
+def test_a_row_that_cannot_be_dealt_is_told(tmp_path, by, why):
+    video(tmp_path, "photos")
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    lines = [f"images/{name},masks/{name},{2000 + i // 6}" for i, name in enumerate(names)]
+    lines[4] = lines[4].rpartition(",")[0] + ","
+    (tmp_path / "table.csv").write_text("\n".join(["image,mask,when", *lines]))
+    given = data("csv", by, data_files=str(tmp_path / "table.csv"), columns={by: "when"})
+    with pytest.raises(InputError, match=f"row 5: {why}"):
+        loading.read(given, semantic_segmentation)
+    rows = loading.read(dataclasses.replace(given, on_bad_rows="drop"), semantic_segmentation).rows
+    assert len(rows) == len(names) - 1
+
+
+def test_masks_of_files_survive_a_copy_of_their_rows(tmp_path):
+    """`datasets` leaves the bytes out of a row whose path is a file: a rehearsal's rows once had no masks."""
+    video(tmp_path, "photos", series=1)
+    rows = loading.read(data(tmp_path), semantic_segmentation).rows
+    copy = excerpts._sample(semantic_segmentation, rows, 2, 4, 0)
+    for image in copy:
+        (row,) = (row for row in rows if row["id"] == image["id"])
+        assert (masks.ids(image["mask"]) == masks.ids(row["mask"])).all() and image["image"] == row["image"]
+
+
+def test_folders_of_videos_are_groups(tmp_path):
+    """As DAVIS keeps them: images/bear/00001.jpg."""
+    video(tmp_path, "frames")
+    for path in sorted(tmp_path.rglob("seq*.png")):
+        series, _, frame = path.name.partition("_")
+        path.parent.joinpath(series).mkdir(exist_ok=True)
+        path.rename(path.parent / series / frame)
+    assert any("'([^/]+)/[^/]+$'" in told and "3 groups" in told for told in read_told(tmp_path))
+    for pattern in ("([^/]+)/[^/]+$", "^(.*)/"):
+        rows = loading.read(data(tmp_path, "group", group_pattern=pattern), semantic_segmentation).rows
+        assert set(rows["group"][:]) == {"seq0", "seq1", "seq2"}
+
+
+def read_told(root) -> tuple[str, ...]:
+    return loading.read(data(root), semantic_segmentation).dropped
 
 
 def test_a_class_that_train_has_not_is_said_and_kept(tmp_path):
@@ -227,7 +286,7 @@ def test_shares_of_pixels_are_counted_by_split():
     assert "77% are sky: answering nothing else scores 0.77 pixel accuracy, and 0.38 mean IoU" in told
     assert "car (8 pixels)" in told, "a class of three eighths of 4 x 5 pixels is less than a cell of 8 x 8"
     assert "1 test image, not on their 10 pixels" in mask_profile.sized(found, 1)["sentences"][0]
-    measured = mask_profile.measure(table, None, Model("x"))
+    measured = semantic_segmentation.profile(table, None, Model("x"), 1)
     assert measured.rows["% that counts nowhere"].round(6).tolist() == [20.0, 50.0]
     assert measured.rows["classes"].tolist() == [2, 1]
     assert dataclasses.asdict(measured)["facts"]["counts_nowhere"] == pytest.approx(0.35)

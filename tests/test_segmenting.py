@@ -12,8 +12,9 @@ from torch import nn
 from transformers import SegformerImageProcessor
 from transformers.modeling_outputs import SemanticSegmenterOutput
 
-from hfft import backbones, masks, pictures, pixel_counting, probing, segmenting
+from hfft import backbones, gathering, masks, pictures, pixel_counting, probing, recipe, segmenting, training
 from hfft.backbones import Backbone
+from hfft.errors import InputError
 from hfft.modalities import semantic_segmentation
 from hfft.probes import flip, occlusion, rotate, shift
 from hfft.recipe import Model
@@ -129,6 +130,24 @@ def test_what_is_watched_while_training_is_what_is_counted_at_the_end():
     assert told["pixel_accuracy"] == pytest.approx(matrix.trace() / matrix.sum())
     assert "boundary_f1" not in told and "iou[red]" in told
     assert running.total.sum() == 0  # the next evaluation begins anew
+
+
+def test_probes_change_images_at_the_size_that_the_model_sees():
+    rows = table([(64, 96)])
+    whole, window = backbone(32, 32).processor, backbone(32, 32).processor
+    window.do_resize = False  # as `model.window` sets it
+    (small,), smaller = semantic_segmentation.contents(rows, whole)
+    assert smaller and min(small.image.size) == 32 and small.mask.shape == small.image.size[::-1]
+    (kept,), smaller = semantic_segmentation.contents(rows, window)
+    assert not smaller and kept.image.size == (96, 64) and kept.mask.shape == (64, 96)
+
+
+def test_boundaries_alone_are_no_metric_to_choose_a_checkpoint_by():
+    wanted = recipe.load("tiny_semseg", ("metrics=[boundary_f1]",))
+    assert training.watched(wanted, NAMES) == [] and training.best_metric(wanted, []) == "loss"
+    chosen = recipe.load("tiny_semseg", ("train.metric_for_best_model=boundary_f1",))
+    with pytest.raises(InputError, match=r"train.metric_for_best_model: no 'boundary_f1'"):
+        gathering.check_names(chosen, NAMES)
 
 
 def test_a_probe_that_moves_what_is_seen_moves_masks_along():

@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from hfft import augmenting, masks, perturbing, picture_rows, pictures, scene_pixels
+from hfft import augmenting, mask_profile, masks, perturbing, picture_rows, pictures, scene_pixels
 from hfft.measures import Measured
 from hfft.picture_rows import as_rows, attributes, bytes_of, decoded, extents, inspect, keys, line, near, preview
 from hfft.recipe import Augment, Model
@@ -96,18 +96,21 @@ def collator(processor: Any) -> Any:
 
 
 def profile(rows: datasets.Dataset, processor: Any | None, model: Model, batch: int) -> Measured:
-    """Sizes from the files' headers, and the share of pixels of each class."""
-    return picture_rows.profile(rows, processor, model, batch)
+    """Sizes from the files' headers, and what share of the pixels counts nowhere."""
+    return mask_profile.measure(rows, processor, model)
 
 
 def contents(rows: datasets.Dataset, processor: Any) -> tuple[list[Scene], bool]:
-    """(scenes for a probe to change, whether any of them was made smaller first)."""
-    side = min(augmenting.geometry(processor)["input_size"][1:])
+    """(scenes for a probe to change, whether any of them was made smaller first).
+
+    With `model.window` images keep their size, as the model sees them so.
+    """
+    side = min(augmenting.geometry(processor)["input_size"][1:]) if processor.do_resize else None
     found, smaller = [], False
     columns = [rows[name][:] if name in rows.column_names else [None] * len(rows) for name in SCENE]
     for source, *sources in zip(*columns, strict=True):
         image = decoded(source)
-        small = pictures.at_most(image, side)
+        small = pictures.at_most(image, side) if side else image
         smaller = smaller or small is not image
         found.append(Scene(small, *(mask and _sized(masks.ids(mask), small.size) for mask in sources)))
     return found, smaller
