@@ -169,6 +169,8 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
         return
     shown = display_seeds.tested if many else display.verdict
     print_json(facts) if as_json else shown(facts)
+    if (facts.get("parity") or {}).get("passed") is False:
+        print(f"hfft: {facts['parity']['why']}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 

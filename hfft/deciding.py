@@ -75,6 +75,15 @@ def judge(run: RunFolder, wanted: Recipe, scores: Mapping[str, Score], predictio
     return [_of_one_answer(verdict, predictions.only_answer, unit) for verdict in found]
 
 
+def reloaded(run: RunFolder) -> list[Verdict]:
+    """A gate of hfft's own that shows only where it fails: the saved model answers otherwise without hfft."""
+    found = run.read_parity()
+    if found is None or found["passed"] is not False:
+        return []
+    score = Score(found["largest_logit_gap"], None, None, found["n"], "largest difference of a logit")
+    return [Verdict("parity", "with plain transformers", gating.FAIL, score, f"{found['why']}.")]
+
+
 def _of_one_answer(verdict: Verdict, only: str | None, unit: str = "row") -> Verdict:
     """A verdict on a probe, with a warning where the model has one answer: it is steady as a stopped clock is."""
     if only is None or not verdict.metric.startswith(PROBE):

@@ -140,6 +140,8 @@ def verdict(facts: dict[str, Any]) -> None:
         display_slices.slices(found)
     for note in facts["notes"]:
         console.print(f"note: {note}")
+    if found := facts.get("parity"):
+        console.print(f"parity: {'not told: ' * (found['passed'] is None)}{found['why']}.")
     for gate in facts["gates"]:
         console.print(f"gate {gate['metric']} {gate['rule']}: {gate['verdict'].upper()}. {gate['why']}")
     looks(facts)

@@ -23,6 +23,7 @@ from hfft import sessions
 
 DYNAMIC, STATIC = "dynamic", "static"
 PRODUCTS = ["MatMul", "Gemm"]
+TABLES = ["Gather"]  # embeddings: most of a small model's bytes, and in 8 bits as near (docs/export.md)
 EXACT = ("vnni", "amx_int8")  # flags of processors whose 8-bit products cannot overflow
 
 
@@ -46,15 +47,16 @@ def quantise(source: Path, target: Path, batches: Iterable[Mapping[str, np.ndarr
         ready = Path(room) / "ready.onnx"
         quantization.quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         if batches is None:
-            quantization.quantize_dynamic(str(ready), str(target), op_types_to_quantize=PRODUCTS, **options)
+            quantization.quantize_dynamic(str(ready), str(target), op_types_to_quantize=[*PRODUCTS, *TABLES], **options)
         else:
             reader = _reader(quantization, batches)
             quantization.quantize_static(
                 str(ready), str(target), reader, quant_format=quantization.QuantFormat.QDQ,
                 op_types_to_quantize=["Conv", *PRODUCTS], activation_type=quantization.QuantType.QUInt8, **options,
             )  # fmt: skip
-    how = DYNAMIC if batches is None else STATIC
-    return {"how": how, "reduce_range": reduce_range, "kinds": PRODUCTS if batches is None else ["Conv", *PRODUCTS]}
+    if batches is None:
+        return {"how": DYNAMIC, "reduce_range": reduce_range, "kinds": [*PRODUCTS, *TABLES]}
+    return {"how": STATIC, "reduce_range": reduce_range, "kinds": ["Conv", *PRODUCTS]}
 
 
 def overflows() -> bool:

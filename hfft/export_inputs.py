@@ -34,7 +34,7 @@ def _text(tokenizer: Any, spec: Model) -> dict[str, Any]:
     ways = {"head": "right", "tail": "left"}
     return {
         "kind": "text",
-        "described": bool(getattr(tokenizer, "is_fast", False)) and spec.truncation in ways,
+        "described": bool(getattr(tokenizer, "is_fast", False)),
         "max_length": tokenising.limit(tokenizer, spec),
         "truncation": spec.truncation,
         "truncation_side": ways.get(spec.truncation, "right"),

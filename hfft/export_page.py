@@ -5,12 +5,29 @@ In: facts of export.json, and the folder with the files beside the model. Out: M
 
 from __future__ import annotations
 
+import re
+from html import escape
 from pathlib import Path
 from typing import Any
+
+from hfft import export_snippets, pages
+from hfft.records import read_json
 
 FACTS = "export.json"
 
 
 def page(facts: dict[str, Any], folder: Path) -> str:
-    """Markdown; holds no path of this machine."""
-    return f"# {facts['name']}, {facts['format']}\n"
+    """Markdown; holds no path of this machine. folder: may hold calibration.json, thresholds.json and decision.json."""
+    there = [(folder / f"{name}.json").is_file() for name in ("calibration", "thresholds", "decision")]
+    code, packages = export_snippets.snippet(facts, *there)
+    temperature = read_json(folder / "calibration.json")["temperature"]["value"] if there[0] else None
+    masks = facts["task"] == "semantic_segmentation"
+    shown = {"snippet": code, "packages": " ".join(packages), "temperature": temperature, "thresholds": there[1]}
+    shown |= {"decided": there[2], "masks": masks, "noun": "image" if masks else "row", "comparison": None}
+    return pages.template("export.md.j2", {"md": _markdown, "grouped": lambda n: f"{n:,}"}).render(shown | facts)
+
+
+def _markdown(text: object) -> str:
+    """One line of Markdown that formats nothing."""
+    line = escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)

@@ -166,11 +166,11 @@ def _written(job: Job) -> dict[str, Any]:
     if job.kind == "openvino":
         onnx_graphs.to_openvino(whole, job.file)
         return {"int8": None}
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {"ranges_from": None, "rows": 0}
     if eight_bit.fitting(whole) == eight_bit.STATIC:
         source, seen = _seen(job)
         about = {"ranges_from": source, "rows": len(seen)}
-    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about else None)
+    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about["rows"] else None)
     return {"int8": made | about}
 
 
@@ -200,7 +200,12 @@ def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
     speed = [{"batch": part["batch"]} | part.pop("speed") for part in parts]
     machine = environment.hardware(trainer_arguments.cores(), [], 1)
     about = {"threads": threads, "machine": machine["cpu"], "cores": machine["cores"], "batches": speed}
-    return {"engine": session.machine, "parity": parity | {"batches": parts}, "speed": about}
+    return {
+        "engine": session.machine,
+        "arrays": list(session.inputs),
+        "parity": parity | {"batches": parts},
+        "speed": about,
+    }
 
 
 def _equal(parity: dict[str, Any], unit: str) -> dict[str, Any]:

@@ -148,9 +148,10 @@ def _facts(
     probes = robustness.of(folder, "test", wanted.metrics)
     measured = scores | (calibrating.scores(calibration) if calibration else {})
     measured |= robustness.scores(probes) if probes else {}
-    told = deciding.judge(folder, wanted, measured, predictions)
+    told = deciding.judge(folder, wanted, measured, predictions) + deciding.reloaded(folder)
     facts = {"run": str(folder.root), "n": predictions.n, "openings": _looks(folder, scores), "test": plain(scores)}
     facts |= {"baselines": beside, "gains": gains, "calibration": calibration, "probes": probes}
+    facts |= {"parity": folder.read_parity()}
     facts |= {"slices": slicing.judged(predictions, folder.attributes("test"))}
     facts |= {"test_without_copies": plain(clean)} if clean else {}
     facts |= {"members": [run.root.name for run in folder.members]} if folder.members else {}

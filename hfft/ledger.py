@@ -77,8 +77,8 @@ def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str 
     """Write down that the test split is about to be opened; returns which look this is, counting from 1.
 
     The line is on the disk when this returns: call it before the first test row is given to the model. n: test rows.
-    fingerprint: of their ids. weights: digest of the model's. purpose: what the look is for where it scores nothing, kept
-    as "for". A broken chain is no obstacle: the new line says that it was found broken, so that it stays known. Raises
+    fingerprint: of their ids. weights: digest of the model's. purpose: what a look is for that scores nothing, kept as
+    "for". A broken chain is no obstacle: the new line says that it was found broken, so that it stays known. Raises
     InputError when nothing can be written: then nobody looks.
     """
     facts = {"split": "test", "n": n, "fingerprint": fingerprint, "weights": weights}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -163,6 +164,13 @@ class RunFolder:
                 "--resume: it trains nothing again"
             )
         return self
+
+    def read_parity(self) -> dict[str, Any] | None:
+        """What a fresh process with plain transformers made of these weights; None where it was not asked since."""
+        found: dict[str, Any] | None = read_json(self.parity) if self.parity.is_file() else None
+        made = read_json(self.environment).get("model", {}) if self.environment.is_file() else {}
+        known = made.get("weights_sha256")
+        return None if found and known and not self.members and known != found["weights_sha256"] else found
 
     def write_scores(self, split: str, scores: dict[str, Score]) -> None:
         """Put one split's scores into metrics.json, leaving the other splits as they are."""

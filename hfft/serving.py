@@ -77,11 +77,11 @@ def held_against(backbone: Backbone, session: Session, found: Iterable[Mapping[s
     {"rows", "largest_logit_gap", "label_flips", "speed": {"torch_ms", "exported_ms": median per row, "ratio": median of
     torch over exported, "low", "high": its interval, "batches"}}. Flips are of rows; of masks, of pixels, in "answers".
     """
-    model, answer = backbone.model.cpu().eval(), _applying if several(backbone.model) else _likeliest
+    model, answer = backbone.model.cpu().eval(), answers_of(backbone.model)
     gap, flips, answers, rows, seconds = 0.0, 0, 0, 0, []
     for number, batch in enumerate(found):
         arrays = _arrays(batch)
-        ways = [partial(_torch, model, batch), partial(session.run, arrays)]
+        ways = [partial(torch_logits, model, batch), partial(session.run, arrays)]
         if number == 0:  # a first call allocates and chooses kernels
             ways[0](), ways[1]()
         first = number % 2  # in turn first: what one leaves in the caches helps both alike
@@ -110,6 +110,11 @@ def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float | No
     if k < 1:
         return None, None
     return float(ordered[k - 1]), float(ordered[n - k])
+
+
+def answers_of(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes an answer of logits (n, classes, …): a number that two answers share only where they are the same."""
+    return _applying if several(model) else _likeliest
 
 
 def _likeliest(logits: np.ndarray) -> np.ndarray:
@@ -150,7 +155,8 @@ def _arrays(batch: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def _torch(model: Any, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+def torch_logits(model: Any, batch: Mapping[str, torch.Tensor]) -> np.ndarray:
+    """float32 (n, …), where model and arrays are."""
     return model(**batch).logits.float().numpy()  # type: ignore[no-any-return]
 
 

@@ -97,6 +97,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "data": _data(_json(run.split, {})),
         "without_copies": _groups(scores.get("test_without_copies", {}), {}, main=True) if split == "test" else [],
         "openings": openings.told(run, headline, overall.get(headline) if split == "test" and headline else None),
+        "parity": run.read_parity(),
         "seeds": _seeds(run, split, headline),
         "folds": len(run.members),
         "dealt": _dealt(run),

@@ -95,6 +95,12 @@ def nothing_reached_out(no_network):
     assert not no_network, f"asked for the network: {no_network}"
 
 
+@pytest.fixture(autouse=True)
+def no_fresh_process(monkeypatch):
+    """`hfft eval` starts a process that loads plain transformers, which takes seconds: on in its own tests alone."""
+    monkeypatch.setenv("HFFT_PARITY", "off")
+
+
 @pytest.fixture
 def write_text(tmp_path) -> Callable[..., str]:
     """write_text(name, text, encoding) → path of the new file, in a folder of this test's own."""

@@ -41,7 +41,7 @@ LAYERS = [
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
-    | {"eight_bit", "onnx_graphs", "export_page"}
+    | {"eight_bit", "onnx_graphs", "export_snippets"}
     | {"storages"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -72,7 +72,7 @@ LAYERS = [
     {"backbones"} | {"anatomy"},
     {"freezing", "low_rank"} | {"picture_rows"},
     {"text_saliency", "picture_saliency"} | {"export_inputs"},
-    {"serving"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
+    {"serving", "export_page"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
     ROOMS,
     {"loading", "splitting", "dealing", "grouping", "guarding", "streaming", "batching", "claiming", "checkpoints"}
@@ -108,7 +108,7 @@ LAYERS = [
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"}
     | {"answer_rows"},
-    {"rehearsing"} | {"engines"},
+    {"rehearsing"} | {"engines"} | {"parity"},
     {"inferring"} | {"input_rows", "answer_files"},
     {"inputs"},
     {"answer_tables"},
@@ -123,6 +123,7 @@ LAYERS = [
     | {"priming", "holding", "fold_weighing"}
     | {"verbs", "checking", "auditing", "weighing", "averaging", "explaining"}
     | {"exporting"}
+    | {"parity_check"}
     | {"showing"}
     | {"bulk"},
     {"repeating", "presenting"} | {"trying", "demo_space"},
@@ -261,7 +262,7 @@ NO_ML += ["asking", "probe_telling"]
 NO_ML += ["transferability", "held_answers", "picking", "rank_figures", "entrants"]
 NO_ML += ["sharing"]
 NO_ML += ["answer_rows", "answer_files", "input_rows"]
-NO_ML += ["sessions", "eight_bit", "export_page"]
+NO_ML += ["sessions", "eight_bit", "export_page", "export_snippets"]
 NO_ML += ["schema_model"]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
@@ -340,7 +341,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
-    bringing |= {"exporting"}
+    bringing |= {"exporting", "parity"}
     bringing |= {"explaining"}
     bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}

@@ -1,0 +1,193 @@
+"""Does the saved model answer the same for somebody who has its folder and plain transformers, and not hfft?
+
+In: a run, its model in memory, test rows that are open anyway. Out: facts, kept in parity.json. A fresh process, which
+imports nothing of hfft but what the card says one must, loads the folder with `transformers.pipeline`, and models of
+timm with `timm.create_model` as well, and answers some of the rows. Pictures are handed over as hfft read them, as PNG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from transformers import TrainingArguments
+
+from hfft import backbones, ensembling, segmenting, serving, tokenising
+from hfft.ensembling import Ensemble
+from hfft.errors import counted
+from hfft.gathering import Say
+from hfft.picture_rows import decoded
+from hfft.recipe import Recipe
+from hfft.records import write_json
+from hfft.run_folder import RunFolder
+
+ROWS = 200
+TOLERANCE = 1e-3  # of a logit: far above rounding, far below what wrong weights, inputs or names do
+SHOWN_PIXELS = 64  # along each axis of an image's logits, at most, that are held against each other
+SECONDS = 1200
+SWITCH = "HFFT_PARITY"  # "off": no fresh process is started, and nothing is claimed
+SCRIPT = Path(__file__).with_name("parity_check.py")
+# A process of its own and not one of a launch; on the CPU, in float32, as most will try it.
+FOREIGN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
+
+
+def check(
+    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, rows: datasets.Dataset,
+    args: TrainingArguments, say: Say,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Hold the folder against the model in memory on 200 of `rows`; write and return the facts of parity.json.
+
+    {"n", "rows": their ids, "way": how it is called, "largest_logit_gap", "label_flips", "answers", "timm",
+    "tolerance", "weights_sha256", "passed", "why"}. passed is None where a pipeline reads inputs otherwise, which is no
+    failure. Returns None, and writes nothing, where HFFT_PARITY is "off".
+    """
+    if os.environ.get(SWITCH) == "off":
+        return None
+    facts: dict[str, Any] = {"n": 0, "rows": [], "tolerance": TOLERANCE, "weights_sha256": ensembling.weights(run)}
+    facts |= {"largest_logit_gap": None, "label_flips": None, "answers": 0, "timm": None, "passed": None}
+    if why := unlike(wanted, model):
+        facts["why"] = why
+    else:
+        some = rows.select(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).round().astype(int))
+        facts |= {"n": len(some), "rows": some["id"][:]}
+        say(f"parity: a fresh process with plain transformers answers {counted(len(some), wanted.unit)} of them")
+        facts |= _held(run, wanted, modality, model, some, args)
+    write_json(run.parity, facts)
+    return facts
+
+
+def unlike(wanted: Recipe, model: Ensemble) -> str:
+    """Why a plain pipeline does not read inputs as this run does; "" where it does."""
+    if len(model.parts) > 1:
+        return "the models of several folds answer together, which no single pipeline does"
+    if wanted.model.window:
+        return "images are read in windows at their own size, and a pipeline reads them whole"
+    if wanted.model.truncation not in ("head", "tail"):
+        return f"long texts are read by model.truncation {wanted.model.truncation}, and a pipeline reads one end alone"
+    return ""
+
+
+def _held(
+    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, some: datasets.Dataset,
+    args: TrainingArguments,
+) -> dict[str, Any]:  # fmt: skip
+    part = model.parts[0]
+    names = list(model.names)
+    with tempfile.TemporaryDirectory(prefix="hfft-parity-") as room:
+        request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": names}
+        request |= {"threads": torch.get_num_threads(), "step": 1, "reader": None}
+        if part.model.config.model_type == "hfft_fcn":
+            request["reader"] = "hfft.fcn"
+        inputs, way = _inputs(wanted, modality, part, some, Path(room))
+        batches = list(serving.batches(part, modality, some, wanted.model, 1)) if not modality.MASKS else []
+        ours = [] if modality.MASKS else [serving.torch_logits(part.model.cpu(), batch)[0] for batch in batches]
+        if modality.MASKS:
+            first = next(serving.batches(part, modality, some.select([0]), wanted.model, 1))
+            sides = serving.torch_logits(part.model.cpu(), first).shape[2:]
+            request["step"] = max(1, -(-max(sides) // SHOWN_PIXELS))
+        found, why = asked(request | inputs, Path(room))
+        if found is None:
+            return {"passed": False, "why": why, "way": way}
+        if not modality.MASKS:
+            return _judged(np.stack(ours), found, part, way, wanted.unit)
+        return _judged_masks(found, part, modality, some, wanted, args, way, request["step"])
+
+
+def _inputs(
+    wanted: Recipe, modality: ModuleType, part: backbones.Backbone, some: datasets.Dataset, room: Path
+) -> tuple[dict[str, Any], str]:
+    """(the rows as the fresh process gets them, the call that answers as hfft does)"""
+    if modality.INPUT == "text":
+        longest = tokenising.limit(part.processor, wanted.model)
+        side = {"head": "right", "tail": "left"}[wanted.model.truncation]
+        texts: list[Any] = [text or "" for text in some["text"][:]]
+        if "text_pair" in some.column_names:
+            pairs = zip(texts, some["text_pair"][:], strict=True)
+            texts = [{"text": text, "text_pair": pair or ""} for text, pair in pairs]
+        before = 'pipe.tokenizer.truncation_side = "left"; ' if side == "left" else ""
+        way = f"{before}pipe(text, truncation=True, max_length={longest})"
+        return {"texts": texts, "max_length": longest, "truncation_side": side}, way
+    paths = [room / f"{number}.png" for number in range(len(some))]
+    for path, source in zip(paths, some["image"][:], strict=True):
+        decoded(source).save(path)
+    return {"images": [str(path) for path in paths]}, "pipe(picture)"
+
+
+def asked(request: dict[str, Any], room: Path) -> tuple[dict[str, np.ndarray] | None, str]:
+    """(what the fresh process answered, "") or (None, why it could not)."""
+    path = room / "request.json"
+    path.write_text(json.dumps(request), encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    if request["reader"]:  # where hfft runs from a checkout it is not installed
+        path_of = [str(SCRIPT.parent.parent), *environment.get("PYTHONPATH", "").split(os.pathsep)]
+        environment["PYTHONPATH"] = os.pathsep.join(part for part in path_of if part)
+    command = [sys.executable, "-P", str(SCRIPT), str(path)]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return None, f"plain transformers did not answer within {SECONDS // 60} minutes"
+    if done.returncode:
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        return None, f"plain transformers cannot use the model folder: {lines[-1][:300] if lines else 'it was killed'}"
+    with np.load(path.with_name("answer.npz")) as found:
+        return dict(found), ""
+
+
+def _judged(
+    ours: np.ndarray, found: dict[str, np.ndarray], part: backbones.Backbone, way: str, unit: str
+) -> dict[str, Any]:
+    answer = serving.answers_of(part.model)
+    facts = _apart(ours, found["logits"], answer) | {"answers": len(ours), "way": way}
+    if "timm" in found:
+        facts["timm"] = _apart(ours, found["timm"], answer)
+    gaps = {"transformers.pipeline": facts} | ({"timm.create_model": facts["timm"]} if "timm" in found else {})
+    return facts | _verdict(gaps, counted(len(ours), unit))
+
+
+def _apart(ours: np.ndarray, theirs: np.ndarray, answer: Any) -> dict[str, Any]:
+    gap = float(np.abs(ours.astype(np.float64) - theirs).max())
+    return {"largest_logit_gap": gap, "label_flips": int((answer(ours) != answer(theirs)).sum())}
+
+
+def _judged_masks(
+    found: dict[str, np.ndarray], part: backbones.Backbone, modality: ModuleType, some: datasets.Dataset,
+    wanted: Recipe, args: TrainingArguments, way: str, step: int,
+) -> dict[str, Any]:  # fmt: skip
+    """The same of pixels, one image at a time: logits of all images at once would fill the memory."""
+    gap, flips, pixels = 0.0, 0, 0
+    ours = serving.batches(part, modality, some, wanted.model, 1)
+    told = segmenting.answers([part], some, wanted.model, args)
+    for number, (batch, answered) in enumerate(zip(ours, told, strict=True)):
+        logits = serving.torch_logits(part.model.cpu(), batch)[0, :, ::step, ::step]
+        gap = max(gap, float(np.abs(logits.astype(np.float64) - found[f"logits_{number}"]).max()))
+        flips += int((answered.answer != found[f"answer_{number}"]).sum())
+        pixels += answered.answer.size
+        part.model.to(args.device)
+    facts = {"largest_logit_gap": gap, "label_flips": flips, "answers": pixels, "way": way}
+    return facts | _verdict({"transformers.pipeline": facts}, counted(len(some), wanted.unit))
+
+
+def _verdict(gaps: dict[str, dict[str, Any]], rows: str) -> dict[str, Any]:
+    """Passed where every way gives the model's logits: then flips are between classes that are as good as equal."""
+    told = ", ".join(
+        f"{who} differs by {one['largest_logit_gap']:.2g} of a logit at most, "
+        f"{counted(one['label_flips'], 'label')} flipped"
+        for who, one in gaps.items()
+    )
+    if all(one["largest_logit_gap"] <= TOLERANCE for one in gaps.values()):
+        return {"passed": True, "why": f"in a fresh process, on {rows} of test, {told}"}
+    return {
+        "passed": False,
+        "why": f"THE SAVED MODEL ANSWERS OTHERWISE WITHOUT HFFT: on {rows} of test, {told}; more than {TOLERANCE:g} is "
+        "no rounding. Do not publish this model folder",
+    }
