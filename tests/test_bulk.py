@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs") / "pictures"
-    assert hfft("run", "tiny_imgcls", "train.max_steps=1", "--output-dir", str(root)) == 0
+    assert hfft("run", "tiny_imgcls", "train.max_steps=1", "data.limit=100", "--output-dir", str(root)) == 0
     return root
 
 
