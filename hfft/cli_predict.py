@@ -46,7 +46,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Answer a file, a folder of pictures or standard input with a finished run; of any size, in flat memory."""
+    """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
     from hfft import bulk
 
     if as_json and output is None:
