@@ -138,7 +138,11 @@ class Progress:
         if self.say is not None and sys.stderr.isatty() and self.told > self.began:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
         seconds = time.perf_counter() - self.began
-        return {"seconds": round(seconds, 3), "rows_per_second": round(self.rows / seconds, 1) if seconds else None}
+        return {
+            "rows_now": self.rows,
+            "seconds": round(seconds, 3),
+            "rows_per_second": round(self.rows / seconds, 1) if seconds else None,
+        }
 
 
 def _answering(answerer: Answerer, asked: Request, source: Source, target: Path | None) -> Callable[[Block], pa.Table]:

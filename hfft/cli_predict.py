@@ -46,7 +46,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Answer a file, a folder of pictures or standard input with a finished run; of any size, in flat memory."""
+    """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
     from hfft import bulk
 
     if as_json and output is None:
@@ -78,10 +78,13 @@ def _tell(facts: dict) -> None:  # type: ignore[type-arg]
     say = sayer(True)
     if "missing" in facts:
         if facts["missing"]:
-            say(f"this process is done; {facts['missing']:,} of {facts['parts']['all']:,} parts are made by others")
+            left, parts = facts["missing"], facts["parts"]["all"]
+            say(f"this process is done; {left:,} of {parts:,} parts come from others")
         return
     bad = facts["rows"] - facts["answered"]
-    say(f"{facts['answered']:,} rows answered in {facts['seconds']:.1f} s, {facts['rows_per_second']:,.0f} rows/s")
+    now = "" if facts["rows_now"] == facts["rows"] else f", {facts['rows_now']:,} of them by this process now"
+    speed = f"{facts['seconds']:.1f} s, {facts['rows_per_second']:,.0f} rows/s"
+    say(f"{facts['answered']:,} rows answered{now}: {speed}")
     if bad:
         first = facts["first_problem"]
         say(f"{bad:,} rows have no answer; the first is row {first['row']:,}: {first['why']} (column `error` says why)")

@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs") / "pictures"
-    assert hfft("run", "tiny_imgcls", "train.max_steps=1", "--output-dir", str(root)) == 0
+    assert hfft("run", "tiny_imgcls", "train.max_steps=1", "data.limit=100", "--output-dir", str(root)) == 0
     return root
 
 
@@ -150,7 +150,7 @@ def test_lines_come_and_go_one_by_one(run, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("data", "words", "told"),
     [
-        ("twet\nx\n", [], "no column 'text' for the text (did you mean 'twet'?); it has twet; type --columns text=NAME"),
+        ("twet\nx\n", [], "no column 'text' for the text (did you mean 'twet'?); it has twet; type --columns text="),
         ("text,text\na,b\n", [], "line 1: two columns are called 'text'"),
         ("", [], "is empty: expected a first line"),
         ("text\na\n", ["--keep", "idd"], "--keep: "),
