@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repeating.verbs, "run", interrupted)
         patch.setattr(gathering.loading, "read", lambda *given: read.append(1) or reading(*given))
-        patch.setattr(repeating.verbs.judging, "publish", lambda _: None)  # no page of a run is looked at here
+        patch.setattr(repeating.verbs.judging, "publish", lambda _: [])  # no page of a run is looked at here
         assert hfft(*words) == 130
         assert not (root / bakeoff.FILE).exists() and (root / "focal" / "seed-42" / "model").is_dir()
         before = sha256(root / "plain" / "seed-42" / "model" / "model.safetensors")

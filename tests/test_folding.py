@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folding.verbs, "run", interrupted)
         patch.setattr(gathering.loading, "read", lambda *given: read.append(1) or reading(*given))
-        patch.setattr(folding.verbs.judging, "publish", lambda _: None)  # no page of a fold is looked at here
+        patch.setattr(folding.verbs.judging, "publish", lambda _: [])  # no page of a fold is looked at here
         assert hfft(*WORDS, "--output-dir", str(root)) == 130
         before = sha256(root / "fold-1" / "model" / "model.safetensors")
         assert not (root / FOLDS).exists()
@@ -185,7 +185,7 @@ def test_with_a_frozen_backbone_features_are_computed_once_for_all_folds(tmp_pat
     monkeypatch.chdir(tmp_path / "here")
     real = priming.precomputing._computed
     monkeypatch.setattr(priming.precomputing, "_computed", lambda *given: counted.append(1) or real(*given))
-    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     words = ("cv", "tiny_textcls", *SHORT, "adapt.freeze=backbone", "--folds", "2")
     assert hfft(*words, "--output-dir", str(tmp_path / "once")) == 0
     assert len(counted) == 1, "for all rows together"
@@ -202,7 +202,7 @@ def test_with_a_frozen_backbone_features_are_computed_once_for_all_folds(tmp_pat
 
 
 def test_repeats_deal_anew_and_count_a_row_as_one_witness(tmp_path, monkeypatch):
-    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     root = tmp_path / "twice"
     assert hfft("cv", "tiny_textcls", *SHORT, "--folds", "2", "--repeats", "2", "--output-dir", str(root)) == 0
     found = [places(root, f"fold-{fold}")[HELD_OUT] for fold in (1, 2, 3, 4)]
@@ -240,7 +240,7 @@ def test_killed_in_a_fold_and_started_again_the_answers_are_the_same(tmp_path, m
     assert process.exitcode == -signal.SIGKILL and not (tmp_path / "killed" / FOLDS).exists()
     assert (tmp_path / "killed" / "fold-2" / "checkpoints" / "checkpoint-2").is_dir()
     before = sha256(tmp_path / "killed" / "fold-1" / "model" / "model.safetensors")
-    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     assert hfft(*TWO, "--output-dir", str(tmp_path / "killed"), "--resume") == 0
     assert "resuming from" in capsys.readouterr().out
     assert sha256(tmp_path / "killed" / "fold-1" / "model" / "model.safetensors") == before
@@ -291,7 +291,7 @@ def test_folds_of_other_data_are_not_judged_together(tmp_path, monkeypatch, caps
     words = (*made_of(rows), "--folds", "2", "--output-dir", str(tmp_path / "cv"))
     held = folding.holding.out
     stop = lambda name: held(name) if name.endswith("1") else (_ for _ in ()).throw(KeyboardInterrupt)  # noqa: E731
-    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     monkeypatch.setattr(folding.holding, "out", stop)
     assert hfft(*words) == 130
     rows_of(rows, ["a", "b"] * 31)
@@ -305,7 +305,7 @@ def test_folds_of_other_data_are_not_judged_together(tmp_path, monkeypatch, caps
 def test_a_class_with_fewer_rows_than_folds_and_one_group_only(tmp_path, monkeypatch, capsys):
     rows = tmp_path / "rows.csv"
     rows_of(rows, ["a", "b"] * 30 + ["rare"] * 3)
-    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     root = tmp_path / "cv"
     assert hfft(*made_of(rows), "--folds", "3", "--output-dir", str(root)) == 0
     out = " ".join(capsys.readouterr().out.split())

@@ -196,7 +196,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning_curves.verbs, "run", interrupted)
         patch.setattr(learning_curves.gathering.loading, "read", lambda *given: read.append(1) or reading(*given))
-        patch.setattr(learning_curves.verbs.judging, "publish", lambda _: None)  # no page of a share is looked at here
+        patch.setattr(learning_curves.verbs.judging, "publish", lambda _: [])  # no page of a share is looked at here
         assert hfft(*WORDS, "--output-dir", str(root)) == 130
         assert not (root / CURVE).exists()
         patch.setattr(learning_curves.auditing, "labels", stop)

@@ -167,7 +167,7 @@ def test_finalists_are_trained_on_growing_shares(ranked, models, tmp_path, capsy
         return trained(*given)
 
     monkeypatch.setattr(knockout.verbs, "run", second)
-    monkeypatch.setattr(knockout.verbs.judging, "publish", lambda _: None)
+    monkeypatch.setattr(knockout.verbs.judging, "publish", lambda _: [])
     assert hfft(*asked(models, root, "--resume", "--finalists", "2")) == 130
     assert "Stopped after 1 of 3 trainings" in capsys.readouterr().out
     assert hfft(*asked(models, root, "--resume", "--finalists", "2", "--json")) == 0
