@@ -18,7 +18,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["hfft.verbs", "transformers.trainer", "transformers.models.auto", "timm"])
+WARM = ["hfft.verbs", "hfft.cli", "hfft.pushing", "hfft.repeating", "transformers.trainer", "transformers.models.auto"]
+WARM += ["timm", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.linear_model"]
+CONTEXT.set_forkserver_preload([*WARM, "sklearn.feature_extraction.text"])
 SECONDS = 300
 
 

@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
     (room / "mine.yaml").write_text(yaml.safe_dump(RECIPE))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(room)
-        patch.setattr("hfft.folding.verbs.judging.publish", lambda _: None)  # no page of a fold is looked at here
+        patch.setattr("hfft.folding.verbs.judging.publish", lambda _: [])  # no page of a fold is looked at here
         assert hfft("cv", "mine.yaml", "--folds", "3", "--output-dir", "cv") == 0
     return room / "cv"
 
@@ -277,7 +277,7 @@ def test_it_is_compared_with_a_run_on_the_same_test_rows(scored, capsys, monkeyp
 
 def test_thresholds_of_several_classes_come_from_out_of_fold_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hfft.folding.verbs.judging.publish", lambda _: None)
+    monkeypatch.setattr("hfft.folding.verbs.judging.publish", lambda _: [])
     write_texts(tmp_path, 300)
     (tmp_path / "tags.yaml").write_text(yaml.safe_dump(TEXTS | {"probes": {"names": []}}))
     assert hfft("cv", "tags.yaml", "train.num_train_epochs=2", "--folds", "2", "--output-dir", "cv") == 0

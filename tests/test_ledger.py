@@ -7,19 +7,16 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from hfft import ledger, openings
+from hfft import ledger, openings, verbs
 from hfft.errors import InputError
 from hfft.records import Score
 from hfft.run_folder import RunFolder
 from tests.command import hfft
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import CONTEXT
 
 
 def looked(root: Path, looks: int = 3, rows: str = "ef" * 32, weights: str = "ab" * 32) -> RunFolder:
@@ -203,20 +200,24 @@ def test_two_processes_at_once(tmp_path):
     assert [look["look"] for look in ledger.read(RunFolder(tmp_path)).looks] == list(range(1, 21))
 
 
+def _killed(root: str) -> None:
+    """A process that is killed when it says that it is scoring."""
+
+    def say(told: str) -> None:
+        if "scoring" in told:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    verbs.evaluate(root, say)
+
+
 def test_a_killed_process_leaves_its_line(tmp_path):
     """A real `hfft eval`, killed at the moment it says that it is scoring."""
     assert hfft("run", "tiny_textcls", "--output-dir", str(tmp_path / "run")) == 0
     run = RunFolder(tmp_path / "run")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "hfft", "eval", str(run.root)]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
-            if "scoring" in line:
-                process.send_signal(signal.SIGKILL)
-                break
-        process.wait(60)
-    assert process.returncode == -signal.SIGKILL
+    process = CONTEXT.Process(target=_killed, args=(str(run.root),))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
     assert state(run) == ("chained", 1) and not run.predictions("test").exists()
     assert ledger.read(run).looks[0]["scores"] is None and ledger.read(run).looks[0]["n"] > 50
     assert hfft("report", str(run.root)) == 0
