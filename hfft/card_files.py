@@ -17,7 +17,7 @@ NEW, BEFORE = "card_new.md", "card_before.md"
 
 def write(run: RunFolder, text: str) -> str:
     """Write the card, with the author's own words of the one before; "" or what became of a card edited elsewhere."""
-    path, before = run.model / "README.md", run.root / BEFORE
+    path = run.model / "README.md"
     old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if card_marks.ours(old) and not card_marks.untouched(old):
         _put(run.root / NEW, text)
@@ -25,10 +25,22 @@ def write(run: RunFolder, text: str) -> str:
             f"{path} was edited outside the lines for your own words and is kept; the new card is {run.root / NEW}: "
             f"delete the edited one and type hfft report {run.root} to take it"
         )
-    if old and not card_marks.ours(old) and not before.exists():  # an older hfft's, or not hfft's at all
-        _put(before, old)
-    _put(path, card_marks.kept(text, old) if card_marks.ours(old) else text)
-    return ""
+    if not old or card_marks.ours(old):
+        _put(path, card_marks.kept(text, old))
+        return ""
+    kept = _free(run.root / BEFORE, old)  # an older hfft's, or not hfft's at all
+    _put(kept, old)
+    _put(path, text)
+    return f"{path} had no mark of hfft; what it held is now {kept}"
+
+
+def _free(path: Path, text: str) -> Path:
+    """The path, or path-2 and so on where other words are there: nobody's are lost."""
+    number, found = 1, path
+    while found.exists() and found.read_text(encoding="utf-8", errors="replace") != text:
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
 
 
 def _put(path: Path, text: str) -> None:

@@ -159,13 +159,14 @@ def _check_text(path: Path, encoding: str) -> None:
 
 def _csv(shown: str, lines: Iterator[_Line | None], separator: str) -> Opened:
     csv.field_size_limit(1 << 30)
-    state: dict[str, Any] = {"line": 0, "problem": ""}
+    state: dict[str, Any] = {"line": 0, "problem": "", "ended": False}
 
     def texts() -> Iterator[str]:
         for line in lines:
             if line is not None:
                 state["line"], state["problem"] = line.number, state["problem"] or line.problem
                 yield line.text
+        state["ended"] = True
 
     reader = csv.reader(texts(), delimiter=separator)
     header: list[str] = next(_cells(reader, shown, state), [])
@@ -175,7 +176,14 @@ def _csv(shown: str, lines: Iterator[_Line | None], separator: str) -> Opened:
     width = len(header)
 
     def rows() -> Iterator[Row | None]:
+        last = state["line"]
         for cells in _cells(reader, shown, state):
+            if state["ended"]:  # the reader asks for a line after the last only where a quote is open
+                raise InputError(
+                    f"{shown}, line {last + 1:,}: a quote is opened and never closed, so the lines after it, to line "
+                    f"{state['line']:,}, are no rows of their own; close it, or write it twice"
+                )
+            last = state["line"]
             problem, state["problem"] = state["problem"], ""
             if not cells and width > 1:
                 continue  # an empty line

@@ -43,6 +43,18 @@ def pictures(tmp_path_factory):
     return root
 
 
+def test_a_quote_that_is_never_closed_swallows_no_rows(run, tmp_path, capsys):
+    path = tmp_path / "in.csv"
+    path.write_text('id,text\n1,fine\n2,"never closed\n3,lost?\n4,and this\n')
+    assert hfft("predict", str(run), str(path), "--output", str(tmp_path / "out.csv")) == 2
+    told = capsys.readouterr().err
+    assert "in.csv, line 3: a quote is opened and never closed, so the lines after it, to line 5, are no rows" in told
+    assert not (tmp_path / "out.csv").exists()
+    path.write_text('id,text\n1,"two\nlines"\n2,"the last, without an end of line"')
+    assert hfft("predict", str(run), str(path), "--output", str(tmp_path / "out.parquet")) == 0
+    assert len(table(tmp_path / "out.parquet")) == 2
+
+
 @pytest.fixture
 def small_parts(monkeypatch):
     monkeypatch.setitem(bulk.SIZES, "text", 4)
