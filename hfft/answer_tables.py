@@ -22,6 +22,7 @@ from hfft.records import write_whole
 
 PROBABILITY = "probability_"
 SHARE = "share_"  # of an image's pixels
+OURS = {"row", "prediction", "probability", "sure", "set", "mask", "error"}
 
 
 def of_block(answerer: Answerer, block: Block, short: bool = False) -> pa.Table:
@@ -68,8 +69,8 @@ def of_masks(answerer: Answerer, block: Block, folder: Path, names: Mapping[str,
     asked = [block.inputs[place] for place in rows]
     for number, answer in enumerate(answerer.segment(asked) if asked else ()):
         place = int(rows[number])
-        file = block.kept[FILE][place] if FILE in block.kept else f"{block.start + place + 1}"
-        written[place] = names.get(file, f"{file}.png")
+        # Of a table its rows' numbers: what a cell holds is no name for a file of ours.
+        written[place] = names[block.kept[FILE][place]] if names else f"{block.start + place + 1}.png"
         data = masks.encode(answer, len(answerer.names))
         write_whole(folder / str(written[place]), lambda target, data=data: target.write_bytes(data))
         shares[number] = masks.pixels(answer, len(answerer.names)) / answer.size
@@ -80,6 +81,11 @@ def of_masks(answerer: Answerer, block: Block, folder: Path, names: Mapping[str,
         columns[f"{SHARE}{name}"] = _spread(shares[:, k], rows, bad, np.float32)
     columns["error"] = pa.array([problems.get(place) for place in range(len(block.inputs))], pa.string())
     return pa.table(columns)
+
+
+def is_answer(name: str) -> bool:
+    """Whether a column of the answers may be called so."""
+    return name in OURS or name.startswith((PROBABILITY, SHARE))
 
 
 def tally(tables: Iterator[pa.Table]) -> dict[str, Any]:
@@ -103,14 +109,13 @@ def tally(tables: Iterator[pa.Table]) -> dict[str, Any]:
 
 
 def mask_names(files: Sequence[str]) -> dict[str, str]:
-    """File of a folder → that of its mask: street/a.jpg → street/a.png, or a.jpg.png where two would be one.
+    """File of a folder → that of its mask: street/a.jpg → street/a.png, or all like a.jpg.png where two would be one.
 
-    >>> mask_names(["a.jpg", "b.jpg", "b.png"])
-    {'a.jpg': 'a.png', 'b.jpg': 'b.jpg.png', 'b.png': 'b.png.png'}
+    >>> mask_names(["a.jpg", "b.jpg"]), mask_names(["b.jpg", "b.png"])
+    ({'a.jpg': 'a.png', 'b.jpg': 'b.png'}, {'b.jpg': 'b.jpg.png', 'b.png': 'b.png.png'})
     """
     plain = {file: str(Path(file).with_suffix(".png")) for file in files}
-    many = Counter(plain.values())
-    return {file: name if many[name] == 1 else f"{file}.png" for file, name in plain.items()}
+    return plain if len(set(plain.values())) == len(files) else {file: f"{file}.png" for file in files}
 
 
 def _begun(block: Block) -> dict[str, Any]:

@@ -73,6 +73,8 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
     folder = RunFolder.existing(asked.run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality: Any = rooms.find("modalities", wanted.task)
+    if taken := [name for name in asked.keep if answer_tables.is_answer(name)]:
+        raise InputError(f"--keep: {taken[0]!r} is a column of the answers; give the input's another name")
     roles = {role: needed for role, needed in modality.ROLES.items() if role != "mask"}
     wish = Wish(roles, asked.columns, wanted.data.columns, asked.keep, asked.form, asked.encoding)
     source = inputs.found(asked.source, wish)
@@ -88,6 +90,8 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
         if made and source.total != 0:
             say(f"{made:,} parts are there already, in {shards.folder}; the rest is made")
     answerer = inferring.load(asked.run, asked.engine, not asked.raw, asked.sets, asked.batch, fast=True)
+    for why in engines.refused(folder, asked.engine):
+        say(f"note: {why}")
     answer = _answering(answerer, asked, source, target)
     ready = time.perf_counter() - began
     watch = Progress(say if rank == 0 else None, source.total)
@@ -171,7 +175,7 @@ def _told(
 
 
 def _soon(source: Source, size: int) -> Iterable[Block]:
-    return source.blocks(size, eager=True) if source.live else source.blocks(FIRST if source.total is None else size)
+    return source.blocks(size, eager=True) if source.live else source.blocks(size, first=min(FIRST, size))
 
 
 def _kept(
@@ -235,6 +239,7 @@ def _plan(asked: Request, folder: RunFolder, wanted: Recipe, source: Source, siz
         "weights": hashlib.sha256("\n".join(weights).encode()).hexdigest(),
         "rules": hashlib.sha256(b"\n".join(rules) + repr((wanted.decide, wanted.model)).encode()).hexdigest(),
         "engine": asked.engine,
+        "format": source.kind,
         "columns": dict(source.chosen),
         "keep": list(source.kept),
         "encoding": asked.encoding,

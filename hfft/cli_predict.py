@@ -11,6 +11,8 @@ import typer
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Stopped, print_json, sayer
 
+KERNELS = "32"
+
 
 def predict(
     folder: Folder,
@@ -47,6 +49,9 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
+    # Both keep a kernel for each shape of a batch, 1,024 of them, and shapes of texts never end: memory would grow.
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):  # read once, when torch begins
+        os.environ.setdefault(cache, KERNELS)
     from hfft import bulk
 
     if as_json and output is None:

@@ -22,7 +22,7 @@ NAMED = 12  # classes of a set that are written out
 
 
 def about(folder: RunFolder, wanted: Recipe) -> dict[str, Any]:
-    """What stands around every answer: {name, what, score, openings, promises, pending, how}.
+    """What stands around every answer: {name, what, score, openings, promises, how}.
 
     score: one sentence with n and interval. openings: how often the test split was opened. promises: of threshold and
     sets, and what the test rows said of them. how: what the shown probabilities are.
@@ -53,7 +53,7 @@ def answered(
     stored: dict[str, Any] | None,
     cuts: Mapping[str, float] | None,
 ) -> dict[str, Any]:
-    """One answer as the page shows it: {verdict, leaning, unsure, bars, rest, set, note}.
+    """One answer as the page shows it: {verdict, unsure, bars, several, sure, rest, set}.
 
     probabilities: the answer first. likely: its set of classes. stored: model/calibration.json. cuts: where several
     classes may apply, from which of the shown probabilities on each does.

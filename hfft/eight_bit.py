@@ -29,7 +29,7 @@ EXACT = ("vnni", "amx_int8")  # flags of processors whose 8-bit products cannot 
 
 def fitting(path: Path) -> str:
     """Which way fits the file: static where most of its weights are those of convolutions."""
-    graph = sessions.library("onnx").load(str(path), load_external_data=False).graph
+    graph = sessions.imported("onnx").load(str(path), load_external_data=False).graph
     sizes = {part.name: int(np.prod(part.dims)) for part in graph.initializer}
     weights = {
         kinds: sum(sizes.get(name, 0) for node in graph.node if node.op_type in kinds for name in node.input)
@@ -40,7 +40,7 @@ def fitting(path: Path) -> str:
 
 def quantise(source: Path, target: Path, batches: Iterable[Mapping[str, np.ndarray]] | None) -> dict[str, Any]:
     """Write `target`, static with `batches` of the session's arrays, else dynamic; {"how", "reduce_range", "kinds"}."""
-    quantization = sessions.library("onnxruntime.quantization")
+    quantization = sessions.imported("onnxruntime.quantization")
     reduce_range = overflows()
     options = {"per_channel": True, "reduce_range": reduce_range, "weight_type": quantization.QuantType.QInt8}
     with tempfile.TemporaryDirectory(dir=target.parent) as room, _quiet():

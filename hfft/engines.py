@@ -6,7 +6,6 @@ In: a run folder and an engine's name. Out: engines, one, or one for each fold. 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from hfft import sessions, trainer_options
+from hfft import environment, sessions, trainer_options
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
 from hfft.recipe import Recipe
+from hfft.records import read_json
 from hfft.run_folder import RunFolder
 
 TORCH = "torch"
@@ -116,7 +116,7 @@ class Exported:
 
 def workers() -> int:
     """Batches that are computed beside one another: one for each core that this process has."""
-    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, environment.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def known(name: str) -> str:
@@ -160,9 +160,11 @@ def load(
     return [Torch(part, device, half) for part in parts]
 
 
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def refused(folder: RunFolder, engine: str) -> list[str]:
+    """Of exports that were kept although they failed their own test: why."""
+    places = [run.export(engine) / "export.json" for run in folder.members or [folder]] if engine != TORCH else []
+    facts = [(path, read_json(path)) for path in places if path.is_file()]
+    return [f"{path.parent} was kept untested: {made['why']}" for path, made in facts if made.get("exit_code")]
 
 
 def as_backbone(engine: Any) -> Any:
@@ -191,10 +193,10 @@ class Served:
 
 
 def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
-    place = folder.root / "exports" / engine
+    place = folder.export(engine)
     if not (place / "config.json").is_file():
         raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
-    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    config = read_json(place / "config.json")
     ids = config["id2label"]
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
     made = sessions.load(place, threads=1)

@@ -76,13 +76,6 @@ def predict(
     return replace(parts[0], scores=scores, predicted=predicted)
 
 
-def probabilities(
-    ensemble: Ensemble, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
-) -> np.ndarray:
-    """float32 (n, classes), in the order of `rows`."""
-    return _mean([predicting.probabilities(part, modality, rows, spec, args) for part in ensemble.parts])
-
-
 def _mean(parts: list[np.ndarray]) -> np.ndarray:
     if len(parts) == 1:
         return parts[0]

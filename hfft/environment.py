@@ -26,6 +26,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def hardware(cores: int, accelerators: list[str], processes: int) -> dict[str, Any]:
     """What the run had to work with."""
     return {

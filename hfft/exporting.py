@@ -149,8 +149,8 @@ def _checked(
         raise InputError(f"{target} is no export and is not overwritten; type another --output-dir")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise InputError(f"{target} holds an export already; type --overwrite to make it anew, or --output-dir FOLDER")
-    for library in NEEDS.get(kind, ("onnx", "onnxruntime", "onnxscript")):
-        sessions.library(library)
+    for module in NEEDS.get(kind, ("onnx", "onnxruntime", "onnxscript")):
+        sessions.imported(module)
     return folder, target
 
 
@@ -208,7 +208,7 @@ def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
     parity: dict[str, Any] = {"split": job.split, "n": len(some), "tolerance": export_verdicts.TOLERANCE}
     parity |= {"largest_logit_gap": max(part["largest_logit_gap"] for part in parts)}
     speed = [{"batch": part["batch"]} | part.pop("speed") for part in parts]
-    machine = environment.hardware(trainer_arguments.cores(), [], 1)
+    machine = environment.hardware(environment.cores(), [], 1)
     about = {"threads": threads, "machine": machine["cpu"], "cores": machine["cores"], "batches": speed}
     return {
         "engine": session.machine,

@@ -6,7 +6,6 @@ not know files of inputs. Logits are those of `hfft eval` to 1e-5; only the make
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answer_rows, engines, forwarding, recipe, rooms, tempering, trainer_options
+from hfft import answer_rows, engines, environment, forwarding, recipe, rooms, tempering, trainer_options
 from hfft.answer_rows import Answer, Rule
 from hfft.errors import InputError
 from hfft.forwarding import Engine
@@ -56,40 +55,28 @@ class Answerer:
         inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, and for a
         picture that cannot be read.
         """
-        if self.masks:
-            raise InputError(f"{self.root} answers each pixel: in Python, hfft.load({self.root!r}).segment([...])")
-        each = self.logits(list(inputs))
-        parts = [tempering.of_logits(logits, self.multi_label) for logits in each]
-        if len(parts) == 1:
-            return parts[0]
-        return np.mean([part.astype(np.float64) for part in parts], axis=0).astype(np.float32)
-
-    def logits(self, inputs: list[Any]) -> list[np.ndarray]:
-        """What each part puts out, float32 (n, classes), in the order of `inputs`."""
-        if self.modality.INPUT == "text":
-            return [np.concatenate(part) for part in zip(*self._of_texts(inputs), strict=True)]
-        return [np.concatenate(part) for part in zip(*self._of_pictures(inputs), strict=True)]
+        found, problems = self.attempted(inputs)
+        if problems:
+            raise InputError(problems[min(problems)])
+        return found
 
     def attempted(self, inputs: Sequence[Any]) -> tuple[np.ndarray, dict[int, str]]:
         """(`raw` of the inputs that can be read, in their order; place → why, of those that cannot)."""
-        if self.modality.INPUT == "text":
-            return self.raw(inputs), {}
-        problems = self.unreadable(inputs)
-        return self.raw([x for place, x in enumerate(inputs) if place not in problems]), problems
+        if self.masks:
+            raise InputError(f"{self.root} answers each pixel: in Python, hfft.load({self.root!r}).segment([...])")
+        problems: dict[int, str] = {}
+        texts = self.modality.INPUT == "text"
+        each = self._of_texts(list(inputs)) if texts else self._of_pictures(list(inputs), problems)
+        made = [np.concatenate(part) for part in zip(*each, strict=True)]
+        parts = [tempering.of_logits(logits, self.multi_label) for logits in made]
+        if len(parts) == 1:
+            return parts[0], problems
+        return np.mean([part.astype(np.float64) for part in parts], axis=0).astype(np.float32), problems
 
     def unreadable(self, inputs: Sequence[Any]) -> dict[int, str]:
         """Place → why, of pictures that cannot be decoded."""
-        from hfft import picture_rows
-
-        def wrong(source: Any) -> str:
-            try:
-                picture_rows.decoded(picture_rows.sources([source])[0])
-            except InputError as error:
-                return str(error)
-            return ""
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return {place: why for place, why in enumerate(pool.map(wrong, inputs)) if why}
+        found = enumerate(image for images in _decoded(list(inputs)) for image in images)
+        return {place: str(image) for place, image in found if isinstance(image, InputError)}
 
     def answers(self, inputs: Sequence[Any]) -> list[Answer]:
         """An `Answer` to each input, in their order."""
@@ -131,14 +118,29 @@ class Answerer:
             some = {role: column[start : start + WINDOW] for role, column in columns.items()}
             yield [forwarding.of_texts(*each, some, self.batch) for each in zip(self.parts, encoders, strict=True)]
 
-    def _of_pictures(self, inputs: list[Any]) -> Iterator[list[np.ndarray]]:
-        from hfft import picture_rows
+    def _of_pictures(self, inputs: list[Any], problems: dict[int, str]) -> Iterator[list[np.ndarray]]:
+        """problems: gets place → why, of what cannot be decoded."""
+        place = 0
+        for images in _decoded(inputs):
+            problems |= {place + i: str(image) for i, image in enumerate(images) if isinstance(image, InputError)}
+            place += len(images)
+            good = [image for image in images if not isinstance(image, InputError)]
+            yield [forwarding.of_pictures(part, good, self.batch) for part in self.parts]
 
-        sources = picture_rows.sources(inputs)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, max(len(sources), 1), DECODED):
-                images = list(pool.map(picture_rows.decoded, sources[start : start + DECODED]))
-                yield [forwarding.of_pictures(part, images, self.batch) for part in self.parts]
+
+def _decoded(inputs: list[Any]) -> Iterator[list[Any]]:
+    """DECODED pictures at a time, as RGB, or as the InputError that one ended with; at least one list."""
+    from hfft import picture_rows
+
+    def tried(source: Any) -> Any:
+        try:
+            return picture_rows.decoded(picture_rows.sources([source])[0])
+        except InputError as error:
+            return error
+
+    with ThreadPoolExecutor(environment.cores()) as pool:
+        for start in range(0, max(len(inputs), 1), DECODED):
+            yield list(pool.map(tried, inputs[start : start + DECODED]))
 
 
 def load(

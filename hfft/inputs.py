@@ -58,15 +58,14 @@ class Source:
     wish: Wish
     kind: str
     chosen: Mapping[str, str]
-    header: tuple[str, ...]
     total: int | None = None
     files: tuple[Path, ...] = ()
     passed: int = 0  # files of a folder that are no pictures
     live: Opened | None = None  # of standard input, which is opened once
 
-    def blocks(self, size: int, eager: bool = False) -> Iterator[Block]:
-        """Blocks of `size` rows. eager: fewer, too, where no more has come yet."""
-        block = self.begun(0, 0)
+    def blocks(self, size: int, eager: bool = False, first: int | None = None) -> Iterator[Block]:
+        """Blocks of `size` rows. eager: fewer, too, where no more has come yet. first: rows of the first one."""
+        block, full = self.begun(0, 0), first or size
         for row in self._rows():
             if row is None:
                 if eager and block.inputs:
@@ -74,9 +73,9 @@ class Source:
                     block = self.begun(block.number + 1, block.start + len(block.inputs))
                 continue
             self._add(block, row)
-            if len(block.inputs) == size:
+            if len(block.inputs) == full:
                 yield block
-                block = self.begun(block.number + 1, block.start + size)
+                block, full = self.begun(block.number + 1, block.start + full), size
         if block.inputs:
             yield block
 
@@ -138,7 +137,7 @@ def found(name: str, wish: Wish) -> Source:
         if "image" in wish.roles and kind == LINES:
             wish = replace(wish, columns={"image": input_rows.TEXT})  # lines are paths
         live = input_rows.opened(name, kind, wish.encoding)
-        return Source(name, wish, kind, _chosen(live, wish), live.columns, live=live)
+        return Source(name, wish, kind, _chosen(live, wish), live=live)
     path = Path(name)
     if not path.exists():
         raise InputError(f"{name}: no such file or folder (current folder: {Path.cwd()})")
@@ -148,14 +147,16 @@ def found(name: str, wish: Wish) -> Source:
         raise InputError(f"{name} is a folder, and this run takes texts; give a csv, jsonl or parquet file")
     kind = input_rows.kind_of(name, wish.form)
     opened = input_rows.opened(name, kind, wish.encoding)
-    chosen = _chosen(opened, wish)
-    if missing := [column for column in wish.keep if column not in opened.columns]:
-        raise InputError(f"--keep: {name} has no column {missing[0]!r}{_has(missing[0], opened)}")
-    return Source(name, wish, kind, chosen, opened.columns, _total(path, kind))
+    return Source(name, wish, kind, _chosen(opened, wish), _total(path, kind))
 
 
 def _chosen(opened: Opened, wish: Wish) -> dict[str, str]:
-    """Role → column: as typed, else by the recipe's name for it, else by the role's own name."""
+    """Role → column: as typed, else by the recipe's name for it, else by the role's own name.
+
+    Raises InputError for columns that are not there, those of --keep among them.
+    """
+    if missing := [column for column in wish.keep if column not in opened.columns]:
+        raise InputError(f"--keep: {opened.shown} has no column {missing[0]!r}{_has(missing[0], opened)}")
     if unknown := [role for role in wish.columns if role not in wish.roles]:
         raise InputError(
             f"--columns: no role {unknown[0]!r}{meant(unknown[0], wish.roles)}; known: {listed(wish.roles)}"
@@ -189,8 +190,10 @@ def _total(path: Path, kind: str) -> int | None:
 
 def _folder(path: Path, wish: Wish) -> Source:
     """Pictures below a folder, at any depth, in the order of their paths; links to folders are not followed."""
+    if wish.keep:
+        raise InputError(f"--keep: {path} is no table; each answer has its file beside it")
     if path.is_file():
-        return Source(str(path.parent), wish, FILE, {"image": "image"}, (), 1, (path,))
+        return Source(str(path.parent), wish, FILE, {"image": "image"}, 1, (path,))
     files, passed = [], 0
     for here, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -201,7 +204,7 @@ def _folder(path: Path, wish: Wish) -> Source:
                 passed += 1
     if not files:
         raise InputError(f"{path} holds no pictures ({listed(sorted(pictures.ENDINGS))})")
-    return Source(str(path), wish, FILE, {"image": "image"}, (), len(files), tuple(sorted(files)), passed)
+    return Source(str(path), wish, FILE, {"image": "image"}, len(files), tuple(sorted(files)), passed)
 
 
 def _text(value: Any) -> tuple[str | None, str]:

@@ -33,7 +33,7 @@ class Named(torch.nn.Module):
 
 def write(model: Any, arrays: Mapping[str, torch.Tensor], path: Path, length: int | None) -> None:
     """Write `path` for one row, of texts of `length` tokens. Raises InputError where the model cannot be converted."""
-    litert = sessions.library("litert_torch")
+    litert = sessions.imported("litert_torch")
     row = {name: tensor[:1] for name, tensor in arrays.items()}
     if length:
         row = {

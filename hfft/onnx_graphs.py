@@ -79,5 +79,5 @@ def _quiet() -> Iterator[None]:
 
 def to_openvino(source: Path, target: Path) -> None:
     """An ONNX file as OpenVINO's .xml and .bin, in float32."""
-    openvino = sessions.library("openvino")
+    openvino = sessions.imported("openvino")
     openvino.save_model(openvino.convert_model(str(source)), str(target), compress_to_fp16=False)

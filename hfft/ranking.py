@@ -176,7 +176,7 @@ def judged(root: Path, name: str, kept: list[Entrant], dealt: Holdouts, rows: in
         "findings": dealt.findings,
         "sentences": [*random, *picking.sentences(facts, dealt.folds), *_pooled(wanted), *notes, sealed],
         "about": ABOUT,
-        "machine": environment.hardware(trainer_arguments.cores(), _cards(), 1),
+        "machine": environment.hardware(environment.cores(), _cards(), 1),
         "recipe": recipe.dump(wanted),
     }
 

@@ -26,6 +26,7 @@ from hfft import (
     likening,
     loading,
     mask_records,
+    picture_rows,
     pictures,
     predicting,
     splitting,
@@ -74,7 +75,9 @@ def mistakes(folder: RunFolder, place: Path) -> list[Example]:
     for number, row in enumerate(table.slice(0, WRONG).to_pylist()):
         inputs = _texts(row)
         if row["image"]:
-            inputs = (_file(place / f"mistake-{number}.png", pictures.rgb({"bytes": row["image"], "path": None})),)
+            inputs = (
+                _file(place / f"mistake-{number}.png", picture_rows.decoded({"bytes": row["image"], "path": None})),
+            )
         origin = "test row it got wrong" + ", a small copy" * bool(row["image"])
         found.append(Example(inputs, row["label"], origin))
     return found
@@ -185,7 +188,7 @@ def _held(
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         inputs = _texts(row)
         if "image" in row:
-            inputs = (_file(place / f"validation-{number}.png", pictures.rgb(row["image"])),)
+            inputs = (_file(place / f"validation-{number}.png", picture_rows.decoded(row["image"])),)
         found.append(Example(inputs, label, "validation row"))
     return found
 

@@ -47,7 +47,7 @@ def load(folder: Path, threads: int | None = None) -> Session:
     return OPENERS[found](folder / found, threads)
 
 
-def library(name: str) -> Any:
+def imported(name: str) -> Any:
     """The module `name`. Raises InputError that names hfft's extra where it is not installed."""
     try:
         return importlib.import_module(name)
@@ -60,7 +60,7 @@ def library(name: str) -> Any:
 
 
 def _onnx(path: Path, threads: int | None) -> Session:
-    onnxruntime = library("onnxruntime")
+    onnxruntime = imported("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # warnings about constants that the exporter left are nothing to act upon
     if threads:
@@ -79,7 +79,7 @@ def _onnx(path: Path, threads: int | None) -> Session:
 
 
 def _openvino(path: Path, threads: int | None) -> Session:
-    openvino = library("openvino")
+    openvino = imported("openvino")
     core = openvino.Core()
     # Its own choice is bfloat16 where the processor has it, which moves logits by more than parity allows.
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -99,7 +99,7 @@ def _openvino(path: Path, threads: int | None) -> Session:
 
 def _litert(path: Path, threads: int | None) -> Session:
     """The file takes one row of one length: rows go in one after the other, texts padded where nothing attends."""
-    made = library("ai_edge_litert.interpreter").Interpreter
+    made = imported("ai_edge_litert.interpreter").Interpreter
     try:
         interpreter = made(model_path=str(path), num_threads=threads)
         runner = interpreter.get_signature_runner()

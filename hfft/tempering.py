@@ -45,8 +45,7 @@ def of_logits(logits: np.ndarray, several: bool) -> np.ndarray:
         raise InputError("the model's outputs are not numbers (NaN or infinite): its weights are damaged; train again")
     if several:
         return expit(logits).astype(np.float32)  # type: ignore[no-any-return]
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return (exp / exp.sum(axis=1, keepdims=True)).astype(np.float32)
+    return softmax(logits, axis=1).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def logits(scores: np.ndarray, several: bool) -> np.ndarray:

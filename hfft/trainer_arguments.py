@@ -14,7 +14,7 @@ import transformers
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import low_rank
+from hfft import environment, low_rank
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
@@ -68,7 +68,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         _check_patience(recipe, args)
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
-        torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))))
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))
+        torch.set_num_threads(max(1, environment.cores() // beside))
     return args
 
 
@@ -128,8 +129,3 @@ def _check_patience(recipe: Recipe, args: TrainingArguments) -> None:
     """Raise InputError for patience without anything to be patient about."""
     if recipe.train.get("patience") and args.eval_strategy == "no":
         raise InputError("train.patience: nothing is evaluated while training; type train.eval_strategy=epoch")
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hfft import calibrating, demo_facts, gallery, inferring, overlays, pages, palette, pictures, recalling
+from hfft import calibrating, demo_facts, gallery, inferring, overlays, pages, palette, pictures
 from hfft.errors import InputError
-from hfft.gathering import Say
 from hfft.recalling import Shelf
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
@@ -68,10 +67,6 @@ class Trial:
         except InputError:
             return ""
         return html("near", {"rows": rows, "sentence": self.shelf.sentence})
-
-    def read(self, place: Path, rows: int, say: Say) -> None:
-        """Fill the shelf with what the data gives, once. place: a folder for pictures. rows: of train, at most."""
-        recalling.fill(self.shelf, self.folder, self.wanted, self.modality, self.names, place, rows, say)
 
     def _item(self, first: str | None, second: str | None = None) -> Any:
         """An input as `ask` takes it. Raises InputError for one that has no answer."""

@@ -240,7 +240,7 @@ def _environment(
         "git_commit": environment.git_commit(),
         "git_changed": environment.git_changed(),
         "versions": environment.versions(),
-        "hardware": environment.hardware(trainer_arguments.cores(), cards, args.world_size),
+        "hardware": environment.hardware(environment.cores(), cards, args.world_size),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "examples_per_second": round(fit.speed, 1),
         "peak_memory_gb": environment.peak_memory_gb(),

@@ -20,7 +20,7 @@ ROOMS = {"modalities", "metrics", "losses", "probes", "samplers"}
 # Lowest first. A file may import from lower layers only. A new file gets its place here.
 LAYERS = [
     {"budgets", "patterns"}
-    | {"boundaries", "palette"}
+    | {"boundaries", "palette", "environment"}
     | {"schema_augment", "cutting", "slips"}
     | {"schema_adapt"}
     | {"schema_decide"}
@@ -90,7 +90,6 @@ LAYERS = [
         "progress",
         "evaluate_modules",
         "predicting",
-        "environment",
         "stopwatch",
         "stopping",
         "sweeping",

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import backbones, optimizing, recipe, rooms, trainer_arguments, training
+from hfft import backbones, environment, optimizing, recipe, rooms, trainer_arguments, training
 from hfft.errors import InputError
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, TAGS, VIT, fit, text_rows
@@ -155,7 +155,7 @@ def test_processes_that_did_not_find_each_other_are_refused(tmp_path, monkeypatc
 def test_every_core_is_used_whatever_the_launcher_says(tmp_path):
     torch.set_num_threads(1)
     trainer_arguments.arguments(recipe.build(BERT), RunFolder(tmp_path))
-    assert torch.get_num_threads() == trainer_arguments.cores()
+    assert torch.get_num_threads() == environment.cores()
 
 
 def test_tokenising_twice_reads_the_cache(tmp_path, monkeypatch):
