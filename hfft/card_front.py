@@ -16,7 +16,7 @@ import yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
 AVERAGES = ("macro", "micro", "weighted")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---(\r?\n|\Z)", re.DOTALL)
 EXAMPLES = 3
 # hfft's name → that under which `evaluate` and the Hub know the same number.
 KNOWN_AS = {"mcc": "matthews_correlation", "auroc": "roc_auc", "brier": "brier_score", "kappa": "cohen_kappa"}

@@ -17,11 +17,10 @@ import datasets
 import numpy as np
 import torch
 import transformers
-import yaml
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
-from hfft import backbones, features, pooling, references
+from hfft import backbones, card_front, features, pooling, references
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.processors import SAFE
@@ -136,7 +135,7 @@ def licence(name: str) -> str:
     path = Path(references.resolve(name))
     card = path / "README.md" if references.is_file(path / "README.md") else _cached(name, "README.md")
     text = card.read_text(encoding="utf-8", errors="replace") if card else ""
-    if told := _front_matter(text).get("license"):
+    if told := card_front.read(text).get("license"):
         return ", ".join(told) if isinstance(told, list) else str(told)
     if name.startswith(references.SCHEME):
         return _of_package(name.removeprefix(references.SCHEME).partition("/")[0])
@@ -155,15 +154,6 @@ def _cached(name: str, file: str, revision: str | None = None) -> Path | None:
     except HFValidationError:  # no name that the Hub could have
         return None
     return Path(found) if isinstance(found, str) else None
-
-
-def _front_matter(text: str) -> dict[str, Any]:
-    found = re.match(r"---\r?\n(.*?)\r?\n---", text, re.DOTALL)
-    try:
-        tree = yaml.safe_load(found[1]) if found else {}
-    except yaml.YAMLError:
-        return {}
-    return tree if isinstance(tree, dict) else {}
 
 
 def _of_package(module: str) -> str:

@@ -5,8 +5,6 @@ In: facts of export.json, and the folder with the files beside the model. Out: M
 
 from __future__ import annotations
 
-import re
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,4 @@ def page(facts: dict[str, Any], folder: Path) -> str:
     masks = facts["task"] == "semantic_segmentation"
     shown = {"snippet": code, "packages": " ".join(packages), "temperature": temperature, "thresholds": there[1]}
     shown |= {"decided": there[2], "masks": masks, "noun": "image" if masks else "row", "comparison": None}
-    return pages.template("export.md.j2", {"md": _markdown, "grouped": lambda n: f"{n:,}"}).render(shown | facts)
-
-
-def _markdown(text: object) -> str:
-    """One line of Markdown that formats nothing."""
-    line = escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)
+    return pages.template("export.md.j2", {"md": pages.markdown, "grouped": lambda n: f"{n:,}"}).render(shown | facts)

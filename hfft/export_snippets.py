@@ -100,7 +100,8 @@ def snippet(facts: dict[str, Any], temperature: bool, thresholds: bool, decided:
     engine, session = ENGINES[facts["file"]]
     text = inputs["kind"] == "text"
     if not inputs["described"]:
-        extra, made = ["transformers", "torch"], SLOW_TEXTS % inputs if text else SLOW_PICTURES
+        extra = ["transformers", "torch", *([] if text else ["pillow", "timm"])]
+        made = SLOW_TEXTS % inputs if text else SLOW_PICTURES
         imports = "import transformers\n" + ("" if text else "from PIL import Image, ImageOps\n")
     elif text:
         extra, made, imports = ["tokenizers"], TEXTS % inputs, "from tokenizers import Tokenizer\n"

@@ -21,15 +21,9 @@ def check(repo: str, option: str = "--hub", kind: str = "model") -> str:
     option: how the user named it. kind: "model" or "space".
     """
     from huggingface_hub import HfApi, constants, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
-    try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/tickets ({error})") from error
-    if "/" not in repo:
-        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/{repo}")
+    named(repo, option)
     if constants.HF_HUB_OFFLINE:
         raise InputError("HF_HUB_OFFLINE is set, so nothing can be pushed; unset it, or push later")
     if get_token() is None:
@@ -49,6 +43,19 @@ def check(repo: str, option: str = "--hub", kind: str = "model") -> str:
     fate = "it exists, and a push adds a commit" if exists else "it does not exist and would be made"
     what = f"the Space {repo}" if kind == "space" else repo
     return f"Hub: {me.get('name')} may write to {what}: {fate}{told}"
+
+
+def named(repo: str, option: str) -> None:
+    """Raise InputError for what is no OWNER/NAME; asks nobody."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/tickets ({error})") from error
+    if "/" not in repo:
+        raise InputError(f"{option} {repo!r}: expected OWNER/NAME, such as maria/{repo}")
 
 
 def refusal(repo: str, status: int) -> str:

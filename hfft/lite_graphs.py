@@ -45,6 +45,8 @@ def write(model: Any, arrays: Mapping[str, torch.Tensor], path: Path, length: in
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             litert.convert(Named(model).eval(), sample_kwargs=row).export(str(path))
+    except (OSError, MemoryError):  # of the machine, and not of the model
+        raise
     except Exception as error:  # whatever a model's own code trips over on the way
         raise InputError(
             f"this model ({model.config.model_type}) cannot be written for LiteRT ({type(error).__name__}: "

@@ -53,12 +53,27 @@ def write(model: Any, arrays: Mapping[str, Any], path: Path) -> None:
                 output_names=["logits"], dynamic_shapes=(axes,), dynamo=True, opset_version=OPSET, optimize=True,
                 external_data=size > ONE_FILE, verbose=False,
             )  # fmt: skip
+        _cleared(path)
+    except (OSError, MemoryError):  # of the machine, and not of the model
+        raise
     except Exception as error:  # whatever a model's own code trips over on the way
         why = " ".join(str(error).split())[:200]
         raise InputError(
             f"this model ({model.config.model_type}) cannot be written as ONNX: torch cannot trace it "
             f"({type(error).__name__}: {why}); its model folder is still what transformers loads"
         ) from error
+
+
+def _cleared(path: Path) -> None:
+    """Without what the exporter notes for itself: lines of code, with the folders of this machine that they lie in."""
+    onnx = sessions.imported("onnx")
+    made = onnx.load(str(path), load_external_data=False)
+    parts = [made, made.graph, *made.graph.node, *made.graph.input, *made.graph.output, *made.graph.value_info]
+    parts += [*made.graph.initializer, *made.functions, *(node for one in made.functions for node in one.node)]
+    for part in parts:
+        part.doc_string = ""
+        del part.metadata_props[:]
+    onnx.save(made, str(path))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,9 @@ def visible(value: Any) -> Any:
 @cache
 def _joined(names: tuple[str, ...]) -> str:
     return "".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+def markdown(text: object) -> str:
+    """Text from the data as one line of Markdown that formats nothing and ends no table cell."""
+    line = escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)

@@ -131,7 +131,8 @@ def asked(request: dict[str, Any], room: Path) -> tuple[dict[str, np.ndarray] | 
     if request["reader"]:  # where hfft runs from a checkout it is not installed
         path_of = [str(SCRIPT.parent.parent), *environment.get("PYTHONPATH", "").split(os.pathsep)]
         environment["PYTHONPATH"] = os.pathsep.join(part for part in path_of if part)
-    command = [sys.executable, "-P", str(SCRIPT), str(path)]
+    environment["PYTHONSAFEPATH"] = "1"  # plain transformers, and nothing of the folder of the script (from 3.11 on)
+    command = [sys.executable, str(SCRIPT), str(path)]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -37,9 +37,7 @@ SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key|access_?k
 NAMES = ("labels", "columns", "gates", "probes", "metrics", "colors")  # of a recipe: what looks like a path is none
 LOGIN = re.compile(r"(\w+://)[^/@\s]*@")
 TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
-UNSEARCHED = re.compile(
-    r"(^|/)(tokenizer\.json|vocab\.(txt|json)|merges\.txt|.*\.(model|safetensors|onnx|bin|tflite|png))$"
-)
+UNSEARCHED = re.compile(r"(^|/)(tokenizer\.json|vocab\.(txt|json)|merges\.txt|.*\.(model|safetensors|bin|tflite|png))$")
 BLOCK = 1 << 20
 
 

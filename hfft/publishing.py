@@ -7,13 +7,13 @@ stays closed.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hfft import (
+    card_front,
     card_marks,
     claiming,
     contenders,
@@ -30,6 +30,7 @@ from hfft.hub_repo import Repo
 from hfft.public_files import CARD, MANIFEST
 from hfft.pushed_cards import Seen, Wanted
 from hfft.recipe import read_yaml
+from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 Say = Callable[[str], None]
@@ -55,6 +56,7 @@ def publish(
     overwrite: also what hfft did not write. Returns {"repo", "url", "commit", "tag", "sent", "removed", "files",
     "bytes", "checked", …}. Raises InputError with one sentence for whatever is in the way.
     """
+    hub_access.named(to, option)
     folder = RunFolder.existing(run)
     told = read_yaml(folder.root / "recipe.yaml")
     wanted = Wanted(to, private, tag, licence, language, overwrite, option, _base_licence(told["model"]))
@@ -63,14 +65,19 @@ def publish(
             f"{folder.root / shipping_facts.PARITY} says that plain transformers does not answer as this run does; "
             "such a model is not pushed: see its `why`, mend it, and type hfft eval again"
         )
-    for sentence in judging.publish(folder):
-        say(f"note: {sentence}")
+    if dry_run:
+        say("card and figures are told as they lie in the run; a push writes them anew first")
+    else:
+        say(hub_access.check(to, option))
+        for sentence in judging.publish(folder):
+            say(f"note: {sentence}")
     if "test" not in folder.read_scores():
         say("the test split has not been opened, so the card has validation numbers; hfft eval, then push again")
     with tempfile.TemporaryDirectory(prefix=".hfft-push-", dir=claiming.scratch(folder)) as room:
         facts = _model(folder, told, wanted, Path(room), dry_run, say)
         if space:
-            facts |= {"space": _space(folder, wanted, Path(room) / "space", dry_run, say)}
+            licence = card_front.read((Path(room) / "model" / CARD).read_text(encoding="utf-8")).get("license")
+            facts |= {"space": _space(folder, wanted, Path(room) / "space", licence, dry_run, say)}
     return {"run": str(folder.root), "dry_run": dry_run} | facts
 
 
@@ -79,12 +86,10 @@ def _model(
 ) -> dict[str, Any]:
     card, clean = pushed_cards.local_card(folder, wanted), room / "model"
     clean.mkdir()
+    public_files.collect(folder, told, clean, card)
     if dry_run:  # the files first: they can be told without a token
-        public_files.collect(folder, told, clean, card)
         _say_files(clean, say)
-    say(hub_access.check(wanted.to, wanted.option))
-    if not dry_run:
-        public_files.collect(folder, told, clean, card)
+        say(hub_access.check(wanted.to, wanted.option))
     repo = hub_repo.state(wanted.to)
     _check_visibility(repo, wanted)
     there = pushed_cards.seen(repo)
@@ -102,9 +107,11 @@ def _model(
     return facts
 
 
-def _space(folder: RunFolder, wanted: Wanted, clean: Path, dry_run: bool, say: Say) -> dict[str, Any]:
+def _space(
+    folder: RunFolder, wanted: Wanted, clean: Path, licence: str | None, dry_run: bool, say: Say
+) -> dict[str, Any]:
     """The page to try the model, as a Space of the same name."""
-    space_folder.write(folder, clean, wanted.to)
+    space_folder.write(folder, clean, wanted.to, licence=licence)
     if not dry_run:
         say(hub_access.check(wanted.to, wanted.option, "space"))
     repo = hub_repo.state(wanted.to, "space")
@@ -139,7 +146,7 @@ def _sent(
         "private": repo.private if repo.exists else wanted.private,
     }
     facts |= {"changed": bool(changed or gone), "commit": repo.head}
-    tagged = tag is None or tag in repo.tags
+    tagged = tag is None or repo.tags.get(tag) == repo.head
     if dry_run:
         say(
             f"would send {counted(len(changed), 'file')} ({size / 1e6:.1f} MB) to {what}{wanted.to}"
@@ -182,7 +189,7 @@ def _sealed(folder: RunFolder, clean: Path) -> dict[str, str]:
     files = [path for path in public_files.listing(clean) if path != MANIFEST]
     digests = public_files.check(clean, files, folder, get_token())
     public_files.manifest(folder, clean, files, digests)
-    return digests | {MANIFEST: hashlib.sha256((clean / MANIFEST).read_bytes()).hexdigest()}
+    return digests | {MANIFEST: sha256(clean / MANIFEST)}
 
 
 def _checked(
@@ -194,7 +201,7 @@ def _checked(
     got = hub_repo.pull(wanted.to, "model", commit, cache)
     other = [
         path for path, digest in digests.items()
-        if not (got / path).is_file() or hashlib.sha256((got / path).read_bytes()).hexdigest() != digest
+        if not (got / path).is_file() or sha256(got / path) != digest
     ]  # fmt: skip
     if other:
         raise InputError(f"{wanted.to} did not come back as it was sent: {listed(other)}; push again")

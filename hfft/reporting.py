@@ -7,11 +7,9 @@ computed from the model, so a year-old run can be reported again in a second. No
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +166,6 @@ def _beyond(method: str, usual: str) -> str:
     return method.removeprefix(f"{usual}, ") if usual else method
 
 
-def _markdown(text: object) -> str:
-    """Text from the data as one line of Markdown that formats nothing and ends no table cell."""
-    line = escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "decimals": lambda value: f"{value:.3f}",
     "grouped": lambda number: f"{number:,}",
@@ -181,7 +173,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "score_text": calibration_telling.decimals,
     "signed": _signed,
     "signed3": lambda value: _signed(value, 3),
-    "md": _markdown,
+    "md": pages.markdown,
     "percent": calibration_telling.percent,
     "percent_parts": _percent_parts,
     "beside": calibration_telling.beside,

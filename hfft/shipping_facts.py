@@ -21,9 +21,10 @@ def weights(run: RunFolder) -> str:
 
 
 def exports(run: RunFolder, digest: str) -> list[Path]:
-    """Folders of exports that were made from the weights with this digest."""
+    """Folders of exports that were made from the weights with this digest, and stood their own test."""
     found = sorted((run.root / EXPORTS).glob(f"*/{FACTS}")) if digest else []
-    return [path.parent for path in found if digest in path.read_text(encoding="utf-8", errors="replace")]
+    facts = {path.parent: read_json(path) for path in found}
+    return [path for path, made in facts.items() if made.get("weights_sha256") == digest and made.get("accepted")]
 
 
 def parity(run: RunFolder) -> dict[str, Any]:

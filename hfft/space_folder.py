@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from hfft import calibrating, demo_facts, mask_records, pages, palette, recipe, reporting
+from hfft import calibrating, card_front, demo_facts, mask_records, pages, palette, recipe, reporting
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import read_json
@@ -102,8 +102,7 @@ def _front(run: RunFolder, name: str, model_id: str | None, licence: str | None)
     if model_id:
         front["models"] = [model_id]
     card = run.model / "README.md"
-    parts = card.read_text(encoding="utf-8").split("---\n") if card.is_file() else []
-    told = (yaml.safe_load(parts[1]) or {}).get("license") if len(parts) > 2 else None
+    told = card_front.read(card.read_text(encoding="utf-8")).get("license") if card.is_file() else None
     return front | ({"license": licence or told} if licence or told else {})
 
 

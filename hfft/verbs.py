@@ -50,10 +50,6 @@ from hfft.records import fingerprint, read_json, write_json
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
-MANY = (
-    "train.push_to_hub: more than one model is trained here; type train.push_to_hub=false, and hfft push for the best"
-)
-
 
 def run(
     name: str,

@@ -85,8 +85,8 @@ def test_it_refuses_as_the_hub_does(hub, monkeypatch, tmp_path):
     assert refused(lambda: api.create_repo("maria/new")) == 401
 
 
-@pytest.mark.parametrize(("trouble", "again"), [("cut", 2), (503, 2)])
-def test_an_upload_that_breaks_off_works_on_the_second_try(trouble, again, hub, monkeypatch):
+@pytest.mark.parametrize("trouble", ["cut", 503])
+def test_an_upload_that_breaks_off_works_on_the_second_try(trouble, hub, monkeypatch):
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.utils import _http
 
@@ -95,5 +95,5 @@ def test_an_upload_that_breaks_off_works_on_the_second_try(trouble, again, hub, 
     hub.trouble("PUT /lfs", trouble)
     adds = [CommitOperationAdd("model.safetensors", bytes(300_000)), CommitOperationAdd("a.txt", b"a")]
     HfApi().create_commit("maria/old", adds, commit_message="m")
-    assert sum(line.startswith("PUT") for line in hub.asked) == again
+    assert sum(line.startswith("PUT") for line in hub.asked) == 2
     assert hub.repos["model", "maria/old"].files["model.safetensors"] == bytes(300_000)

@@ -222,7 +222,22 @@ def test_pushing_again_changes_nothing_and_a_new_card_sends_no_weights(run, trai
     assert sum(weights in line and line.startswith("PUT") for line in hub.asked) == 1
 
 
-def test_a_dry_run_sends_nothing(run, hub, monkeypatch, tmp_path):
+def test_a_name_that_is_none_is_told_before_anything_else(run, hub):
+    before = held(run)
+    for to in ("moods", "a/b/c"):
+        with pytest.raises(InputError, match=r"--to .*: expected OWNER/NAME"):
+            publishing.publish(str(run.root), to)
+    assert held(run) == before and not hub.asked
+
+
+def held(run) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in run.root.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_sends_and_writes_nothing(run, hub, monkeypatch, tmp_path):
+    card = run.model / "README.md"
+    card.write_text("# By hand\n")
+    before = held(run)
     facts, said = push(run, dry_run=True)
     assert not hub.writes and not hub.repos and facts["commit"] is None
     assert any(line.endswith("  model.safetensors") for line in said) and "nothing was sent" in said[-1]
@@ -231,6 +246,7 @@ def test_a_dry_run_sends_nothing(run, hub, monkeypatch, tmp_path):
     with pytest.raises(InputError, match="there is no token for the Hub here"):
         publishing.publish(str(run.root), "maria/moods", dry_run=True, say=said.append)
     assert any(line.endswith("  README.md") for line in said), "what would go is told without a token"
+    assert held(run) == before
 
 
 REFUSED = {
@@ -404,12 +420,12 @@ def test_paths_and_secrets_of_this_machine_stay_here(run, hub, unread, tmp_path)
 
 def test_exports_go_along_if_they_are_of_these_weights(run, hub, unread):
     digest = read_json(run.environment)["model"]["weights_sha256"]
-    for name, weights in {"onnx": digest, "openvino": "0" * 64}.items():
+    for name, weights in {"onnx": digest, "openvino": "0" * 64, "onnx-int8": digest}.items():
         folder = run.root / "exports" / name
         folder.mkdir(parents=True)
         for path, data in {"model.onnx": "m", "config.json": "{}", "rows.parquet": "private"}.items():
             (folder / path).write_text(data)
-        write_json(folder / "export.json", {"weights_sha256": weights})
+        write_json(folder / "export.json", {"weights_sha256": weights, "accepted": name != "onnx-int8"})
     write_json(
         run.root / "parity.json",
         {
@@ -430,7 +446,7 @@ def test_exports_go_along_if_they_are_of_these_weights(run, hub, unread):
     assert set(json.loads(hub.repos["model", "maria/moods"].files["parity.json"])) == {
         "passed", "n", "largest_logit_gap", "label_flips", "why", "way", "weights_sha256",
     }, "no ids of rows"  # fmt: skip
-    assert "onnxruntime.InferenceSession" in card and "Checked: fine" in card
+    assert "[exports/onnx](exports/onnx/README.md)" in card and "Checked: fine" in card
     shutil.rmtree(run.root / "exports")
     facts, _ = push(run)
     assert set(facts["removed"]) == held
