@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 from transformers import Trainer, TrainingArguments
 
-from hfft import anatomy, freezing, low_rank, mean_weights, precomputing, predicting
+from hfft import anatomy, freezing, low_rank, mean_weights, precomputing, predicting, timeline
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted
 from hfft.precomputing import Precomputed
@@ -77,6 +77,7 @@ def check_average(adapt: Adapt, checkpoints: int) -> None:
         )
 
 
+@timeline.phase("evaluate")
 def predictions(
     wanted: Recipe, saved: Backbone, modality: ModuleType, rows: datasets.Dataset, args: TrainingArguments
 ) -> Any:
@@ -126,6 +127,7 @@ class Adaptation:
         else:
             self.freezing.up_to(start, found.top)
 
+    @timeline.phase("features")
     def features(
         self, modality: ModuleType, train: Any, validation: datasets.Dataset, run: RunFolder
     ) -> Precomputed | None:

@@ -20,7 +20,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import batch_norms, lite0, naming, processors, references, timm_models, token_mean
+from hfft import batch_norms, lite0, naming, processors, references, timeline, timm_models, token_mean
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -47,6 +47,7 @@ class Backbone:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
 
+@timeline.phase("model")
 def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bool = False) -> Backbone:
     """Model in float32 with one output per label, and its processor. Raises InputError when it cannot be had.
 
@@ -83,6 +84,7 @@ def processor(spec: Model, modality: ModuleType) -> Any:
         return _processor(spec, path, modality, config, source)
 
 
+@timeline.phase("model")
 def reload(folder: Path, modality: ModuleType) -> Backbone:
     """The saved model as any user would load it."""
     transformers.utils.logging.set_verbosity_error()

@@ -9,7 +9,7 @@ import datasets
 import torch
 from transformers import TrainerCallback
 
-from hfft import checkpoints
+from hfft import checkpoints, timeline
 
 
 class Seal(TrainerCallback):
@@ -20,6 +20,25 @@ class Seal(TrainerCallback):
             torch.distributed.barrier()
         if args.should_save:
             checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class Laps(TrainerCallback):
+    """Tells the timeline what the Trainer has just done. Last of the callbacks: their time is part of it."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.lap("prepare")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.lap("train")
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.lap("evaluate")
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.lap("save")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.lap("save")  # the best checkpoint was loaded
 
 
 class Epochs(TrainerCallback):

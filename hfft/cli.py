@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, timeline
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -252,6 +252,8 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if arguments is None:  # of the process itself, and not of a caller in Python
+        timeline.is_command()
     try:
         app(arguments, prog_name="hfft")
     except InputError as error:

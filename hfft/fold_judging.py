@@ -27,6 +27,7 @@ from hfft import (
     recipe,
     scoring,
     slicing,
+    timeline,
     uniting,
     verdicts,
 )
@@ -76,6 +77,7 @@ def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"run": name, **found, "sentences": _sentences(found), "page": None}
 
 
+@timeline.phase("report")
 def judged(
     root: Path,
     runs: list[RunFolder],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft import (
+    accounting,
     claiming,
     fold_judging,
     fold_pages,
@@ -24,6 +25,7 @@ from hfft import (
     repeating,
     reporting,
     scoring,
+    timeline,
     verbs,
 )
 from hfft.agreeing import first
@@ -65,6 +67,7 @@ def home(name: str, output_dir: str | None) -> Path:
     return Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_cv"
 
 
+@timeline.timed
 def run(
     name: str,
     overrides: tuple[str, ...] = (),
@@ -106,7 +109,9 @@ def run(
     if not first():
         return {"run": str(root)}
     chosen = None if searched is None else searched.chosen()
-    return fold_judging.judged(root, [run for run, *_ in members], members[0][1], folds, repeats, stopped, chosen)
+    runs = [run for run, *_ in members]
+    facts = fold_judging.judged(root, runs, members[0][1], folds, repeats, stopped, chosen)
+    return facts | {"time": accounting.told(RunFolder(root), "cv", say)}
 
 
 def _trained(

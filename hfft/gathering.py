@@ -33,6 +33,7 @@ from hfft import (
     scoring,
     splitting,
     streaming,
+    timeline,
     training,
 )
 from hfft.backbones import Backbone, class_order
@@ -101,6 +102,7 @@ def shared() -> Iterator[None]:
         _searches.reset(other)
 
 
+@timeline.phase("load")
 def table(wanted: Recipe, modality: ModuleType) -> loading.Table:
     """All rows that can be used, from the file or, within `shared`, from an earlier look at it."""
     known = _tables.get()
@@ -129,11 +131,13 @@ def read(wanted: Recipe, say: Say, sample: int = 0) -> Inputs:
     quiet()
     modality = rooms.find("modalities", wanted.task)
     if wanted.data.streaming:
-        survey = streaming.survey(wanted.data, modality, wanted.split_seed, sample=sample)
+        with timeline.phase("load"):
+            survey = streaming.survey(wanted.data, modality, wanted.split_seed, sample=sample)
         found = Inputs(survey.splits, modality, survey)
     else:
         whole = table(wanted, modality)
-        splits = splitting.split(whole, wanted.dealt, wanted.split_seed, cast(ModuleType, Searching(modality)))
+        with timeline.phase("split"):
+            splits = splitting.split(whole, wanted.dealt, wanted.split_seed, cast(ModuleType, Searching(modality)))
         found = Inputs(splits, modality)
     labels = found.splits.labels
     if wanted.masks:
@@ -250,7 +254,8 @@ def opened(wanted: Recipe, folder: RunFolder) -> tuple[datasets.Dataset, dataset
         survey = streaming.reopened(wanted.data, modality, wanted.split_seed, "test", prints["test"], sample)
         return survey.splits.parts["test"], survey.sample
     rows = table(wanted, modality)
-    return splitting.reopen(rows, folder, "test"), splitting.reopen(rows, folder, "train")
+    with timeline.phase("split"):
+        return splitting.reopen(rows, folder, "test"), splitting.reopen(rows, folder, "train")
 
 
 def held_back(wanted: Recipe, folder: RunFolder, split: str) -> datasets.Dataset:

@@ -17,12 +17,14 @@ from hfft import (
     rooms,
     segmenting,
     thresholds,
+    timeline,
     trainer_arguments,
 )
 from hfft.records import HELD_OUT
 from hfft.run_folder import RunFolder
 
 
+@timeline.phase("evaluate")
 def out(name: str) -> None:
     """Answer the held-out rows as the run decides; on every process of a launch."""
     folder = RunFolder.existing(name)

@@ -29,6 +29,7 @@ from hfft import (
     robustness,
     scoring,
     slicing,
+    timeline,
     verdicts,
 )
 from hfft.errors import InputError
@@ -77,6 +78,7 @@ def report(name: str, say: Callable[[str], None] = print) -> Path:
     return folder.report
 
 
+@timeline.phase("report")
 def judged(
     folder: RunFolder, wanted: Recipe, predictions: Answers, scores: dict[str, Score] | None = None
 ) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def judged(
     return facts | {"report": str(folder.report)}
 
 
+@timeline.phase("report")
 def validated(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str, Score]:
     """Scores of the validation predictions, and what they settle: temperature, threshold and quantiles.
 
@@ -123,6 +126,7 @@ def scored(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[str,
     return scores
 
 
+@timeline.phase("report")
 def publish(folder: RunFolder) -> list[str]:
     """The page and the card, from the run's files; the models of folds have cards of their own.
 

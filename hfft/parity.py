@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers import TrainingArguments
 
-from hfft import backbones, ensembling, segmenting, serving, tokenising
+from hfft import backbones, ensembling, segmenting, serving, timeline, tokenising
 from hfft.ensembling import Ensemble
 from hfft.errors import counted
 from hfft.gathering import Say
@@ -40,6 +40,7 @@ SCRIPT = Path(__file__).with_name("parity_check.py")
 FOREIGN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
 
 
+@timeline.phase("parity")
 def check(
     run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, rows: datasets.Dataset,
     args: TrainingArguments, say: Say,

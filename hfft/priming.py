@@ -14,11 +14,12 @@ from pathlib import Path
 import datasets
 import transformers
 
-from hfft import adapting, anatomy, backbones, gathering, precomputing, predicting, trainer_arguments
+from hfft import adapting, anatomy, backbones, gathering, precomputing, predicting, timeline, trainer_arguments
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
 
+@timeline.phase("features")
 def features(wanted: Recipe) -> None:
     """Compute the features of all rows but the test split's, where models are made of features. wanted: of any fold."""
     if wanted.adapt.freeze != "backbone" or wanted.adapt.unfreeze:

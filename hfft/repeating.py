@@ -177,4 +177,6 @@ def _alike(runs: list[RunFolder], split: str) -> float:
 
 def brief(say: Say) -> Say:
     """What all seeds have in common, the data and what was found in it, is said once."""
-    return lambda sentence: None if sentence.startswith(("data: ", "  note: ", "model: ")) else say(sentence)
+    return lambda sentence: (
+        None if sentence.startswith(("data: ", "  note: ", "model: ", "time: ", "precision: ")) else say(sentence)
+    )

@@ -13,4 +13,6 @@ if __name__ == "__main__":
 from hfft.cli import main
 
 if __name__ == "__main__":
-    main(sys.argv[1:] if sys.argv[1:2] and not sys.argv[1].startswith("-") else ["run", *sys.argv[1:]])
+    if not sys.argv[1:2] or sys.argv[1].startswith("-"):
+        sys.argv.insert(1, "run")
+    main()

@@ -14,7 +14,7 @@ import transformers
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import environment, low_rank
+from hfft import compiling, environment, low_rank, precisions
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
@@ -66,6 +66,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     _check_sense(args)
     if fitting:
         _check_patience(recipe, args)
+        precisions.given(recipe, args)
+        compiling.check(recipe, args)
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))

@@ -12,7 +12,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,17 +26,21 @@ from transformers import Trainer, TrainingArguments
 
 from hfft import (
     adapting,
-    callbacks,
+    compiling,
     evaluate_modules,
     mixing,
     optimizing,
     pixel_counting,
     pooling,
+    precisions,
+    quoting,
     scoring,
     stopping,
+    timeline,
     watching,
 )
 from hfft.backbones import Backbone, class_order
+from hfft.callbacks import Epochs, Laps, Seal
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -52,7 +57,7 @@ class Fit:
     """seconds: of training. speed: examples per second. history: the trainer's log. best: what the choice was by.
 
     notes: sentences on why it ended early, or went another way than the recipe said. features: of the seconds, what
-    computing features once took.
+    computing features once took. decided: what `speed:` left to the machine, and why it was decided so.
     """
 
     seconds: float
@@ -61,6 +66,7 @@ class Fit:
     best: dict[str, Any]
     notes: tuple[str, ...] = ()
     features: float = 0.0
+    decided: dict[str, Any] = field(default_factory=dict)
 
 
 def best_metric(recipe: Recipe, keys: list[str]) -> str:
@@ -118,29 +124,44 @@ def fit(
     if cached is not None:
         held_back, owners, collate = cached.validation, None, cached.collate
     else:
-        held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
+        with timeline.phase("prepare"):
+            held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
         collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names))
+    loss = loss_function(recipe.loss, smoothing, several, found, recipe.masks)
+    step = None if cached is not None else partial(_step, model, args, held_back, collate, loss)
+    precision = precisions.settle(recipe, args, step, run.checkpoints, resume is not None, say)
+    compiled = compiling.settle(recipe, args, step, precision.precision, quoting.plan(args, len(prepared)).steps, say)
     trainer = Trainer(
         model=model,
         args=args,
         train_dataset=prepared,
         eval_dataset=held_back,
         data_collator=collate,
-        compute_loss_func=loss_function(recipe.loss, smoothing, several, found, recipe.masks),
+        compute_loss_func=loss,
         compute_metrics=_measures(recipe, names, owners),
         preprocess_logits_for_metrics=pixel_counting.matrices if recipe.masks else first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model, adapted.rates),
-        callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
+        callbacks=[StopOnNaN(), Seal(), Epochs(prepared), *adapted.callbacks, *watchers, line, Laps()],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    seconds = _trained(trainer, resume) + adapted.seconds
+    with precisions.applied(precision):
+        seconds = _trained(trainer, resume) + adapted.seconds
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
     value = state.best_metric if args.load_best_model_at_end else None
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    return Fit(seconds, line.speed, history, best, tuple(w.said for w in watchers if w.said), adapted.seconds)
+    notes = tuple(w.said for w in watchers if w.said)
+    return Fit(
+        seconds,
+        line.speed,
+        history,
+        best,
+        notes,
+        adapted.seconds,
+        {"precision": asdict(precision), "compile": asdict(compiled)},
+    )
 
 
 def watched(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
@@ -158,6 +179,7 @@ def _measures(recipe: Recipe, names: tuple[str, ...], owners: np.ndarray | None)
     return pooling.by_text(evaluate_modules.together(recipe.metrics, names, recipe.data.multi_label), owners)
 
 
+@timeline.phase("prepare")
 def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: Any, cached: Precomputed | None) -> Any:
     """Training rows as the model, or its head alone, takes them, drawn by the sampler where there is one."""
     if not isinstance(train, datasets.Dataset):
@@ -171,6 +193,14 @@ def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: A
     return Resampled(rows, np.asarray(train["labels"][:]), recipe.sampler, recipe.seed)
 
 
+def _step(model: Any, args: TrainingArguments, rows: Any, collate: Any, loss: Any) -> precisions.Step:
+    """A training step on held-back rows, which are not changed when they are read and come from no stream."""
+    batch = collate([rows[place] for place in range(min(args.per_device_train_batch_size, len(rows)))])
+    inputs = {name: part.to(args.device) for name, part in batch.items()}
+    return precisions.Step(model.to(args.device), inputs, loss, args.device)
+
+
+@timeline.phase("train")
 def _trained(trainer: Trainer, resume: Path | None) -> float:
     """Seconds of training. Raises InputError when it diverges."""
     start, args = time.perf_counter(), trainer.args
@@ -212,6 +242,7 @@ def arranged(model: Any, modality: ModuleType, args: TrainingArguments) -> Any:
     return model.to(memory_format=torch.channels_last)
 
 
+@timeline.phase("save")
 def save(trainer: Trainer, backbone: Backbone, run: RunFolder) -> None:
     """`model/` as transformers reads it, on the main process; moved into place when complete."""
     partial = run.root / ".model"

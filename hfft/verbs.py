@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from hfft import (
+    accounting,
     adapting,
     answering,
     backbones,
@@ -37,6 +38,7 @@ from hfft import (
     splitting,
     stressing,
     thresholds,
+    timeline,
     trainer_arguments,
     trainer_options,
     training,
@@ -51,6 +53,7 @@ from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 
+@timeline.timed
 def run(
     name: str,
     overrides: tuple[str, ...] = (),
@@ -104,9 +107,10 @@ def run(
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
-    return _ended(folder, fit) | {"validation": judging.plain(scores)}
+    return _ended(folder, fit) | {"validation": judging.plain(scores), "time": accounting.told(folder, "run", say)}
 
 
+@timeline.timed
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     """Open the test split of a finished run once, score the saved model on it, and write that down in the ledger.
 
@@ -127,7 +131,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     say(f"{folder.root.name}: scoring {len(rows):,} test {wanted.unit}s{many}, {_hardware_sentence(args)}")
     segment = stressing.segmenter(wanted, model, modality, args)
     ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
-    predictions, scores = ask(rows), None
+    with timeline.phase("evaluate"):
+        predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
     if args.process_index == 0:
         predictions.write(folder.predictions("test"))
@@ -136,14 +141,16 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"), segment)
         describing.write(rows, modality, model.processor, folder.attributes("test"))
     subject = probing.Subject(modality, model.processor, rows, ask, predictions, segment)
-    stressing.run(wanted, folder, "test", subject, each, args, say)
+    with timeline.phase("probes"):
+        stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
     if args.process_index:
         return {"run": str(folder.root)}
     yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
     parity.check(folder, wanted, modality, model, rows, args, say)
-    return {"look": look} | judging.judged(folder, wanted, predictions, scores)
+    facts = judging.judged(folder, wanted, predictions, scores)
+    return {"look": look} | facts | {"time": accounting.told(folder, "eval", say)}
 
 
 def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
@@ -240,6 +247,7 @@ def _environment(
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "examples_per_second": round(fit.speed, 1),
         "peak_memory_gb": environment.peak_memory_gb(),
+        "speed": fit.decided,
         "model": {
             "name": wanted.model.name,
             "parameters": backbone.parameters,

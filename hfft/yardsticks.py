@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import backbones, baselines, features, labelsets, likening, mask_baselines, masks, predicting
+from hfft import backbones, baselines, features, labelsets, likening, mask_baselines, masks, predicting, timeline
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.mask_records import Answers, MaskPredictions
@@ -43,6 +43,7 @@ class Seen:
     test: np.ndarray
 
 
+@timeline.phase("baselines")
 def seen(
     wanted: Recipe, modality: ModuleType, train: datasets.Dataset, rows: datasets.Dataset, args: Any, say: Say
 ) -> tuple[Seen | None, list[str]]:
@@ -77,6 +78,7 @@ def seen(
     return Seen(found[0], some, found[1]), notes
 
 
+@timeline.phase("baselines")
 def write(
     folder: RunFolder,
     predictions: Answers,
@@ -123,6 +125,7 @@ def _keep(folder: RunFolder, made: Mapping[str, Answers], predictions: Answers, 
     write_json(folder.fitted, notes)
 
 
+@timeline.phase("baselines")
 def liken(folder: RunFolder, predictions: Predictions, modality: ModuleType, features: Seen | None) -> None:
     """The nearest training rows of the surest mistakes, with their text or a thumbnail; without features, no file."""
     path = folder.neighbours("test")

@@ -24,6 +24,8 @@ LAYERS = [
     | {"schema_augment", "cutting", "slips"}
     | {"schema_adapt"}
     | {"schema_speed"}
+    | {"timeline"}
+    | {"projecting"}
     | {"schema_decide"}
     | {"schema_split"}
     | {"hues"},
@@ -49,6 +51,7 @@ LAYERS = [
     | {"remedies"}
     | {"agreements"}
     | {"mask_records"}
+    | {"accounting"}
     | {"masks"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
@@ -102,6 +105,7 @@ LAYERS = [
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
     | {"rates"}
+    | {"precisions", "compiling"}
     | {"answering"}
     | {"winners"}
     | {"forwarding", "packed_linear"}
@@ -192,7 +196,12 @@ HELPERS = {
     ("precomputing", "predicting"),
     ("mean_weights", "checkpoints"),
     ("trainer_arguments", "objectives"),
+    ("trainer_arguments", "precisions"),
     ("training", "callbacks"),
+    ("training", "precisions"),
+    ("training", "compiling"),
+    ("compiling", "precisions"),
+    ("trainer_arguments", "compiling"),
     ("training", "optimizing"),
     ("training", "stopping"),
     ("training", "precomputing"),
@@ -261,7 +270,7 @@ NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
 NO_ML += ["schema_decide", "biasing", "answering", "schema_split"]
-NO_ML += ["schema_speed"]
+NO_ML += ["schema_speed", "timeline", "accounting", "projecting"]
 NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]

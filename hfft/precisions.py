@@ -1,0 +1,235 @@
+"""The numbers a training step computes in: fp32, tf32, bf16 or fp16, chosen by a short measurement on this machine.
+
+In: a recipe, a model, a batch and its loss. Out: a `Choice`, put into the `TrainingArguments`. Weights and moments stay
+float32 whatever is chosen (automatic mixed precision: Micikevicius et al. 2018). It must not know rows or tasks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.state import AcceleratorState
+from transformers import TrainingArguments
+
+from hfft.agreeing import agreed
+from hfft.errors import InputError
+from hfft.recipe import Recipe
+from hfft.records import read_json, write_json
+from hfft.schema_speed import AUTO
+
+FP32, TF32, BF16, FP16 = "fp32", "tf32", "bf16", "fp16"
+HALVES = {BF16: torch.bfloat16, FP16: torch.float16}
+WINS = 1.15  # times as fast as what is chosen so far: closer ones would change places from run to run
+SECONDS, ROUNDS, LEAST = 1.0, 20, 3  # of the measurement: at most, and rounds of one step of each
+# Of the loss, relative, and of the gradients, as cosine and relative length: rounding in bf16 (8 bits) and in fp16
+# stays well within; overflow, and layers that need float32, do not.
+LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
+SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
+KEPT = "precision.json"  # beside the checkpoints, for a resume
+
+Loss = Callable[[Any, torch.Tensor], torch.Tensor]
+Run = Callable[[str], Any]  # one step, forward and backward, in a precision
+
+
+@dataclass(frozen=True)
+class Choice:
+    """why: a sentence's second half. times: of those that were tried, the speed relative to fp32; 0: not safe."""
+
+    precision: str
+    why: str
+    times: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Step:
+    """A forward and backward pass of one batch, called with a precision. inputs: with "labels". Nothing is learnt."""
+
+    model: Any
+    inputs: dict[str, Any]
+    loss: Loss
+    device: torch.device
+
+    def __call__(self, precision: str) -> torch.Tensor:
+        """The loss, float32, of whose graph the gradients are in the parameters, in fp16 times SCALE."""
+        self.model.zero_grad(set_to_none=True)
+        inputs = {name: value for name, value in self.inputs.items() if name != "labels"}
+        half = HALVES.get(precision)
+        with _tf32(precision == TF32):
+            with torch.autocast(self.device.type, half, enabled=half is not None):
+                outputs = self.model(**inputs)
+            outputs["logits"] = outputs["logits"].float()
+            value = self.loss(outputs, self.inputs["labels"])
+            (value * SCALE if precision == FP16 else value).backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return value.detach()
+
+    def gradients(self, precision: str) -> tuple[float, torch.Tensor]:
+        """(loss, all gradients in a row, float32), without dropout: what may be compared."""
+        self.model.eval()
+        value = float(self(precision))
+        found = [p.grad.detach().float().flatten() for p in self.model.parameters() if p.grad is not None]
+        return value, torch.cat(found) / (SCALE if precision == FP16 else 1.0)
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Within it steps may be taken: buffers, modes, gradients and random numbers are as before in the end."""
+        model = self.model
+        buffers = [buffer.clone() for buffer in model.buffers()]
+        mode = {name: module.training for name, module in model.named_modules()}
+        python, numbers = random.getstate(), np.random.get_state()
+        try:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                yield
+        finally:
+            model.zero_grad(set_to_none=True)
+            for name, module in model.named_modules():
+                module.training = mode[name]
+            with torch.no_grad():
+                for buffer, before in zip(model.buffers(), buffers, strict=True):
+                    buffer.copy_(before)
+            random.setstate(python)
+            np.random.set_state(numbers)
+
+
+def candidates(device: torch.device) -> tuple[list[str], str]:
+    """(what may be faster than fp32 here, in the order of preference; why there is nothing)."""
+    if device.type == "cuda":
+        found = [TF32] if torch.cuda.get_device_capability()[0] >= 8 else []
+        return [*found, *([BF16] if torch.cuda.is_bf16_supported(including_emulation=False) else []), FP16], ""
+    if device.type == "cpu":
+        # Without tiles (AMX) bf16 runs at half the speed of fp32, with AVX512_BF16, too: see docs/speed.md.
+        if torch.cpu._is_amx_tile_supported():
+            return [BF16], ""
+        return [], "this CPU has no AMX, without which bf16 is slower"
+    return [], f"nothing else is measured on {device.type}"
+
+
+def given(recipe: Recipe, args: TrainingArguments) -> Choice | None:
+    """What the recipe says; None where it leaves the choice. Raises InputError for what this machine cannot do."""
+    for name in (BF16, FP16):
+        if getattr(args, name):
+            return Choice(name, f"train.{name}")
+    wanted = recipe.speed.precision
+    if wanted == AUTO:
+        return None
+    if wanted == FP16 and args.device.type == "cpu":
+        raise InputError("speed.precision: fp16 trains on a GPU only; on CPU type speed.precision=bf16, fp32 or auto")
+    if wanted == BF16 and args.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise InputError("speed.precision: this GPU has no bf16; type speed.precision=fp16, fp32 or auto")
+    return Choice(wanted, "speed.precision")
+
+
+def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.perf_counter) -> Choice:
+    """The fastest of fp32 and `names` that is safe and wins clearly. The model comes out as it went in."""
+    with step.untouched():
+        known = step.gradients(FP32)
+        safe = [name for name in names if _close(known, step.gradients(name))]
+        del known
+        step.model.train()
+        spent = _times([FP32, *safe], step, now)
+    chosen, times = FP32, {name: round(spent[FP32] / spent[name], 2) if name in safe else 0.0 for name in names}
+    for name in safe:
+        if spent[chosen] / spent[name] >= WINS:
+            chosen = name
+    told = ", ".join(f"{name} {times[name]:.2f} x" if name in safe else f"{name} not safe" for name in names)
+    return Choice(chosen, f"measured beside fp32: {told}", times)
+
+
+def settle(
+    recipe: Recipe,
+    args: TrainingArguments,
+    step: Callable[[], Step] | None,
+    place: Path,
+    resumed: bool,
+    say: Callable[[str], None],
+) -> Choice:
+    """The choice for a training that begins, or goes on, told to `args`; the same on all processes.
+
+    step: None where nothing is worth it. place: of the checkpoints, where the choice is kept: a run goes on in the
+    precision that it began with.
+    """
+    found = given(recipe, args)
+    if found is None and resumed:
+        found = _kept(place / KEPT)
+    if found is None:
+        found = _best(args, step)
+        say(f"precision: {found.precision} ({found.why})")
+    if found.precision in HALVES:
+        setattr(args, found.precision, True)
+        args.mixed_precision = found.precision
+        AcceleratorState._reset_state()  # it may hold another precision, of a model that predicted before
+    if args.process_index == 0 and args.save_strategy != "no":
+        write_json(place / KEPT, dataclasses.asdict(found))
+    return found
+
+
+def _best(args: TrainingArguments, step: Callable[[], Step] | None) -> Choice:
+    if step is None:
+        return Choice(FP32, "a head alone is trained")
+    names, why = candidates(args.device)
+    return agreed(lambda: choose(names, step())) if names else Choice(FP32, why)  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def applied(choice: Choice) -> Iterator[None]:
+    """Around training: what no argument of the Trainer carries."""
+    with _tf32(choice.precision == TF32):
+        yield
+
+
+def _kept(path: Path) -> Choice:
+    """What the run began with; runs of before it was kept had float32."""
+    return Choice(**read_json(path)) if path.is_file() else Choice(FP32, "as the run began")
+
+
+def _close(known: tuple[float, torch.Tensor], other: tuple[float, torch.Tensor]) -> bool:
+    """Whether another precision gives this loss and these gradients."""
+    (loss, gradients), (value, found) = known, other
+    if not math.isfinite(value) or not bool(torch.isfinite(found).all()):
+        return False
+    length, own = float(gradients.norm()), float(found.norm())
+    if length == 0.0 or own == 0.0:
+        return own == length
+    cosine = float(gradients @ found) / (length * own)
+    return abs(value - loss) <= LOSS * max(abs(loss), 1.0) and cosine >= COSINE and abs(own / length - 1) <= LENGTH
+
+
+def _times(names: Sequence[str], run: Run, now: Callable[[], float]) -> dict[str, float]:
+    """Median seconds of a step, in rounds of one step of each, so that a busy machine is busy for all."""
+    laps: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        run(name)  # kernels are chosen and memory is taken
+    began = now()
+    for done in range(ROUNDS):
+        if done >= LEAST and now() - began > SECONDS:
+            break
+        for name in names:
+            mark = now()
+            run(name)
+            laps[name].append(now() - mark)
+    return {name: median(found) for name, found in laps.items()}
+
+
+@contextlib.contextmanager
+def _tf32(wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
