@@ -16,7 +16,8 @@ def told(folder: RunFolder, verb: str, say: Callable[[str], None]) -> dict[str, 
     """
     found = timeline.seconds()
     say(timeline.told(found))
+    kept = {verb: found} | timeline.firsts()
     if folder.environment.is_file():
         made = read_json(folder.environment)
-        write_json(folder.environment, made | {"time": made.get("time", {}) | {verb: found}})
+        write_json(folder.environment, made | {"time": made.get("time", {}) | kept})
     return found

@@ -22,11 +22,17 @@ class Seal(TrainerCallback):
             checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
+FIRST_STEP = "first_step"  # seconds from the start of the process, or of the verb, to it
+
+
 class Laps(TrainerCallback):
     """Tells the timeline what the Trainer has just done. Last of the callbacks: their time is part of it."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         timeline.lap("prepare")
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        timeline.first(FIRST_STEP)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         timeline.lap("train")

@@ -1,4 +1,4 @@
-"""What a run would cost on another machine: examples, tokens and parameters as operations, and these as time and memory.
+"""What a run would cost on another machine: examples, tokens and parameters as operations, and these as time.
 
 In: how much there is to compute, and a machine's peak, the share of it that is reached, and its links. Out: seconds and
 GB. Arithmetic only, and a projection: it knows nothing of reading, start-up, or of steps so small that launching them

@@ -39,6 +39,7 @@ class Timeline:
         self.now, self.outer = now, outer
         self.began = self.mark = now()
         self.spent: dict[str, float] = {}
+        self.firsts: dict[str, float] = {}
         self.stack = [OTHER]
         if began is not None:
             self.spent[START], self.began = self.mark - began, began
@@ -58,6 +59,10 @@ class Timeline:
         while line is not None:
             line.spent[name] = line.spent.get(name, 0.0) + now - line.mark
             line.mark, line = now, line.outer
+
+    def first(self, name: str) -> None:
+        """That `name` happens now; of its times only the first is kept, as seconds since the timeline began."""
+        self.firsts.setdefault(name, round(self.now() - self.began, 2))
 
     def seconds(self) -> dict[str, float]:
         """Phase → seconds up to now, largest first, to 0.01; "all" is their sum."""
@@ -111,6 +116,18 @@ def lap(name: str) -> None:
     """What went by since the last change of phase belongs to `name`."""
     if (line := _running.get()) is not None:
         line.lap(name)
+
+
+def first(name: str) -> None:
+    """As `Timeline.first`, of the timeline that is open."""
+    if (line := _running.get()) is not None:
+        line.first(name)
+
+
+def firsts() -> dict[str, float]:
+    """What `first` was told, in the timeline that is open."""
+    line = _running.get()
+    return {} if line is None else line.firsts
 
 
 def seconds() -> dict[str, float]:

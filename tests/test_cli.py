@@ -47,6 +47,20 @@ def test_a_run_folder_holds_what_it_promises(run):
     assert names == (labels or {"negative", "neutral", "positive"})
 
 
+def test_the_time_of_each_verb_adds_up_and_says_what_it_went_on(run):
+    kept = json.loads(run.environment.read_text())
+    for verb, least in (
+        ("run", {"load", "split", "model", "prepare", "train", "evaluate", "save", "report"}),
+        ("eval", {"load", "split", "model", "evaluate", "probes", "baselines", "report"}),
+    ):
+        spent = dict(kept["time"][verb])
+        assert spent.pop("all") == pytest.approx(sum(spent.values())) and set(spent) <= least | {"other", "parity"}
+        assert spent["evaluate"] and spent["report"]  # reading may take nothing: the data may be there already
+    assert kept["time"]["run"]["all"] == pytest.approx(kept["seconds"]["all"], abs=0.5 + kept["time"]["run"]["report"])
+    assert 0 < kept["time"]["first_step"] < kept["time"]["run"]["all"]
+    assert kept["speed"]["precision"]["precision"] == "fp32" and not kept["speed"]["compile"]["compiled"]
+
+
 def test_every_number_has_its_n_interval_and_method(run):
     scores = run.read_scores()
     assert set(scores) == {"validation", "test"}

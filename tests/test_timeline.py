@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfft import timeline
@@ -32,6 +32,7 @@ moves = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(moves, st.floats(0, 10))
 def test_phases_add_up_and_each_second_belongs_to_the_innermost(steps, before):
     clock, expected = Clock(), {OTHER: 0.0, "start": before}
@@ -70,9 +71,12 @@ def test_a_verb_within_a_verb_is_told_by_both_and_two_in_a_row_do_not_mix(monkey
     @timeline.timed
     def fold(seconds: float) -> dict[str, float]:
         with timeline.phase("train"):
+            timeline.first("step")
             clock.time += seconds
+            timeline.first("step")
             with timeline.phase("save"):
                 clock.time += 1
+        assert timeline.firsts() == {"step": 0}
         return timeline.seconds()
 
     @timeline.timed
@@ -87,7 +91,7 @@ def test_a_verb_within_a_verb_is_told_by_both_and_two_in_a_row_do_not_mix(monkey
 
     assert folds() == {"train": 30, "load": 3, "other": 2.5, "save": 2, "all": 37.5}
     assert fold(4) == {"train": 4, "save": 1, "other": 0, "all": 5}
-    assert timeline.seconds() == {}
+    assert timeline.seconds() == timeline.firsts() == {}
     with timeline.phase("nobody asks"):
         timeline.lap("nothing")
 
