@@ -1,8 +1,7 @@
 """What a run would cost on another machine: examples, tokens and parameters as operations, and these as time.
 
 In: how much there is to compute, and a machine's peak, the share of it that is reached, and its links. Out: seconds and
-GB. Arithmetic only, and a projection: it knows nothing of reading, start-up, or of steps so small that launching them
-takes longer than their sums.
+GB. Arithmetic only, and a projection: it knows nothing of reading and start-up.
 """
 
 from __future__ import annotations
@@ -34,13 +33,15 @@ class Work:
 @dataclass(frozen=True)
 class Machine:
     """peak: operations per second of one device, in the precision that is trained in. share: of it that a training
-    step reaches. link: bytes per second between two devices.
+    step reaches. step: seconds that one takes at least, however little it computes. link: bytes per second between two
+    devices.
     """
 
     name: str
     peak: float
     share: float
     devices: int = 1
+    step: float = 0.0
     link: float = 0.0
 
 
@@ -70,10 +71,10 @@ def seconds(work: Work, machine: Machine) -> float:
     """Of training and evaluation. Gradients are added up in a ring, and nothing is computed meanwhile: each device
     sends and receives 2 (d - 1) / d of them (Patarasuk and Yuan 2009).
     """
-    computing = operations(work) / (machine.devices * machine.peak * machine.share)
+    steps = work.examples / (work.batch * machine.devices)
+    computing = max(operations(work) / (machine.devices * machine.peak * machine.share), steps * machine.step)
     if machine.devices == 1:
         return computing
-    steps = work.examples / (work.batch * machine.devices)
     sent = 2 * (machine.devices - 1) / machine.devices * work.trained * FLOAT
     return computing + steps * sent / machine.link
 
