@@ -25,6 +25,7 @@ from hfft import (
     labelsets,
     loading,
     perturbing,
+    precisions,
     predicting,
     remedies,
     resampling,
@@ -96,7 +97,8 @@ def shared() -> Iterator[None]:
     token = _tables.set({} if known is None else known)
     other = _searches.set({} if known is None else _searches.get())
     try:
-        yield
+        with precisions.shared():  # which is measured once, too
+            yield
     finally:
         _tables.reset(token)
         _searches.reset(other)

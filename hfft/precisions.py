@@ -12,6 +12,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -37,6 +38,8 @@ SECONDS, ROUNDS, LEAST = 1.0, 20, 3  # of the measurement: at most, and rounds o
 LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
 SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
 KEPT = "precision.json"  # beside the checkpoints, for a resume
+
+_choices: ContextVar[dict[str, Choice] | None] = ContextVar("choices", default=None)
 
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 Run = Callable[[str], Any]  # one step, forward and backward, in a precision
@@ -164,7 +167,10 @@ def settle(
     if found is None and resumed:
         found = _kept(place / KEPT)
     if found is None:
-        found = _best(args, step)
+        known = {} if (held := _choices.get()) is None else held
+        asked = repr((recipe.task, recipe.model, args.per_device_train_batch_size, step is None))
+        found = known[asked] if asked in known else _best(args, step)
+        known[asked] = found
         say(f"precision: {found.precision} ({found.why})")
     if found.precision in HALVES:
         setattr(args, found.precision, True)
@@ -180,6 +186,16 @@ def _best(args: TrainingArguments, step: Callable[[], Step] | None) -> Choice:
         return Choice(FP32, "a head alone is trained")
     names, why = candidates(args.device)
     return agreed(lambda: choose(names, step())) if names else Choice(FP32, why)  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def shared() -> Iterator[None]:
+    """Within it, trainings of the same model and batch are of one precision: those of folds or seeds are compared."""
+    token = _choices.set({} if _choices.get() is None else _choices.get())
+    try:
+        yield
+    finally:
+        _choices.reset(token)
 
 
 @contextlib.contextmanager

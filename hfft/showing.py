@@ -34,7 +34,7 @@ from hfft import (
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError
 from hfft.gathering import Say
-from hfft.recipe import Adapt
+from hfft.recipe import Adapt, Speed
 from hfft.run_folder import RunFolder
 
 ENOUGH = 0.005  # of a label: below this a share is not written out
@@ -105,7 +105,7 @@ def _taken(
     with tempfile.TemporaryDirectory(prefix="hfft-batch-") as scratch:
         run = RunFolder(Path(scratch) / "run")
         # What is trained does not change what is read, and features computed once would take its place.
-        wanted = replace(wanted, train=wanted.train | quiet, adapt=Adapt())
+        wanted = replace(wanted, train=wanted.train | quiet, adapt=Adapt(), speed=Speed("fp32", False))
         args = trainer_arguments.arguments(wanted, run)
         few = predicting.labelled(validation.select(range(min(NEEDED, len(validation)))), backbone)
         try:

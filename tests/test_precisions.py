@@ -118,6 +118,7 @@ def test_a_measurement_leaves_everything_as_it_was():
 
 def args(**given: object) -> SimpleNamespace:
     plain = {"device": CPU, "bf16": False, "fp16": False, "process_index": 0, "save_strategy": "no"}
+    plain["per_device_train_batch_size"] = 16
     return SimpleNamespace(**plain | given)
 
 
@@ -125,9 +126,9 @@ def never() -> Step:
     raise AssertionError("nothing may be measured here")
 
 
-def settle(given: SimpleNamespace, place, words: tuple[str, ...] = (), resumed: bool = False) -> Choice:
+def settle(given: SimpleNamespace, place, words: tuple[str, ...] = (), resumed: bool = False, made=never) -> Choice:
     wanted = recipe.load("tiny_textcls", words)
-    return precisions.settle(wanted, given, never, place, resumed, lambda _: None)
+    return precisions.settle(wanted, given, made, place, resumed, lambda _: None)
 
 
 def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_tiles(tmp_path, monkeypatch):
@@ -175,6 +176,16 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
     fit("bert", tmp_path / "cut", train, **changes, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-2")
     whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
     assert whole == cut and set(seen) == {torch.bfloat16}
+
+
+def test_folds_are_of_one_precision(tmp_path, monkeypatch):
+    told = iter([BF16, FP32, FP32])
+    monkeypatch.setattr(precisions, "candidates", lambda device: ([BF16], ""))
+    monkeypatch.setattr(precisions, "choose", lambda names, step: Choice(next(told), "measured"))
+    with precisions.shared():
+        assert [settle(args(), tmp_path, made=dict).precision for _ in range(2)] == [BF16, BF16]
+        assert settle(args(), tmp_path, ("model.max_length=8",), made=dict).precision == FP32
+    assert settle(args(), tmp_path, made=dict).precision == FP32
 
 
 def test_what_a_run_of_an_older_hfft_began_with_was_float32(tmp_path):
