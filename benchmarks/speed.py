@@ -208,7 +208,7 @@ def main() -> None:
             pictures = data.pictures(Path(room) / "pictures", 1000, 500, asked.cifar)
             steps("Images, training", IMAGES, pictures, 64, asked.turns)
         if "jobs" in asked.parts:
-            labels = data.labels(texts / "test.csv")
+            labels = [label for _, label in data.table(texts / "test.csv")]
             jobs(f"Text, {asked.rows:,} rows", {name: TEXT[name] for name in JOBS}, texts, asked.epochs, labels)
 
 

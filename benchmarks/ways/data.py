@@ -42,10 +42,10 @@ def tweets(folder: Path, train: int, test: int, seed: int = 0) -> Path:
     return folder
 
 
-def labels(path: Path) -> list[str]:
-    """Of the rows of a csv file that `tweets` wrote."""
+def table(path: Path) -> list[tuple[str, str]]:
+    """(text, label) of each row of a csv file that `tweets` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
-        return [row["label"] for row in csv.DictReader(file)]
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
 
 
 def pictures(folder: Path, train: int, test: int, source: Path | None = None, seed: int = 0) -> Path:
