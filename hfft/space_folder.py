@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from hfft import calibrating, card_front, demo_facts, mask_records, pages, palette, recipe, reporting
-from hfft.errors import InputError
+from hfft import answer_rows, calibrating, card_front, demo_facts, mask_records, pages, palette, recipe, reporting
+from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
-from hfft.records import read_json
+from hfft.records import VALIDATION, read_json
 from hfft.run_folder import RunFolder
 
 # What the page was tried with; what is installed counts where it is.
@@ -42,10 +42,7 @@ def write(
     files of pictures, which the Space publishes. licence: default that of the model's card, if it names one. Raises
     InputError for several models at once, or a folder in use.
     """
-    if run.members:
-        raise InputError(
-            f"{run.root} holds several models, and a Space has one; type one of them: {run.members[0].root}"
-        )
+    check(run)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not empty; nothing in it is overwritten: type another name")
     wanted = recipe.load(str(run.root))
@@ -64,10 +61,37 @@ def write(
     return {"space": str(folder), "files": files, "model": model_id, "examples": len(examples)}
 
 
+def check(run: RunFolder) -> None:
+    """Raise InputError where no Space can be made of a run, before anything is written or sent.
+
+    Several models at once, a run that is not finished, files beside the model that do not fit it.
+    """
+    if run.members:
+        raise InputError(
+            f"{run.root} holds several models, and a Space has one; type one of them: {run.members[0].root}"
+        )
+    RunFolder.existing(run.root)
+    held = run.predictions(VALIDATION)
+    if not held.is_file():
+        raise InputError(
+            f"{held} is missing, so this run is not finished; type hfft run {run.root} --resume, then ask again"
+        )
+    wanted, names = recipe.load(str(run.root)), mask_records.read(held).names
+    ids = read_json(run.model / "config.json").get("id2label") or {}
+    own = tuple(str(ids[key]) for key in sorted(ids, key=int))
+    if set(own) != set(names):
+        raise InputError(
+            f"{run.model / 'config.json'} names other classes ({listed(own)}) than {held} ({listed(names)}): put the "
+            "model back that this run trained, or train it again"
+        )
+    if not wanted.masks:
+        answer_rows.read(run, wanted, own, wanted.data.multi_label)
+
+
 def _facts(run: RunFolder, wanted: Recipe, model_id: str | None, licence: str | None) -> dict[str, Any]:
     config, stored = read_json(run.model / "config.json"), calibrating.stored(run)
     about = demo_facts.about(run, wanted)
-    names = mask_records.read(run.predictions("validation")).names
+    names = mask_records.read(run.predictions(VALIDATION)).names
     colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette.colours(names)]
     return {
         "name": about["name"],

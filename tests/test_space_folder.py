@@ -19,7 +19,7 @@ from PIL import Image
 
 from hfft import backbones, biasing, calibrating, demo_page, recipe, rooms, space_folder, trying
 from hfft.errors import InputError
-from hfft.records import write_json
+from hfft.records import FOLDS, write_json
 from hfft.run_folder import RunFolder
 from tests.browser import loops_closed
 from tests.command import hfft
@@ -137,7 +137,8 @@ def test_every_kind_of_page_is_python(kind, tmp_path) -> None:
         tree |= {"data": {"path": "imagefolder"}, "metrics": ["mean_iou"]}
     (run.root / "recipe.yaml").write_text(yaml.safe_dump(tree))
     run.model.mkdir()
-    write_json(run.model / "config.json", {"model_type": "hfft_fcn" if kind == "masks" else "bert"})
+    config = {"model_type": "hfft_fcn" if kind == "masks" else "bert", "id2label": dict(enumerate(DIGITS))}
+    write_json(run.model / "config.json", config)
     space_folder.write(run, tmp_path / "space", "me/mine")
     page = (tmp_path / "space" / "app.py").read_text()
     compile(page, "app.py", "exec")
@@ -154,3 +155,39 @@ def test_nothing_is_overwritten(runs, tmp_path) -> None:
     with pytest.raises(InputError, match="not empty; nothing in it is overwritten"):
         space_folder.write(runs["textcls"], tmp_path, None)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+BROKEN = {
+    "config": lambda tree: {key: value for key, value in tree.items() if key != "id2label"},
+    "calibration": lambda tree: tree | {"version": 99},
+    "decision": lambda tree: tree | {"classes": {"other": {"bias": 0.0}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("folds", "holds several models, and a Space has one"),
+        ("predictions", "validation.parquet is missing"),
+        ("config", "names other classes () than"),
+        ("calibration", "is not of version 1"),
+        ("decision", "expected biases of negative"),
+    ],
+)
+def test_what_no_space_can_be_made_of_is_told_before_anything_is_written(kind, told, runs, tmp_path) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(runs["textcls"].root, run.root)
+    assert space_folder.check(run) is None
+    if kind in BROKEN:
+        path = run.model / f"{kind}.json"
+        write_json(path, BROKEN[kind](json.loads(path.read_text())))
+    elif kind == "folds":
+        write_json(run.root / FOLDS, {"members": ["fold-1"]})
+    else:
+        run.predictions("validation").unlink()
+    with pytest.raises(InputError, match=re.escape(told)) as found:
+        space_folder.check(run)
+    assert "\n" not in str(found.value) and str(run.root) in str(found.value)
+    with pytest.raises(InputError, match=re.escape(told)):
+        space_folder.write(run, tmp_path / "space", None)
+    assert not (tmp_path / "space").exists()
