@@ -97,15 +97,39 @@ def test_not_sure_says_what_was_promised_and_on_how_many_rows() -> None:
     told = demo_facts.unsure(STORED)
     assert "from 90.0 % on" in told and "at most 5 %" in told and "of 1,200 validation rows it answered 800, 12" in told
     none = demo_facts.unsure(STORED | {"abstain": PROMISE | {"threshold": None}})
-    assert "No threshold on 1,200 validation rows keeps that" in none
+    assert "No threshold on 1,200 validation rows keeps at most 5 % wrong answers" in none
     facts = demo_facts.answered("", False, {"a": 0.6, "b": 0.4}, ("b", "a"), STORED, None)
     assert (
         facts["unsure"] == told
         and facts["set"]["names"] == ["a", "b"]
         and "nothing is ruled out" in facts["set"]["note"]
     )
-    assert "Not sure" in trying.html("answer", facts | {"how": ""})
+    shown = trying.html("answer", facts | {"how": ""})
+    assert re.search(r"Not sure:</span> best guess a <span", shown) and shown.count('class="track"') == 2
     assert "Not sure" not in trying.html("answer", facts | {"how": "", "sure": True, "unsure": ""})
+
+
+@pytest.mark.parametrize(
+    ("change", "answered"), [({"threshold": None}, "0 (0.0 %)"), ({"answered": 119}, "119 (9.9 %)")]
+)
+def test_a_page_that_is_hardly_ever_sure_says_so_at_its_top(change, answered, run) -> None:
+    assert demo_facts.withheld(STORED) == demo_facts.withheld(None) == ""
+    assert demo_facts.withheld(STORED | {"abstain": PROMISE | {"answered": 120}}) == ""
+    told = demo_facts.withheld(STORED | {"abstain": PROMISE | change}, Path("runs/x"))
+    assert (
+        f"of 1,200 validation rows it would call {answered} sure" in told
+        and "at most 5 % wrong ones with 95 % confidence" in told
+    )
+    assert "raise abstain.max_error in runs/x/recipe.yaml, delete runs/x/model/calibration.json" in told
+    about = demo_facts.about(run, recipe.load(str(run.root))) | {"withheld": told}
+    assert trying.html("head", about).index("it would call") < trying.html("head", about).index("</div>")
+
+
+def test_neighbours_are_shown_as_people_read_them() -> None:
+    read = recalling.readable("Tom &amp; Jerry &lt;3")
+    assert read == "Tom & Jerry <3" and recalling.readable(None) is None
+    row = {"text": read, "text_pair": None, "src": None, "label": "x", "similarity": 1.0}
+    assert "Tom &amp; Jerry &lt;3" in trying.html("near", {"rows": [row], "sentence": ""}), "escaped once, as HTML"
 
 
 @given(st.lists(st.tuples(st.floats(0.02, 0.98), st.floats(0.001, 0.999)), min_size=1, max_size=5), st.floats(0.2, 5))
