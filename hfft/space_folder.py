@@ -122,8 +122,9 @@ def check(run: RunFolder) -> None:
             f"{held} is missing, so this run is not finished; type hfft run {run.root} --resume, then ask again"
         )
     wanted, names = recipe.load(str(run.root)), mask_records.read(held).names
-    ids = read_json(run.model / "config.json").get("id2label") or {}
-    own = tuple(str(ids[key]) for key in sorted(ids, key=int))
+    config = read_json(run.model / "config.json")
+    ids = config.get("id2label") or {}  # left out where classes have no names; models of timm have a list instead
+    own = tuple(str(ids[key]) for key in sorted(ids, key=int)) or tuple(config.get("label_names") or names)
     if set(own) != set(names):
         raise InputError(
             f"{run.model / 'config.json'} names other classes ({listed(own)}) than {held} ({listed(names)}): put the "

@@ -314,7 +314,7 @@ def test_nothing_is_overwritten_but_a_space_of_its_own(runs, tmp_path, capsys) -
 
 
 BROKEN = {
-    "config": lambda tree: {key: value for key, value in tree.items() if key != "id2label"},
+    "config": lambda tree: tree | {"id2label": {"0": "a", "1": "b", "2": "c"}},
     "calibration": lambda tree: tree | {"version": 99},
     "decision": lambda tree: tree | {"classes": {"other": {"bias": 0.0}}},
 }
@@ -325,7 +325,7 @@ BROKEN = {
     [
         ("folds", "holds several models, and a Space has one"),
         ("predictions", "validation.parquet is missing"),
-        ("config", "names other classes () than"),
+        ("config", "names other classes (a, b, c) than"),
         ("calibration", "is not of version 1"),
         ("decision", "expected biases of negative"),
     ],
