@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.spatial.distance
 import torch
 import yaml
 from gradio_client import Client, handle_file
@@ -22,7 +23,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import hfft as package
-from hfft import backbones, biasing, calibrating, recipe, rooms, space_folder, thresholds, trying
+from hfft import backbones, biasing, calibrating, flattening, recipe, rooms, space_folder, thresholds, trying
 from hfft.errors import InputError
 from hfft.records import FOLDS, Predictions, write_json
 from hfft.run_folder import RunFolder
@@ -80,11 +81,7 @@ def _run(root: Path, kind: str, name: str, words: tuple[str, ...], classes: tupl
         torch.manual_seed(0)
         modality = rooms.find("modalities", wanted.task)
         made = backbones.load(wanted.model, modality, classes, several=wanted.data.multi_label)
-    if classes == WORDS:  # the likeliest class is the first
-        made.model.classifier.bias.data = torch.tensor([1.0, 0.0, 0.0])
-    if wanted.masks:  # random weights answer one class everywhere; these answer some
-        for parameter in made.model.parameters():
-            parameter.data *= 3
+    _telling(made, wanted.task, root)
     made.model.save_pretrained(run.model)
     if kind != "imgcls":
         made.processor.save_pretrained(run.model)
@@ -99,6 +96,27 @@ def _run(root: Path, kind: str, name: str, words: tuple[str, ...], classes: tupl
     if not wanted.masks:
         calibrating.settled(run, wanted.abstain)
     return run
+
+
+def _telling(made: backbones.Backbone, task: str, place: Path) -> None:
+    """Random weights answer the same to everything; these do not, and of texts the first class is the likeliest."""
+    model = made.model.eval()
+    if task == "semantic_segmentation":
+        for parameter in model.parameters():
+            parameter.data *= 3
+        return
+    texts = task == "text_classification"
+    if texts:
+        given = made.processor(list(TEXTS), padding=True, truncation=True, max_length=32, return_tensors="pt")
+    else:
+        files = pictures(place).values()
+        given = made.processor([flattening.upright(Image.open(path)) for path in files], return_tensors="pt")
+    head = model.classifier if texts else model.timm_model.get_classifier()
+    with torch.no_grad():
+        logits = model(**given).logits
+        head.weight *= (0.2 if texts else 2.0) / logits.std(0).mean()
+        head.bias -= head.bias + (model(**given).logits - head.bias).mean(0)
+        head.bias[0] += float(texts)
 
 
 @pytest.fixture(scope="module")
@@ -136,18 +154,20 @@ def asked(space: Client, *inputs: Any) -> Any:
 
 
 def test_its_texts_are_answered_as_on_the_page(runs, spaces) -> None:
-    trial, verdicts = trying.load(str(runs["textcls"].root)), set()
+    trial, verdicts, seen = trying.load(str(runs["textcls"].root)), set(), []
     for text in TEXTS:
         told, bars, shares = asked(spaces["textcls"], text)
         (own,) = trial.ask([text])
-        assert shares == pytest.approx(own.probabilities, abs=1e-6)
+        assert shares == pytest.approx(own.probabilities, abs=1e-4)
         first = next(iter(own.probabilities))
         assert told.startswith(f"**{first}**" if own.sure else f"**Not sure:** best guess **{first}**")
         assert f"Set of classes: {', '.join(sorted(own.set, key=lambda name: -shares[name]))}." in told
         verdicts.add(first)
+        seen.append(shares["negative"])
         assert max(shares, key=shares.get) == "negative"
         assert re.findall(r"([\d.]+) %<", bars) == [f"{100 * share:.1f}" for share in sorted(shares.values())[::-1]]
     assert verdicts == {"neutral"}, "the bias decides"
+    assert np.diff(sorted(seen)).min() > 1e-3, "texts make a difference"
     with pytest.raises(AppError, match="Type a text first"):
         asked(spaces["textcls"], " ")
 
@@ -156,7 +176,7 @@ def test_its_pairs_are_answered_as_by_predict(runs, spaces) -> None:
     pairs = [("the flight was late", "it was cancelled " * 40), ("a " * 90, "b")]
     for pair, wanted in zip(pairs, package.load(runs["pair"].root).predict(pairs), strict=True):
         told, _, shares = asked(spaces["pair"], *pair)
-        assert shares == pytest.approx(wanted, abs=1e-6)
+        assert shares == pytest.approx(wanted, abs=1e-4)
         assert (
             told.startswith(f"**Not sure:** best guess **{next(iter(wanted))}**") and "no answer is called sure" in told
         )
@@ -171,7 +191,7 @@ def test_its_several_classes_are_those_of_predict(runs, spaces) -> None:
     for text in TEXTS:
         told, _, shares = asked(spaces["several"], text)
         (own,) = trial.ask([text])
-        assert shares == pytest.approx(own.probabilities, abs=1e-6)
+        assert shares == pytest.approx(own.probabilities, abs=1e-4)
         assert told == ("**" + ", ".join(own.prediction) + "**" if own.prediction else "No class applies.")
         said.add(own.prediction)
     assert any(len(found) > 1 for found in said)
@@ -184,7 +204,7 @@ def pictures(folder: Path) -> dict[str, Path]:
     made = {"rgb": colour, "grey": grey, "alpha": Image.fromarray(draws), "palette": colour.quantize(8)}
     made |= {
         "grey_alpha": Image.fromarray(draws[..., :2], "LA"),
-        "wide": Image.fromarray(draws[..., 0] * np.uint16(257)),
+        "wide": Image.fromarray(draws[..., 0] * np.uint16(200)),
     }
     paths = {name: folder / f"{name}.png" for name in made}
     for name, image in made.items():
@@ -200,16 +220,18 @@ def test_its_pictures_are_answered_as_by_predict(runs, spaces, tmp_path) -> None
     every = package.load(runs["imgcls"].root).predict([str(path) for path in files.values()])
     for path, wanted in zip(files.values(), every, strict=True):
         told, _, shares = asked(spaces["imgcls"], handle_file(str(path)))
-        assert shares == pytest.approx(wanted, abs=1e-6), path.name
+        assert shares == pytest.approx(wanted, abs=1e-4), path.name
         assert next(iter(wanted)) in told
-    assert len({tuple(wanted.items()) for wanted in every}) == len(files), "each is read in its own way"
+    told = [[wanted[name] for name in DIGITS] for wanted in every]
+    apart = scipy.spatial.distance.pdist(told, "chebyshev")
+    assert apart.min() > 1e-3, "each is read in its own way, and that is seen in what is answered"
     with pytest.raises(AppError, match="Choose a picture first"):
         asked(spaces["imgcls"], None)
 
 
 @pytest.mark.parametrize("kind", ["fcn", "segformer", "upernet"])
 def test_its_masks_are_those_of_segment(kind, runs, spaces, tmp_path) -> None:
-    files = pictures(tmp_path)
+    files = {name: path for name, path in pictures(tmp_path).items() if kind == "fcn" or name in ("alpha", "wide")}
     masks = package.load(runs[kind].root).segment([str(path) for path in files.values()])
     for path, mask in zip(files.values(), masks, strict=True):
         shown = asked(spaces[kind], handle_file(str(path)))
