@@ -132,8 +132,8 @@ def withheld(stored: dict[str, Any] | None, root: Path | None = None) -> str:
     if root is None:
         return told
     return (
-        f"{told} To have it answer more, raise abstain.max_error in {root / 'recipe.yaml'}, delete "
-        f"{root / 'model' / calibrating.FILE} and type hfft judge {root}; nothing is trained again."
+        f"{told} To have it answer more: in {root} raise abstain.max_error in recipe.yaml and delete "
+        f"model/{calibrating.FILE}, then type hfft judge {root}; nothing is trained again."
     )
 
 

@@ -120,7 +120,7 @@ def test_a_page_that_is_hardly_ever_sure_says_so_at_its_top(change, answered, ru
         f"of 1,200 validation rows it would call {answered} sure" in told
         and "at most 5 % wrong ones with 95 % confidence" in told
     )
-    assert "raise abstain.max_error in runs/x/recipe.yaml, delete runs/x/model/calibration.json" in told
+    assert "in runs/x raise abstain.max_error in recipe.yaml and delete model/calibration.json" in told
     about = demo_facts.about(run, recipe.load(str(run.root))) | {"withheld": told}
     assert trying.html("head", about).index("it would call") < trying.html("head", about).index("</div>")
 
@@ -328,8 +328,7 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     def person(page: Any) -> None:
         assert not page.run_history and not page.analytics_enabled and not page.share and not page.enable_monitoring
         with browser() as chromium:
-            for width in (400, 1100):
-                _try(chromium, port, width, seen)
+            _try(chromium, port, (400, 1100), seen)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo_page, "wait", person)
@@ -341,30 +340,40 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     demo_page.free("127.0.0.1", port)
 
 
-def _try(chromium: Any, port: int, width: int, seen: dict[str, Any]) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 900})
+def _try(chromium: Any, port: int, widths: tuple[int, ...], seen: dict[str, Any]) -> None:
+    """All that a person does on one page, at one width after the other: loading it anew takes longest."""
+    context = chromium.new_context(viewport={"width": widths[0], "height": 900})
     tab, home = context.new_page(), f"http://127.0.0.1:{port}/"
     tab.on("request", lambda asked: seen["away"].extend([asked.url] * (not asked.url.startswith((home, "data:")))))
     tab.on("console", lambda line: seen["console"].append(line.text))
     tab.on("pageerror", lambda error: seen["console"].append(str(error)))
     tab.set_default_timeout(15_000)
     tab.goto(home)
-    answer = tab.locator("#answer")
-    tab.get_by_label("Text", exact=True).fill("the flight was late again")
-    tab.get_by_role("button", name="Answer").click()
-    answer.get_by_role("heading", level=2).wait_for()
+    for width in widths:
+        tab.set_viewport_size({"width": width, "height": 900})
+        _answered(tab, width)
+    context.close()
+
+
+def _answered(tab: Any, width: int) -> None:
+    answer, near, text = tab.locator("#answer"), tab.locator("#near li"), tab.get_by_label("Text", exact=True)
+
+    def pressed(words: str) -> None:
+        text.fill(words)
+        tab.get_by_role("button", name="Answer").click()
+        (answer.get_by_role("heading", level=2) if words.strip() else answer.get_by_role("alert")).wait_for()
+
+    pressed(" ")
+    assert near.count() == 0
+    pressed("the flight was late again")
     assert answer.locator("tbody tr").count() == 3 and "Calibrated" in answer.inner_text()
-    near = tab.locator("#near li")
     assert near.first.inner_text() and near.count() == 5
-    tab.get_by_label("Text", exact=True).fill(" ")
-    tab.get_by_role("button", name="Answer").click()
-    answer.get_by_role("alert").wait_for()
+    pressed(" ")
     assert near.count() == 0
     cell = tab.locator("#examples tbody td").first
     cell.click()
     answer.get_by_role("heading", level=2).wait_for()
-    assert tab.get_by_label("Text", exact=True).input_value().startswith(cell.inner_text().rstrip(".")[:20])
+    assert text.input_value().startswith(cell.inner_text().rstrip(".")[:20])
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.get_by_role("heading", level=1).inner_text() == "words"
     assert tab.locator("footer:visible a, footer:visible button").count() == 0
-    context.close()
