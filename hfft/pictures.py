@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import datasets
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hfft.errors import InputError, listed
+from hfft.flattening import upright
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
@@ -48,7 +49,7 @@ def rgb(source: dict[str, Any]) -> Image.Image:
 
     Raises ValueError with a reason a person can act on.
     """
-    return decoded(source, lambda opened, data: flatten(ImageOps.exif_transpose(opened)), "image")
+    return decoded(source, lambda opened, data: upright(opened), "image")
 
 
 def decoded(source: dict[str, Any], use: Callable[[Image.Image, bytes], T], what: str) -> T:
@@ -102,27 +103,6 @@ def _bytes(path: Path) -> bytes:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise OSError(errno.EINVAL, "a pipe or a device")
     return path.read_bytes()
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB. `convert("RGB")` alone would clip 16 bits to white and turn transparent into black."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        top = _white(image.mode, float(values.max(initial=0)))
-        image = Image.fromarray((values.clip(0) * (255.0 / top)).round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return image.convert("RGB")
-
-
-def _white(mode: str, highest: float) -> float:
-    """The value that stands for white: by the mode where it says, else the smallest usual range that holds all."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    if mode == "F" and highest <= 1:
-        return 1.0
-    return 255.0 if highest <= 255 else max(65535.0, highest)
 
 
 def thumbnail(image: Image.Image, side: int = 96) -> bytes:

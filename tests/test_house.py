@@ -35,6 +35,7 @@ LAYERS = [
     | {"power_law"}
     | {"transferability"}
     | {"pooling"}
+    | {"flattening"}
     | {"schema_data"},
     {"sessions"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
@@ -294,6 +295,7 @@ NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_f
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 NO_ML += ["demo_facts", "space_folder"]
+NO_ML += ["flattening"]
 NO_ML += [
     "boundaries",
     "palette",
