@@ -171,7 +171,8 @@ def settle(
         asked = repr((recipe.task, recipe.model, args.per_device_train_batch_size, step is None))
         found = known[asked] if asked in known else _best(args, step)
         known[asked] = found
-        say(f"precision: {found.precision} ({found.why})")
+        if found.times:  # what nothing was measured for is nobody's question; why is in environment.json
+            say(f"precision: {found.precision} ({found.why})")
     if found.precision in HALVES:
         setattr(args, found.precision, True)
         args.mixed_precision = found.precision
