@@ -34,6 +34,7 @@ LAYERS = [
     | {"pooling"}
     | {"schema_data"},
     {"sessions"}
+    | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
