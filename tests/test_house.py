@@ -35,6 +35,7 @@ LAYERS = [
     | {"flattening"}
     | {"schema_data"},
     {"sessions"}
+    | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
