@@ -86,11 +86,22 @@ def public(name: object) -> str:
     return text
 
 
+def spoken(told: object) -> str:
+    """What a card has under `license`, which may be a list, as one name; "" for nothing.
+
+    >>> spoken("mit"), spoken(["mit"]), spoken(["mit", "apache-2.0"]), spoken(None), spoken([None])
+    ('mit', 'mit', 'mit, apache-2.0', '', '')
+    """
+    return ", ".join(str(one) for one in (told if isinstance(told, list) else [told]) if one)
+
+
 def licence(name: str) -> dict[str, str]:
     """The keys that say it: `license`, and `license_name` for one that the Hub has no id for; {} where none is known.
 
     >>> licence("Apache-2.0"), licence("MIT License"), licence("Our own 1.0"), licence("unknown")
     ({'license': 'apache-2.0'}, {'license': 'mit'}, {'license': 'other', 'license_name': 'our-own-1.0'}, {})
+    >>> licence("mit, apache-2.0")
+    {'license': 'other', 'license_name': 'mit-apache-2.0'}
     """
     low = " ".join(name.lower().split())
     low = SPELT.get(low, low)

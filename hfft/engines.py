@@ -21,7 +21,7 @@ from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
 from hfft.recipe import Recipe
 from hfft.records import read_json
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORT_FACTS, RunFolder
 
 TORCH = "torch"
 EXPORTED = ("onnx", "onnx-int8", "openvino")  # folders of a run's exports/
@@ -162,16 +162,16 @@ def load(
 
 def refused(folder: RunFolder, engine: str) -> list[str]:
     """Of exports that were kept although they failed their own test: why."""
-    places = [run.export(engine) / "export.json" for run in folder.members or [folder]] if engine != TORCH else []
+    places = [run.export(engine) / EXPORT_FACTS for run in folder.members or [folder]] if engine != TORCH else []
     facts = [(path, read_json(path)) for path in places if path.is_file()]
     return [f"{path.parent} was kept untested: {made['why']}" for path, made in facts if made.get("exit_code")]
 
 
-def as_backbone(engine: Any) -> Any:
-    """An engine as what asks a `Backbone`'s model for the logits of pictures."""
-    return (
-        engine.part if isinstance(engine, Torch) else SimpleNamespace(model=Served(engine), processor=engine.processor)
-    )
+def as_backbone(engine: Any, config: Any = None) -> Any:
+    """An engine as what asks a `Backbone`'s model for the logits of pictures. config: of the model, for its classes."""
+    if isinstance(engine, Torch):
+        return engine.part
+    return SimpleNamespace(model=Served(engine, config), processor=engine.processor)
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,7 @@ class Served:
     """An engine that is called as a model of torch is."""
 
     engine: Engine
+    config: Any = None
 
     def eval(self) -> Served:
         return self
@@ -196,6 +197,11 @@ def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
     place = folder.export(engine)
     if not (place / "config.json").is_file():
         raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
+    return exported(place, modality)
+
+
+def exported(place: Path, modality: ModuleType) -> Engine:
+    """The exported file in a folder that holds its config.json and processor, too."""
     config = read_json(place / "config.json")
     ids = config["id2label"]
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
