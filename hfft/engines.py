@@ -203,7 +203,7 @@ def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
 def exported(place: Path, modality: ModuleType) -> Engine:
     """The exported file in a folder that holds its config.json and processor, too."""
     config = read_json(place / "config.json")
-    ids = config["id2label"]
+    ids = config.get("id2label") or dict(enumerate(config["label_names"]))  # as models of timm have them
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
     made = sessions.load(place, threads=1)
     return Exported(made, _processor(place, modality), names, config.get("problem_type") == MULTI_LABEL)

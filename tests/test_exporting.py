@@ -183,16 +183,17 @@ def the_readme_answers_alike(found: backbones.Backbone, modality, folder: Path) 
     draws = np.random.default_rng(0)
     coarse = Image.fromarray(draws.integers(0, 256, (6, 9, 3), dtype=np.uint8))
     coarse.resize((90, 60), Image.BICUBIC).save(folder / "picture.jpg")
-    found.model.config.save_pretrained(folder)
-    masks, image = modality.MASKS, Image.open(folder / "picture.jpg")
+    with Image.open(folder / "picture.jpg") as opened:
+        image = opened.convert("RGB")
+    write_json(folder / "export.json", {"classes": list(backbones.class_order(found.model))})
     inputs = export_inputs.described(found, modality, Model(name=""))
     facts = {"inputs": inputs, "file": sessions.ONNX, "task": modality.__name__.rpartition(".")[2]}
     code, packages = export_snippets.snippet(facts | {"multi_label": False}, False, False, False)
     assert packages == ["onnxruntime", "pillow"]
     lines, names = printed(code, folder), backbones.class_order(found.model)
-    if not masks:
+    if not modality.MASKS:
         with torch.no_grad():
-            logits = found.model(**found.processor([image.convert("RGB")], return_tensors="pt")).logits[0]
+            logits = found.model(**found.processor([image], return_tensors="pt")).logits[0]
         best = int(logits.argmax())
         path, name, chance = lines[0].split()
         assert (len(lines), path, name) == (1, "picture.jpg", names[best])
@@ -279,7 +280,8 @@ def test_answers_that_are_worse_are_refused():
 
 
 def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(again, monkeypatch, capsys):
-    ledger.scored(RunFolder(again), ledger.opened(RunFolder(again), 60, "rows", "weights"), {"f1_macro": 0.5})
+    weights = read_json(again / "environment.json")["model"]["weights_sha256"]
+    ledger.scored(RunFolder(again), ledger.opened(RunFolder(again), 60, "rows", weights), {"f1_macro": 0.5})
     (again / "predictions" / "test.parquet").write_bytes((again / "predictions" / "validation.parquet").read_bytes())
     monkeypatch.setattr(export_verdicts, "TOLERANCE", 0.0)  # no rounding is allowed for
     assert hfft("export", str(again), "--rows", "20", "--json") == 1
