@@ -300,11 +300,9 @@ def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(ag
     page = (again / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
     assert "**NOT ACCEPTED**" in page and "does not count it as a look" in page
     assert "and no label was read: that is no look" in " ".join(capsys.readouterr().out.split())
-    int8 = ("--format", "onnx-int8", "--rows", "4", "--margin", "0.3", "--json")
-    assert hfft("export", str(again), *int8) == 0
-    assert ledger.read(RunFolder(again)).count == 2, "labels decided whether 8 bits are accepted"
-    page = (again / "exports" / "onnx-int8" / "README.md").read_text(encoding="utf-8")
-    assert "counts it as a look" in page
+    words = ("--format", "onnx-int8", "--rows", "4")
+    assert hfft("export", str(again), *words) == 2, "the file of test answers is a copy, of other rows"
+    assert ledger.read(RunFolder(again)).count == 2, "labels decide whether 8 bits are accepted: that is a look"
 
 
 def test_a_model_folder_that_answers_otherwise_without_hfft_fails_the_run_loudly(again, capsys):
