@@ -50,7 +50,7 @@ def front(facts: Mapping[str, Any]) -> dict[str, Any]:
         out["widget"] = examples
     metrics = [_metric(group) for group in groups if group["rows"][0]["score"]["value"] is not None]
     if facts["tested"] and metrics:
-        source = {"type": dataset or public(data.get("path", "unknown")), "name": dataset or _called(data)}
+        source = {"type": dataset or public(data.get("path", "unknown")), "name": source_name(data)}
         result = {"task": {"type": task}, "dataset": source | {"split": "test"}, "metrics": metrics}
         out["model-index"] = [{"name": facts["name"], "results": [result]}]
     return out
@@ -143,8 +143,10 @@ def _hub_dataset(data: Mapping[str, Any]) -> str | None:
     return path if found else None
 
 
-def _called(data: Mapping[str, Any]) -> str:
-    """What the data is called: its file, where it is one."""
+def source_name(data: Mapping[str, Any]) -> str:
+    """What the data is called: its id on the Hub, else its file or folder."""
+    if known := _hub_dataset(data):
+        return known
     files = data.get("data_files")
     return Path(public(files)).name if isinstance(files, str) else Path(public(data.get("path", "unknown"))).name
 

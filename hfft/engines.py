@@ -171,26 +171,9 @@ def as_backbone(engine: Any, config: Any = None) -> Any:
     """An engine as what asks a `Backbone`'s model for the logits of pictures. config: of the model, for its classes."""
     if isinstance(engine, Torch):
         return engine.part
+    from hfft.serving import Served
+
     return SimpleNamespace(model=Served(engine, config), processor=engine.processor)
-
-
-@dataclass(frozen=True)
-class Served:
-    """An engine that is called as a model of torch is."""
-
-    engine: Engine
-    config: Any = None
-
-    def eval(self) -> Served:
-        return self
-
-    def to(self, device: Any) -> Served:
-        return self
-
-    def __call__(self, **arrays: Any) -> Any:
-        import torch
-
-        return SimpleNamespace(logits=torch.from_numpy(self.engine.run(arrays)))
 
 
 def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:

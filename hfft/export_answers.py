@@ -20,6 +20,7 @@ import numpy as np
 from hfft import answering, calibrating, engines, inferring, predicting, segmenting, thresholds
 from hfft.answer_rows import Rule
 from hfft.backbones import Backbone
+from hfft.errors import InputError
 from hfft.mask_records import Answers
 from hfft.recipe import Recipe
 from hfft.records import VALIDATION, read_json, write_json
@@ -38,8 +39,13 @@ def predicted(
         served = engines.as_backbone(engine, backbone.model.config)
         return segmenting.predict([served], rows, wanted.model, inferring.mask_arguments(engine, wanted))
     asked = inferring.Answerer(str(run.root), wanted, modality, (engine,), Rule(engine.names, engine.several))
-    scores = np.concatenate([asked.raw(some) for some in _inputs(rows, modality)])
-    return predicting.predict(backbone, modality, rows, wanted.model, None, scores)  # type: ignore[no-any-return]
+    found = []
+    for some in _inputs(rows, modality):
+        scores, problems = asked.attempted(some)
+        if problems:
+            raise InputError(problems[min(problems)])
+        found.append(scores)
+    return predicting.predict(backbone, modality, rows, wanted.model, None, np.concatenate(found))  # type: ignore[no-any-return]
 
 
 def refitted(place: Path, run: RunFolder, wanted: Recipe, found: Any) -> dict[str, Any]:

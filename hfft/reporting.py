@@ -103,6 +103,7 @@ def card(run: RunFolder) -> str:
     more |= {"exports": [path.name for path in shipping_facts.exports(run, shipping_facts.weights(run))]}
     if facts["task"] == "text_classification":
         more |= {"longest": shipping_facts.longest(run, facts["recipe"]["model"].get("max_length"))}
+    more |= {"source": card_front.source_name(facts["recipe"].get("data", {}))}
     more |= {"pair": "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})}
     return card_marks.sealed(pages.template("card.md.j2", FILTERS).render(**facts, **more))
 

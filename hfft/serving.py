@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import datasets
@@ -26,6 +26,18 @@ from hfft.sessions import Session
 SIZES = (1, 16)  # rows of a batch at which a file is held against the model: one alone, and padded neighbours
 OF_MASKS = (1, 4)
 TENSOR = "pt"
+
+
+class Served(torch.nn.Module):
+    """A session, or an engine of it, that answers as the model of a `Backbone` does, by its arrays' names."""
+
+    def __init__(self, session: Any, config: Any) -> None:
+        super().__init__()
+        self.session, self.config = session, config
+
+    def forward(self, **arrays: torch.Tensor) -> Any:
+        found = self.session.run({name: tensor.cpu().numpy() for name, tensor in arrays.items()})
+        return SimpleNamespace(logits=torch.from_numpy(found))
 
 
 def batches(
