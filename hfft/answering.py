@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import biasing, rooms
+from hfft import biasing, rooms, thresholds
 from hfft.biasing import Value
 from hfft.errors import InputError, counted, listed, meant
 from hfft.recipe import Recipe
@@ -75,6 +75,17 @@ def settled(
     facts |= {"threshold": two and {"class": two[0], "probability": two[1]}}
     biasing.write(folder.decision, names, bias, facts, found)
     return made
+
+
+def tuned(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: Mapping[str, int], split: str = VALIDATION
+) -> Predictions:
+    """As `settled`; with several classes per row by their thresholds, which are kept beside the model likewise."""
+    if not predictions.multi_label:
+        return settled(folder, wanted, predictions, rows, split)
+    found = thresholds.tune(predictions)
+    thresholds.write(folder.thresholds, found, predictions, split)
+    return thresholds.applied(predictions, found)
 
 
 def applied(folder: RunFolder, decide: Decide, predictions: Predictions) -> Predictions:

@@ -239,11 +239,9 @@ def _target(asked: Request, source: Source, masks: bool) -> Path | None:
 
 def _plan(asked: Request, folder: RunFolder, wanted: Recipe, source: Source, size: int) -> dict[str, Any]:
     """What parts depend on, in words that a person can compare."""
-    places = [
-        run.model if asked.engine == engines.TORCH else run.root / "exports" / asked.engine for run in _runs(folder)
-    ]
+    places = [run.model if asked.engine == engines.TORCH else run.export(asked.engine) for run in _runs(folder)]
     weights = [references.sha256(path) for place in places for path in sorted(place.glob("*")) if _weighs(path)]
-    rules = [path.read_bytes() for path in sorted(folder.model.glob("*.json"))]
+    rules = [path.read_bytes() for path in sorted(folder.answering(asked.engine).model.glob("*.json"))]
     return {
         "version": VERSION,
         "input": uuid.uuid4().hex if source.live is not None else source.fingerprint(),

@@ -20,7 +20,7 @@ from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
 from hfft.recipe import Recipe
 from hfft.records import read_json
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORT_FACTS, RunFolder
 
 if TYPE_CHECKING:  # an exported file is answered with no torch, whose import is most of a start
     from hfft.backbones import Backbone
@@ -179,10 +179,10 @@ def load(
 
 def notes(folder: RunFolder, engine: str) -> list[str]:
     """What to say of an engine's answers: an export kept although it failed its own test, calibration of another."""
-    places = [run.export(engine) / "export.json" for run in folder.members or [folder]] if engine != TORCH else []
+    places = [run.export(engine) / EXPORT_FACTS for run in folder.members or [folder]] if engine != TORCH else []
     facts = [(path, read_json(path)) for path in places if path.is_file()]
     found = [f"{path.parent} was kept untested: {made['why']}" for path, made in facts if made.get("exit_code")]
-    if engine == ROUNDED:
+    if engine == ROUNDED and folder.answering(engine) is folder:
         found.append(
             "temperature, `sure` and sets are fitted to the float model's probabilities; those in 8 bits differ a "
             "little, and how well the promises hold for them is not measured"
@@ -190,21 +190,26 @@ def notes(folder: RunFolder, engine: str) -> list[str]:
     return found
 
 
-def as_backbone(engine: Any) -> Any:
-    """An engine as what asks a `Backbone`'s model for the logits of pictures."""
+def as_backbone(engine: Any, config: Any = None) -> Any:
+    """An engine as what asks a `Backbone`'s model for the logits of pictures. config: of the model, for its classes."""
     if isinstance(engine, Torch):
         return engine.part
     from hfft.serving import Served
 
-    return SimpleNamespace(model=Served(engine, None), processor=engine.processor)
+    return SimpleNamespace(model=Served(engine, config), processor=engine.processor)
 
 
 def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
     place = folder.export(engine)
     if not (place / "config.json").is_file():
         raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
+    return exported(place, modality)
+
+
+def exported(place: Path, modality: ModuleType) -> Engine:
+    """The exported file in a folder that holds its config.json and processor, too."""
     config = read_json(place / "config.json")
-    ids = config["id2label"]
+    ids = config.get("id2label") or dict(enumerate(config["label_names"]))  # as models of timm have them
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
     made = sessions.load(place, threads=1)
     return Exported(made, _processor(place, modality, made.inputs), names, config.get("problem_type") == MULTI_LABEL)

@@ -106,19 +106,9 @@ class Answerer:
             raise InputError(
                 f"{self.root} gives each input a class: in Python, hfft.load({self.root!r}).predict([...])"
             )
-        import torch
-
         from hfft import picture_rows, segmenting
 
-        first: Any = self.parts[0]
-        chosen = trainer_options.resolved(self.wanted.train, self.wanted.adapt.average)
-        args: Any = SimpleNamespace(
-            device=getattr(first, "device", torch.device("cpu")),
-            per_device_eval_batch_size=chosen["per_device_eval_batch_size"],
-            bf16=getattr(first, "half", None) is torch.bfloat16,
-            fp16=getattr(first, "half", None) is torch.float16,
-        )
-        rows = picture_rows.as_rows(list(inputs))
+        args, rows = mask_arguments(self.parts[0], self.wanted), picture_rows.as_rows(list(inputs))
         for found in segmenting.answers(
             [engines.as_backbone(part) for part in self.parts], rows, self.wanted.model, args
         ):
@@ -140,6 +130,22 @@ class Answerer:
             place += len(images)
             good = [image for image in images if not isinstance(image, InputError)]
             yield [forwarding.of_pictures(part, good, self.batch) for part in self.parts]
+
+
+def mask_arguments(engine: Any, wanted: Recipe) -> Any:
+    """What `segmenting` wants of TrainingArguments, for an engine on this process alone."""
+    import torch
+
+    half = getattr(engine, "half", None)
+    chosen = trainer_options.resolved(wanted.train, wanted.adapt.average)
+    return SimpleNamespace(
+        device=getattr(engine, "device", torch.device("cpu")),
+        per_device_eval_batch_size=chosen["per_device_eval_batch_size"],
+        bf16=half is torch.bfloat16,
+        fp16=half is torch.float16,
+        process_index=0,
+        world_size=1,
+    )
 
 
 def _decoded(inputs: list[Any]) -> Iterator[list[Any]]:
@@ -168,13 +174,17 @@ def load(
     """A finished run, or the folds of a cross-validation together, ready to answer. Raises InputError as loading does.
 
     engine: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". calibrated: at the temperature of
-    model/calibration.json, where the run has one; no answer is another without. sets: the kind, lac, aps or
-    lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
+    model/calibration.json, where the run has one (of 8 bits at theirs); no answer is another without. sets: the kind,
+    lac, aps or lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
     """
     folder = RunFolder.existing(run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
     parts = tuple(engines.load(folder, wanted, modality, engine, fast))
     names, several = parts[0].names, parts[0].several
-    rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several, sets)
+    rule = (
+        Rule(names, several)
+        if modality.MASKS
+        else answer_rows.read(folder.answering(engine), wanted, names, several, sets)
+    )
     return Answerer(run, wanted, modality, parts, rule, calibrated, batch)

@@ -140,7 +140,7 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         return {"run": str(folder.root)}
     yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
-    parity.check(folder, wanted, modality, model, rows, args, say)
+    parity.check(folder, wanted, modality, model, rows, say)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
 
 
