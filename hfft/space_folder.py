@@ -27,6 +27,7 @@ from hfft import (
     recipe,
     references,
     reporting,
+    shipping_facts,
 )
 from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
@@ -152,20 +153,13 @@ def _facts(run: RunFolder, wanted: Recipe, model_id: str | None, licence: str | 
         "several": wanted.data.multi_label,
         "reader": reader,
         "helpers": [f"{name}.py" for name in ([reader] if reader else []) + (["flattening"] if pictured else [])],
-        "limit": _longest(run, wanted),
+        "limit": shipping_facts.longest(run, wanted.model.max_length),
         "limits": _limits(wanted),
         "unsure": demo_facts.unsure(stored),
         "promise": demo_facts.promise(stored),
         "colours": dict(zip(names, colours, strict=True)),
         "requirements": _requirements(config, wanted),
     }
-
-
-def _longest(run: RunFolder, wanted: Recipe) -> int:
-    """Tokens of a text that the run reads, as `tokenising.limit` has it, from the tokenizer's file."""
-    path = run.model / "tokenizer_config.json"
-    own = read_json(path).get("model_max_length", 512) if path.is_file() else 512
-    return wanted.model.max_length or min(int(own), 512)
 
 
 def _front(run: RunFolder, name: str, model_id: str | None, licence: str | None) -> dict[str, Any]:
