@@ -129,8 +129,7 @@ def fit(
         collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names))
     loss = loss_function(recipe.loss, smoothing, several, found, recipe.masks)
     step = None if cached is not None else partial(_step, model, args, held_back, collate, loss)
-    precision = precisions.settle(recipe, args, step, run.checkpoints, resume is not None, say)
-    compiled = compiling.settle(recipe, args, step, precision.precision, quoting.plan(args, len(prepared)).steps, say)
+    precision, decided = _decided(recipe, args, step, run, resume is not None, len(prepared), say)
     trainer = Trainer(
         model=model,
         args=args,
@@ -153,15 +152,7 @@ def fit(
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
     notes = tuple(w.said for w in watchers if w.said)
-    return Fit(
-        seconds,
-        line.speed,
-        history,
-        best,
-        notes,
-        adapted.seconds,
-        {"precision": asdict(precision), "compile": asdict(compiled)},
-    )
+    return Fit(seconds, line.speed, history, best, notes, adapted.seconds, decided)
 
 
 def watched(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
@@ -191,6 +182,21 @@ def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: A
     if not recipe.sampler.name:
         return rows
     return Resampled(rows, np.asarray(train["labels"][:]), recipe.sampler, recipe.seed)
+
+
+def _decided(
+    recipe: Recipe,
+    args: TrainingArguments,
+    step: Callable[[], precisions.Step] | None,
+    run: RunFolder,
+    resumed: bool,
+    rows: int,
+    say: Callable[[str], None],
+) -> tuple[precisions.Choice, dict[str, Any]]:
+    """What `speed:` leaves to the machine, told to `args`: (the precision, all of it for environment.json)."""
+    precision = precisions.settle(recipe, args, step, run.checkpoints, resumed, say)
+    compiled = compiling.settle(recipe, args, step, precision.precision, quoting.plan(args, rows).steps, say)
+    return precision, {"precision": asdict(precision), "compile": asdict(compiled)}
 
 
 def _step(model: Any, args: TrainingArguments, rows: Any, collate: Any, loss: Any) -> precisions.Step:
