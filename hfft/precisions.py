@@ -37,6 +37,7 @@ SECONDS, ROUNDS, LEAST = 1.0, 20, 3  # of the measurement: at most, and rounds o
 # stays well within; overflow, and layers that need float32, do not.
 LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
 SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
+GIVEN = "speed.precision"
 KEPT = "precision.json"  # beside the checkpoints, for a resume
 
 _choices: ContextVar[dict[str, Choice] | None] = ContextVar("choices", default=None)
@@ -124,14 +125,14 @@ def given(recipe: Recipe, args: TrainingArguments) -> Choice | None:
     for name in (BF16, FP16):
         if getattr(args, name):
             return Choice(name, f"train.{name}")
-    wanted = recipe.speed.precision
+    wanted, launched = recipe.speed.precision, getattr(args, "mixed_precision", "no")
     if wanted == AUTO:
-        return None
+        return Choice(launched, "accelerate launch --mixed_precision") if launched in HALVES else None
     if wanted == FP16 and args.device.type == "cpu":
         raise InputError("speed.precision: fp16 trains on a GPU only; on CPU type speed.precision=bf16, fp32 or auto")
     if wanted == BF16 and args.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise InputError("speed.precision: this GPU has no bf16; type speed.precision=fp16, fp32 or auto")
-    return Choice(wanted, "speed.precision")
+    return Choice(wanted, GIVEN)
 
 
 def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.perf_counter) -> Choice:
@@ -177,6 +178,8 @@ def settle(
         setattr(args, found.precision, True)
         args.mixed_precision = found.precision
         AcceleratorState._reset_state()  # it may hold another precision, of a model that predicted before
+    elif found.why == GIVEN:
+        args.mixed_precision = "no"  # whatever the launcher says
     if args.process_index == 0 and args.save_strategy != "no":
         write_json(place / KEPT, dataclasses.asdict(found))
     return found

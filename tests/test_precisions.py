@@ -138,6 +138,10 @@ def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_tiles(t
     plain = args()
     assert settle(plain, tmp_path).why.startswith("this CPU has no AMX")
     assert not plain.bf16 and not hasattr(plain, "mixed_precision")
+    launched = args(mixed_precision=BF16)
+    assert settle(launched, tmp_path) == Choice(BF16, "accelerate launch --mixed_precision") and launched.bf16
+    settle(against := args(mixed_precision=BF16), tmp_path, ("speed.precision=fp32",))
+    assert against.mixed_precision == "no" and not against.bf16
     half = args()
     settle(half, tmp_path, ("speed.precision=bf16",))
     assert half.bf16 and half.mixed_precision == BF16
