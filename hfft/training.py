@@ -31,6 +31,7 @@ from hfft import (
     optimizing,
     pixel_counting,
     pooling,
+    quickening,
     scoring,
     stopping,
     watching,
@@ -133,7 +134,9 @@ def fit(
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    seconds = _trained(trainer, resume) + adapted.seconds
+    texts = modality.INPUT == "text" and cached is None
+    with quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say):
+        seconds = _trained(trainer, resume) + adapted.seconds
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state

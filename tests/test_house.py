@@ -72,8 +72,10 @@ LAYERS = [
     {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
-    {"backbones"} | {"anatomy"},
-    {"freezing", "low_rank"} | {"picture_rows"},
+    {"backbones"} | {"anatomy"} | {"dropping"},
+    {"freezing", "low_rank"} | {"picture_rows"}
+    | {"packing"},
+    {"quickening"},
     {"text_saliency", "picture_saliency"} | {"export_inputs"},
     {"serving", "export_page"} | {"mask_rows", "file_groups"} | {"mask_profile"} | {"sequences"},
     {"worst_masks"},
