@@ -26,6 +26,7 @@ from hfft.errors import InputError
 
 NAME = "hfft_packed"  # of the attention function; transformers never writes it into config.json
 NEAR = 1e-5  # of a logit, and relative where logits are large
+SHORT = 64  # tokens; from about 100 on the fused kernel wins
 LENGTHS = (7, 3, 11)  # of the rows that a model is tried on
 
 
@@ -40,14 +41,24 @@ class Layout:
     keys: torch.Tensor
     real: torch.Tensor  # place of each token in the padded batch, int (tokens,)
     shown: torch.Tensor  # token that each place shows, int (rows * width,); padding shows the first: finite, and masked
+    brief: frozenset[int] = frozenset()  # modules that are asked about first tokens alone
     heads: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
+    @property
+    def first(self) -> torch.Tensor:
+        """Each row's first token, int (rows,)."""
+        return self.shown[:: self.keys.shape[1]]
+
     @classmethod
-    def of(cls, keys: torch.Tensor) -> Layout:
+    def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
         real = keys.flatten().nonzero()[:, 0]
         shown = torch.zeros(keys.numel(), dtype=torch.int64, device=keys.device)
         shown[real] = torch.arange(len(real), device=keys.device)
-        return cls(keys, real, shown)
+        return cls(keys, real, shown, brief)
+
+    def bias(self, dtype: torch.dtype) -> torch.Tensor:
+        """What is added to the scores of all queries, (rows, 1, 1, width)."""
+        return torch.zeros_like(self.keys, dtype=dtype).masked_fill_(~self.keys, -math.inf)[:, None, None]
 
     def by_head(self, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(shown, real) for numbers with heads: padded are (rows, heads, width), packed are (tokens, heads)."""
@@ -114,26 +125,29 @@ def attention(
         flat = x.transpose(1, 2).reshape(-1, size)
         return _Padded.apply(flat, shown, real).view(rows, heads, width, size)
 
-    out = _attended(padded(query), padded(key), padded(value), attention_mask.keys, dropout, scaling)
+    scale = 1 / math.sqrt(size) if scaling is None else scaling
+    if id(module) in attention_mask.brief:
+        first = attention_mask.first
+        asked = (query * scale)[0].transpose(0, 1).index_select(0, first)[:, :, None]
+        out = _attended(asked, padded(key), padded(value), attention_mask, dropout)
+        empty = out.new_zeros(query.shape[2], heads, size)
+        return empty.index_copy(0, first, out[:, :, 0])[None], None
+    out = _attended(padded(query * scale), padded(key), padded(value), attention_mask, dropout)
     packed = _Real.apply(out.reshape(-1, size), real)
     return packed.view(1, -1, heads, size), None
 
 
-def _attended(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, keys: torch.Tensor, p: float, scaling: float | None
-) -> torch.Tensor:
-    """Scaled dot-product attention over real keys. query, key, value: (rows, heads, width, size); keys: (rows, width).
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, p: float) -> torch.Tensor:
+    """Attention over real keys. query, scaled already: (rows, heads, asked, size); key, value: (…, width, size).
 
-    On CPU torch has no fused kernel with dropout, and spends more time on its masks than on the products.
+    On CPU torch has no fused kernel with dropout, and on short rows its fused one is slower than its parts.
     """
-    mask = keys[:, None, None]
-    if not p or query.device.type != "cpu":
+    if query.device.type != "cpu" or not (p or key.shape[2] <= SHORT):
         return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=p, scale=scaling
+            query, key, value, attn_mask=layout.keys[:, None, None], dropout_p=p, scale=1.0
         )
-    scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
-    scores = (query * scale @ key.transpose(-1, -2)).masked_fill(~mask, -math.inf)
-    return dropping.dropped(scores.softmax(-1), p).to(value.dtype) @ value
+    weights = (query @ key.transpose(-1, -2) + layout.bias(query.dtype)).softmax(-1)
+    return (dropping.dropped(weights, p) if p else weights).to(value.dtype) @ value
 
 
 class Packed:
@@ -175,6 +189,7 @@ class Packed:
     def _begin(self, first: bool) -> None:
         """first: whether only first tokens go through the last feed-forward part and to the head."""
         self.first = first and isinstance(getattr(self.last, "attention", None), torch.nn.Module)
+        self.brief = frozenset(map(id, self.last.attention.modules())) if self.first else frozenset()
         self.model.config._attn_implementation = NAME
         self.handles = [
             self.stack.register_forward_pre_hook(self._pack, with_kwargs=True),
@@ -202,7 +217,7 @@ class Packed:
         keys = (mask[:, 0, 0] if mask.ndim == 4 else mask).bool()
         if not keys[:, 0].all():
             return None
-        self.layout = layout = Layout.of(keys)
+        self.layout = layout = Layout.of(keys, self.brief)
         given.arguments["hidden_states"] = hidden.flatten(0, 1).index_select(0, layout.real)[None]
         given.arguments["attention_mask"] = layout
         return given.args, given.kwargs
@@ -224,8 +239,7 @@ def _firsts(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
     layout = next((given for given in (*args, *kwargs.values()) if isinstance(given, Layout)), None)
     if layout is None:
         return output
-    first = layout.shown[:: layout.keys.shape[1]]
-    return output[0].index_select(1, first), *output[1:]
+    return output[0].index_select(1, layout.first), *output[1:]
 
 
 def _stack(model: Any, fresh: tuple[str, ...]) -> tuple[Any, Any]:
