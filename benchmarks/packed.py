@@ -40,9 +40,9 @@ Way = Callable[[int], float]  # seed → examples per second
 CLOCK = time.process_time if "--alone" not in sys.argv else time.perf_counter
 
 
-def rows_of(wanted: Recipe) -> tuple[datasets.Dataset, tuple[str, ...]]:
-    """Texts and class ids of the recipe's data, 10,000 of them, and the classes."""
-    table = sources.load(wanted.data)["train"].shuffle(seed=wanted.seed).select(range(10_000))
+def rows_of(wanted: Recipe, count: int = 10_000) -> tuple[datasets.Dataset, tuple[str, ...]]:
+    """Texts and class ids of `count` rows of the recipe's data, and the classes."""
+    table = sources.load(wanted.data)["train"].shuffle(seed=wanted.seed).select(range(count))
     columns = wanted.data.columns
     names = sorted({str(label) for label in table[columns["label"]][:]})
     labels = [names.index(str(label)) for label in table[columns["label"]][:]]
@@ -182,6 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="words for one more way of hfft")
     parser.add_argument("--only", nargs="*", default=[], help="names of ways")
     parser.add_argument("--alone", action="store_true", help="nothing else runs: two threads, and seconds that pass")
@@ -190,7 +191,7 @@ def main() -> None:
         environment.cores = lambda: 1
     still = ["train.eval_strategy=no", "train.save_strategy=no", "train.load_best_model_at_end=false"]
     wanted = recipe.load("bert_textcls", still)
-    rows, names = rows_of(wanted)
+    rows, names = rows_of(wanted, asked.rows)
     of = (rows, names, asked.steps)
     ways: dict[str, Callable[[], Way]] = {
         "run_classification": lambda: example_way(wanted, *of),

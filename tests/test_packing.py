@@ -100,6 +100,48 @@ def test_a_model_that_it_does_not_fit_is_left_as_it_was(kind):
     torch.testing.assert_close(answers(model, inputs)[0], before[0], rtol=0, atol=0)
 
 
+def test_a_head_that_says_nothing_proves_nothing():
+    model = made("bert", BERT)
+    torch.nn.init.zeros_(model.classifier.weight)
+    with pytest.raises(packing.Unfit, match="answers alike"):
+        packing.Packed(model)
+
+
+def test_a_head_that_reads_every_token_is_given_every_token():
+    model = made("bert", BERT)
+    inputs = batch((9, 3, 6))
+
+    class Mean(torch.nn.Module):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            mask = model.mask[:, :, None]
+            return (hidden * mask).sum(1) / mask.sum(1)
+
+    def note(bert, args, kwargs):
+        model.mask = kwargs["attention_mask"]
+
+    model.bert.pooler = Mean()
+    model.bert.register_forward_pre_hook(note, with_kwargs=True)
+    expected = answers(model, inputs)
+    packed = packing.Packed(model)
+    assert not packed.first
+    same(answers(model, inputs), expected)
+    packed.end()
+    model.bert.pooler.forward = lambda hidden: hidden.mean(1)  # padding counts: what it reads cannot be left out
+    with pytest.raises(packing.Unfit, match="answers would change"):
+        packing.Packed(model)
+
+
+def test_half_precision_of_autocast_is_as_near_as_it_can_be():
+    model = made("bert", BERT)
+    inputs = batch((9, 3, 6))
+    expected = answers(model, inputs)[0]
+    packed = packing.Packed(model)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(**inputs).logits
+    packed.end()
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.1 * float(expected.abs().max()))
+
+
 def test_gradient_checkpointing_takes_the_same_steps():
     model = made("bert", BERT)
     inputs = batch((9, 3, 6))
