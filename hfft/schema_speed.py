@@ -42,3 +42,9 @@ class Speed:
         BeforeValidator(_switch),
         Field(description="torch.compile: true, false; auto: where the run is long enough to pay for it"),
     ] = AUTO
+    dropout: Annotated[
+        float | None, Field(ge=0, lt=1, description="of every dropout layer while training (default: the model's own)")
+    ] = None
+    attention_dropout: Annotated[
+        float | None, Field(ge=0, lt=1, description="of attention's weights while training (default: dropout)")
+    ] = None

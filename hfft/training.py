@@ -33,6 +33,7 @@ from hfft import (
     pixel_counting,
     pooling,
     precisions,
+    quickening,
     quoting,
     scoring,
     stopping,
@@ -143,7 +144,8 @@ def fit(
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), *adapted.callbacks, *watchers, line, Laps()],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    with precisions.applied(precision):
+    texts = modality.INPUT == "text" and cached is None
+    with precisions.applied(precision), quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say):
         seconds = _trained(trainer, resume) + adapted.seconds
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
