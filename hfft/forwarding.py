@@ -72,7 +72,7 @@ def of_texts(
     pad, left = engine.processor.pad_token_id, engine.processor.padding_side == "left"
     every = list(batches(lengths, tokens or engine.tokens))
     for places, found in zip(
-        every, _each(engine, lambda rows: _arrays(arrays, rows, lengths, pad, left), every), strict=True
+        every, each(engine, lambda rows: _arrays(arrays, rows, lengths, pad, left), every), strict=True
     ):
         out[places] = found
     return pooling.mean(out, None if owners is None else np.asarray(owners, dtype=np.int64))
@@ -103,12 +103,10 @@ def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) 
         return {"pixel_values": engine.processor(list(some), return_tensors="pt")["pixel_values"]}
 
     nothing = np.zeros((0, len(engine.names)), dtype=np.float32)
-    return np.concatenate(
-        [nothing, *_each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])]
-    )
+    return np.concatenate([nothing, *each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])])
 
 
-def _each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
+def each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
     """Logits of each job, in their order, as many at once as the engine has workers."""
     if engine.workers == 1 or len(jobs) < 2:
         yield from (engine.run(prepare(job)) for job in jobs)

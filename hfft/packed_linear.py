@@ -7,6 +7,8 @@ that is about a fifth of the time of a small BERT, mostly by writing the bias wi
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -25,27 +27,72 @@ class PackedLinear(torch.nn.Module):
         self.register_buffer("packed", torch.ops.mkldnn._reorder_linear_weight(weight, ROWS), persistent=False)
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach(), persistent=False)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """As it was: some models ask for its type. A copy in the plain layout, each time."""
+        return self.packed.to_dense()  # type: ignore[no-any-return, operator]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")  # type: ignore[no-any-return]
 
 
 def pack(model: Any) -> int:
     """Put packed layers in the place of a model's plain ones, in place; how many."""
+    if not usable():
+        return 0
+    with torch.inference_mode():
+        return _packed(model)
+
+
+@contextlib.contextmanager
+def answering(model: Any, other: Callable[[Any], Any] | None = None) -> Iterator[int]:
+    """Within it the model's plain layers are packed ones; afterwards they are the same objects again. How many.
+
+    The second copy of the weights lives as long. other: makes the layer that stands in, or None where a layer stays.
+    """
+    make, places = other or PackedLinear, []
+    if other is None and not usable():
+        yield 0
+        return
+    with torch.inference_mode():
+        made = [(owner, name, part, make(part)) for owner, name, part in _plain(model)]
+    places = [(owner, name, part, new) for owner, name, part, new in made if new is not None]
+    try:
+        for owner, name, _, new in places:
+            setattr(owner, name, new.train(False))
+        yield len(places)
+    finally:
+        for owner, name, part, _ in places:
+            setattr(owner, name, part)
+
+
+def usable() -> bool:
+    """Whether torch has such a kernel here, and it is right."""
     try:
         with torch.inference_mode():
-            return _packed(model) if _works() else 0
+            return _works()
     except (AttributeError, RuntimeError, NotImplementedError):  # a torch or a processor without oneDNN
-        return 0
+        return False
 
 
 def _packed(model: Any) -> int:
     found = 0
-    for owner in list(model.modules()):
-        for name, part in list(owner.named_children()):
-            if type(part) is torch.nn.Linear and part.weight.dtype == torch.float32 and not part._forward_hooks:
-                setattr(owner, name, PackedLinear(part))
-                found += 1
+    for owner, name, part in list(_plain(model)):
+        setattr(owner, name, PackedLinear(part))
+        found += 1
     return found
+
+
+def _plain(model: Any) -> Iterator[tuple[Any, str, torch.nn.Linear]]:
+    """(owner, name, layer) of layers that nobody listens to, in float32 on the CPU."""
+    for owner in list(model.modules()):
+        if type(owner).__module__.startswith("peft."):  # an adapter reads its layers' weights
+            continue
+        for name, part in list(owner.named_children()):
+            if type(part) is not torch.nn.Linear or part._forward_hooks or part._forward_pre_hooks:
+                continue
+            if part.weight.dtype == torch.float32 and part.weight.device.type == "cpu":
+                yield owner, name, part
 
 
 def _works() -> bool:

@@ -14,9 +14,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import TrainingArguments
 
-from hfft import erring, labelsets, pooling, segmenting, tempering, worst_masks
+from hfft import erring, labelsets, passes, pooling, segmenting, tempering, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.mask_records import MaskPredictions
@@ -74,16 +74,7 @@ def outputs(
     """
     inputs = [name for name in modality.ROLES if name in rows.column_names]
     prepared, owners = pooling.apart(modality.prepare(rows.select_columns(inputs), processor, spec))
-    lengths = modality.lengths(prepared)
-    # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
-    order = np.arange(len(prepared)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-    trainer = Trainer(model=model, args=args, data_collator=modality.collator(processor))
-    trainer.remove_callback(PrinterCallback)
-    found: Any = trainer.predict(prepared.select(order)).predictions
-    found = np.asarray(found[0] if isinstance(found, tuple) else found)
-    out = np.empty_like(found)
-    out[order] = found
-    return pooling.mean(out, owners)
+    return pooling.mean(passes.outputs(model, prepared, modality.collator(processor), processor, args), owners)
 
 
 def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) -> np.ndarray:

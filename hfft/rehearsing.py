@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 import transformers
 
@@ -276,8 +277,12 @@ def _small(trial: Trial) -> Recipe:
 
 
 def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
-    per_pass = trial.chosen["per_device_eval_batch_size"]
-    batches, rows = (watch.batches[1:], seen - per_pass) if seen > per_pass else (watch.batches, seen)
+    # The largest rows come first, and with them the warm-up: those after them are like the rest.
+    first, done = trial.chosen["per_device_eval_batch_size"], np.cumsum(watch.rows).tolist()
+    skipped = next((number for number, rows in enumerate(done, 1) if rows >= first), 0) if seen > first else 0
+    batches, rows = watch.batches[skipped:], seen - (done[skipped - 1] if skipped else 0)
+    if rows <= 0:
+        batches, rows = watch.batches, seen
     points = [_bytes(path) for path in trial.folder.checkpoints.glob("checkpoint-*")]
     card = torch.cuda.max_memory_allocated() / 1e9 if args.device.type == "cuda" else None
     return quoting.Measured(

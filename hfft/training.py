@@ -27,6 +27,7 @@ from hfft import (
     adapting,
     callbacks,
     evaluate_modules,
+    evaluation_loop,
     mixing,
     optimizing,
     pixel_counting,
@@ -133,6 +134,7 @@ def fit(
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    evaluation_loop.install(trainer, backbone.processor)
     seconds = _trained(trainer, resume) + adapted.seconds
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)

@@ -32,6 +32,7 @@ LAYERS = [
     | {"power_law"}
     | {"transferability"}
     | {"pooling"}
+    | {"token_table"}
     | {"schema_data"},
     {"sessions"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
@@ -104,6 +105,7 @@ LAYERS = [
     | {"answering"}
     | {"winners"}
     | {"forwarding", "packed_linear"}
+    | {"passes", "evaluation_loop"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
@@ -153,6 +155,11 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("predicting", "passes"),
+    ("training", "evaluation_loop"),
+    ("evaluation_loop", "passes"),
+    ("passes", "forwarding"),
+    ("passes", "packed_linear"),
     ("predicting", "segmenting"),
     ("training", "pixel_counting"),
     ("pixel_counting", "scoring"),
