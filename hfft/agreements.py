@@ -11,6 +11,7 @@ from typing import Any
 from hfft.errors import InputError, listed
 from hfft.schema import Recipe
 from hfft.schema_augment import NOT_OF_SCENES, OF_PICTURES, OF_SCENES, OF_TEXTS
+from hfft.schema_speed import AUTO
 
 # The beginning of a task's name → what its rows are, and the keys of augment: that are for other rows.
 KINDS = {"text_": ("texts", "pictures", OF_PICTURES), "image_": ("pictures", "texts", OF_TEXTS)}
@@ -21,7 +22,8 @@ OF_CLASSES = ("multi_label", "label_separator", "label_columns", "labels", "pixe
 
 def mistakes(recipe: Recipe) -> list[str]:
     """Sentences about keys that do not go together."""
-    return [*_of_augment(recipe), *_of_truncation(recipe), *_of_scenes(recipe), *_for_scenes(recipe)]
+    told = [*_of_augment(recipe), *_of_truncation(recipe), *_of_scenes(recipe), *_for_scenes(recipe)]
+    return told + _of_precision(recipe)
 
 
 def _of_scenes(recipe: Recipe) -> list[str]:
@@ -75,6 +77,16 @@ def _set(section: Any, key: str) -> bool:
     entry = next(entry for entry in fields(section) if entry.name == key)
     default = entry.default_factory() if callable(entry.default_factory) else entry.default
     return bool(getattr(section, key) != default)
+
+
+def _of_precision(recipe: Recipe) -> list[str]:
+    halves = [key for key in ("bf16", "fp16") if recipe.train.get(key) is True]
+    if len(halves) > 1:
+        return ["train.bf16 and train.fp16 are two precisions; leave one of them out"]
+    wanted = recipe.speed.precision
+    if halves and wanted not in (AUTO, *halves):
+        return [f"train.{halves[0]}: speed.precision is {wanted}, which is another precision; leave one of them out"]
+    return []
 
 
 def _of_truncation(recipe: Recipe) -> list[str]:

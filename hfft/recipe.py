@@ -23,9 +23,10 @@ from hfft.schema_adapt import Adapt, Lora
 from hfft.schema_augment import Augment
 from hfft.schema_decide import ADJUSTED, ARGMAX, Decide
 from hfft.schema_imbalance import SHORT
+from hfft.schema_speed import Speed
 
 __all__ = ["Abstain", "Augment", "Data", "Model", "Probes", "Recipe", "Split", "Template"]
-__all__ += ["Adapt", "Lora", "Loss", "Sampler"]
+__all__ += ["Adapt", "Lora", "Loss", "Sampler", "Speed"]
 __all__ += ["build", "describe", "dump", "load", "locate", "shipped"]
 
 # What a multi-label recipe means by keys that it leaves out; average precision, because it needs no threshold.
@@ -219,7 +220,7 @@ def _section(path: list[str]) -> type[Any]:
     """The section that a path of keys ends in."""
     sections = {"data": Data, "model": Model, "split": Split, "augment": Augment, "abstain": Abstain}
     sections |= {"probes": Probes, "templates": Template, "decide": Decide, "loss": Loss, "sampler": Sampler}
-    sections |= {"adapt": Adapt, "lora": Lora}
+    sections |= {"adapt": Adapt, "lora": Lora, "speed": Speed}
     found: type[Any] = Recipe
     for part in path:
         found = sections.get(part, found)

@@ -17,6 +17,7 @@ from hfft.schema_data import Data, as_text
 from hfft.schema_decide import Decide, by_name
 from hfft.schema_imbalance import Loss, Sampler, named
 from hfft.schema_model import Model
+from hfft.schema_speed import Speed
 from hfft.schema_split import Share, Split
 
 STRICT = {"extra": "forbid"}
@@ -89,6 +90,7 @@ class Recipe:
     )
     augment: Augment = field(default_factory=Augment)
     adapt: Adapt = field(default_factory=Adapt)
+    speed: Speed = field(default_factory=Speed)
     loss: Annotated[Loss, BeforeValidator(named)] = field(default_factory=Loss)
     sampler: Annotated[Sampler, BeforeValidator(named)] = field(default_factory=Sampler)
     metrics: Annotated[list[str], Field(min_length=1, description="names from hfft/metrics/")] = field(
@@ -133,3 +135,4 @@ SECTIONS |= {"decide.": Decide}
 SECTIONS |= {"probes.": Probes}
 SECTIONS |= {"adapt.": Adapt, "adapt.lora.": Lora}
 SECTIONS |= {"loss.": Loss, "sampler.": Sampler}
+SECTIONS |= {"speed.": Speed}

@@ -23,6 +23,7 @@ LAYERS = [
     | {"boundaries", "palette", "environment"}
     | {"schema_augment", "cutting", "slips"}
     | {"schema_adapt"}
+    | {"schema_speed"}
     | {"schema_decide"}
     | {"schema_split"}
     | {"hues"},
@@ -267,6 +268,7 @@ NO_ML += ["rules", "verdicts", "deciding", "seeding", "averaging"]
 NO_ML += ["contrasting", "indexing", "presenting", "changes", "gallery", "pages", "behaviour_figures"]
 NO_ML += ["wording", "disturbing"]
 NO_ML += ["schema_decide", "biasing", "answering", "schema_split"]
+NO_ML += ["schema_speed"]
 NO_ML += ["crossed", "arms", "recommending"]
 LIGHT_ROOMS = ("metrics", "probes", "samplers")
 NO_ML += ["schema_imbalance", "class_weights", "draws", "remedies"]

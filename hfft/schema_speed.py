@@ -1,0 +1,44 @@
+"""The `speed:` section of a recipe: what makes a run fast where it may cost something else. See schema.py.
+
+Frozen dataclass with a sentence for each key. What is fast at no cost is no key: it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+STRICT = {"extra": "forbid"}
+AUTO = "auto"
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+def _precision(value: Any) -> str:
+    if value in (AUTO, *PRECISIONS):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("expected auto, fp32, bf16 or fp16")
+
+
+def _switch(value: Any) -> bool | str:
+    if value == AUTO or isinstance(value, bool):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("expected auto, true or false")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What may be traded for speed, and what is decided by measuring."""
+
+    __pydantic_config__ = STRICT
+    precision: Annotated[
+        str,
+        BeforeValidator(_precision),
+        Field(description="numbers of a training step: fp32, bf16, fp16; auto: the fastest that is safe here"),
+    ] = AUTO
+    compile: Annotated[
+        bool | str,
+        BeforeValidator(_switch),
+        Field(description="torch.compile: true, false; auto: where the run is long enough to pay for it"),
+    ] = AUTO
