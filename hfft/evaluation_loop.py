@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, denumpify_detensorize
 
 from hfft import passes
+from hfft.packed_linear import Make
 
 
-def install(trainer: Trainer, processor: Any, layer: Callable[[Any], Any] | None = None) -> None:
+def install(trainer: Trainer, processor: Any, layer: Make | None = None) -> None:
     """Let the Trainer evaluate by `passes`, wherever it can.
 
     Its own loop stays where the model is spread over processes, compiled, or where metrics are made batch by batch,
@@ -40,14 +40,13 @@ def install(trainer: Trainer, processor: Any, layer: Callable[[Any], Any] | None
     trainer.evaluation_loop = loop  # type: ignore[method-assign, assignment]
 
 
-def evaluated(
-    trainer: Any, rows: Any, processor: Any, prefix: str, layer: Callable[[Any], Any] | None = None
-) -> EvalLoopOutput:
+def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make | None = None) -> EvalLoopOutput:
     """Outputs, labels and metrics of prepared rows with `labels`."""
     args = copy.copy(trainer.args)
     args.fp16_full_eval = args.bf16_full_eval = False  # they would cast the weights that are being trained
     model = trainer.accelerator.unwrap_model(trainer.model)
-    handler, sizes = trainer.callback_handler, []
+    handler = trainer.callback_handler
+    sizes: list[int] = []
     handler.eval_dataloader = sizes  # callbacks are handed the rows of each batch so far
 
     def after(places: np.ndarray) -> None:

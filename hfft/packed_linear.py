@@ -8,11 +8,13 @@ that is about a fifth of the time of a small BERT, mostly by writing the bias wi
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
+Make = Callable[[torch.nn.Linear], Any]  # a plain layer → what stands in for it, or None where it stays
 ROWS = 1024  # tokens that the layout is chosen for; others are computed as well
 CLOSE = 1e-4  # of numbers of about one, beyond which the kernel is not trusted
 
@@ -45,10 +47,10 @@ def pack(model: Any) -> int:
 
 
 @contextlib.contextmanager
-def answering(model: Any, other: Callable[[Any], Any] | None = None) -> Iterator[int]:
+def answering(model: Any, other: Make | None = None) -> Iterator[int]:
     """Within it the model's plain layers are packed ones; afterwards they are the same objects again. How many.
 
-    The second copy of the weights lives as long. other: makes the layer that stands in, or None where a layer stays.
+    The second copy of the weights lives as long. other: what stands in for a layer, if not a packed one.
     """
     make, places = other or PackedLinear, []
     if other is None and not usable():
@@ -66,10 +68,11 @@ def answering(model: Any, other: Callable[[Any], Any] | None = None) -> Iterator
             setattr(owner, name, part)
 
 
+@functools.cache
 def usable() -> bool:
     """Whether torch has such a kernel here, and it is right."""
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):  # training's own numbers stay as they are
             return _works()
     except (AttributeError, RuntimeError, NotImplementedError):  # a torch or a processor without oneDNN
         return False

@@ -48,7 +48,7 @@ def outputs(
     processor: Any,
     args: Any,
     after: Callable[[np.ndarray], None] | None = None,
-    layer: Callable[[Any], Any] | None = None,
+    layer: packed_linear.Make | None = None,
 ) -> np.ndarray:
     """What the model puts out first for each row, (n, …). rows: prepared, without labels or with them.
 
@@ -162,7 +162,7 @@ def _ahead(engine: _Engine, prepare: Prepare, jobs: Sequence[np.ndarray]) -> Ite
 
 
 @contextlib.contextmanager
-def _answering(model: Any, args: Any, rows: int, layer: Callable[[Any], Any] | None) -> Iterator[None]:
+def _answering(model: Any, args: Any, rows: int, layer: packed_linear.Make | None) -> Iterator[None]:
     """Within it the model is ready to answer where `args` say; afterwards its modules are in their own modes again."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval().to(args.device)

@@ -42,3 +42,7 @@ class Speed:
         BeforeValidator(_switch),
         Field(description="torch.compile: true, false; auto: where the run is long enough to pay for it"),
     ] = AUTO
+    int8: Annotated[
+        bool,
+        Field(description="validation while training, and probes, in whole numbers of 8 bits on a CPU; no test score"),
+    ] = False

@@ -18,7 +18,8 @@ class Stopwatch(TrainerCallback):
     """limit: seconds after which no further step is taken.
 
     steps: seconds of each step, data loading included, warm-up first. batches: seconds of each evaluation batch, and
-    rows: of each. checkpoint: seconds of writing one, None when none was written. losses: of each step. place: what is being done.
+    rows: of each. checkpoint: seconds of writing one, None when none was written. losses: of each step. place: what is
+    being done.
     """
 
     def __init__(self, limit: float) -> None:

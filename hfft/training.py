@@ -28,6 +28,7 @@ from hfft import (
     callbacks,
     evaluate_modules,
     evaluation_loop,
+    int8_linear,
     mixing,
     optimizing,
     pixel_counting,
@@ -134,7 +135,10 @@ def fit(
         callbacks=[StopOnNaN(), callbacks.Seal(), callbacks.Epochs(prepared), *adapted.callbacks, *watchers, line],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    evaluation_loop.install(trainer, backbone.processor)
+    layer, told = None, ""
+    if recipe.speed.int8:
+        layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks)
+    evaluation_loop.install(trainer, backbone.processor, layer)
     seconds = _trained(trainer, resume) + adapted.seconds
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
@@ -142,7 +146,8 @@ def fit(
     value = state.best_metric if args.load_best_model_at_end else None
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    return Fit(seconds, line.speed, history, best, tuple(w.said for w in watchers if w.said), adapted.seconds)
+    notes = [w.said for w in watchers if w.said] + [told] * bool(told)
+    return Fit(seconds, line.speed, history, best, tuple(notes), adapted.seconds)
 
 
 def watched(recipe: Recipe, names: tuple[str, ...]) -> list[str]:

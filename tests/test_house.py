@@ -106,13 +106,13 @@ LAYERS = [
     | {"answering"}
     | {"winners"}
     | {"forwarding", "packed_linear"}
-    | {"passes", "evaluation_loop"}
+    | {"passes", "evaluation_loop", "int8_linear"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"}
     | {"answer_rows"},
-    {"rehearsing"} | {"engines"} | {"parity"} | {"rereading", "pushed_cards"},
+    {"rehearsing"} | {"engines"} | {"askers"} | {"parity"} | {"rereading", "pushed_cards"},
     {"inferring"} | {"input_rows", "answer_files"},
     {"inputs"},
     {"answer_tables"},
@@ -158,6 +158,9 @@ LAYERS = [
 HELPERS = {
     ("predicting", "passes"),
     ("training", "evaluation_loop"),
+    ("training", "int8_linear"),
+    ("predicting", "packed_linear"),
+    ("evaluation_loop", "packed_linear"),
     ("evaluation_loop", "passes"),
     ("passes", "forwarding"),
     ("passes", "packed_linear"),
@@ -364,6 +367,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
+    bringing |= {"askers"}
     bringing |= {"showing"}
     bringing |= {"exporting", "parity", "export_verdicts"}
     bringing |= {"explaining"}
