@@ -61,10 +61,10 @@ def of_texts(run: str, count: int, room: str) -> dict[str, Callable[[], np.ndarr
     pad = {"padding": "max_length", "max_length": LONGEST, "truncation": True}
     padded = rows.map(lambda batch: tokenizer(batch["text"], **pad), batched=True, remove_columns="text")
     prepared = text_classification.prepare(rows, tokenizer, Model(name="", max_length=LONGEST))
+    args = arguments(room, 64)  # before the Trainer's: making others takes its state away
     trainer = Trainer(model=model, args=arguments(room, BATCH), data_collator=default_data_collator)
     pipe = pipeline("text-classification", model=fresh(), tokenizer=tokenizer, device="cpu")
-    ids, args = model.config.label2id, arguments(room, 64)
-    collate = text_classification.collator(tokenizer)
+    ids, collate = model.config.label2id, text_classification.collator(tokenizer)
 
     def piped() -> np.ndarray:
         found = pipe(texts, batch_size=32, truncation=True, max_length=LONGEST)
@@ -92,8 +92,8 @@ def of_pictures(run: str, room: str) -> dict[str, Callable[[], np.ndarray]]:
     own = backbones.reload(folder.model, modality)
     model = AutoModelForImageClassification.from_pretrained(folder.model).eval()
     prepared = modality.prepare(held.select_columns(["image"]), own.processor, wanted.model)
-    trainer = Trainer(model=model, args=arguments(room, BATCH), data_collator=default_data_collator)
     args, collate = arguments(room, 64), modality.collator(own.processor)
+    trainer = Trainer(model=model, args=arguments(room, BATCH), data_collator=default_data_collator)
     return {
         "Trainer, batch 8": lambda: trainer.predict(prepared).predictions.argmax(1),  # type: ignore[arg-type, union-attr]
         "hfft": lambda: passes.outputs(own.model, prepared, collate, own.processor, args).argmax(1),

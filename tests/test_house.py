@@ -159,6 +159,7 @@ HELPERS = {
     ("predicting", "passes"),
     ("training", "evaluation_loop"),
     ("training", "int8_linear"),
+    ("segmenting", "passes"),
     ("predicting", "packed_linear"),
     ("evaluation_loop", "packed_linear"),
     ("evaluation_loop", "passes"),
