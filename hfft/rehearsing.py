@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 import transformers
 
@@ -277,17 +276,11 @@ def _small(trial: Trial) -> Recipe:
 
 
 def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
-    # The largest rows come first, and with them the warm-up: those after them are like the rest.
-    first, done = trial.chosen["per_device_eval_batch_size"], np.cumsum(watch.rows).tolist()
-    skipped = next((number for number, rows in enumerate(done, 1) if rows >= first), 0) if seen > first else 0
-    batches, rows = watch.batches[skipped:], seen - (done[skipped - 1] if skipped else 0)
-    if rows <= 0:
-        batches, rows = watch.batches, seen
     points = [_bytes(path) for path in trial.folder.checkpoints.glob("checkpoint-*")]
     card = torch.cuda.max_memory_allocated() / 1e9 if args.device.type == "cuda" else None
     return quoting.Measured(
         steps=watch.steps[1:],
-        rows_per_second=rows / sum(batches),
+        rows_per_second=watch.rows_per_second(seen, trial.chosen["per_device_eval_batch_size"]),
         checkpoint=watch.checkpoint or 0.0,
         before=before,
         after=after,

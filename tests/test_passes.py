@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import transformers
 
-from hfft import backbones, evaluation_loop, packed_linear, passes, recipe, rooms, token_table, trainer_arguments
+from hfft import (
+    backbones,
+    evaluation_loop,
+    int8_linear,
+    packed_linear,
+    passes,
+    recipe,
+    rooms,
+    token_table,
+    trainer_arguments,
+)
 from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, VIT, fit, image_rows, text_rows
 
@@ -161,3 +172,50 @@ def test_packed_layers_are_there_while_it_answers_and_gone_afterwards():
         assert torch.allclose(model(x), expected, atol=1e-6)
         raise KeyError
     assert [id(part) for part in model] == kept and torch.equal(model(x), expected)
+
+
+def test_products_in_8_bits_are_near_and_a_row_is_answered_alike_beside_any_other():
+    if not int8_linear.works():
+        pytest.skip("this processor has no fast products of 8 bits")
+    torch.manual_seed(0)
+    plain = torch.nn.Linear(256, 128)
+    x = torch.randn(3, 9, 256) * torch.tensor([1.0, 30.0, 0.0])[:, None, None]
+    with torch.inference_mode():
+        made = int8_linear.layer(plain)
+        found, expected = made(x), plain(x)
+        # Rounding by half a step of each scale moves a product by at most that of the one times the size of the other.
+        steps = x.abs().amax(2, keepdim=True) / 127 / 2, plain.weight.abs().amax(1) / 127 / 2
+        bound = steps[0] * plain.weight.abs().sum(1) + steps[1] * (x.abs() + steps[0]).sum(2, keepdim=True)
+        assert found.shape == expected.shape and bool(((found - expected).abs() <= bound + 1e-5).all())
+        assert 0 < (found - expected)[0].abs().mean() < 0.01
+        assert torch.equal(made(x[:1, 4:5]), found[:1, 4:5]) and torch.equal(found[2], expected[2])
+    assert int8_linear.layer(torch.nn.Linear(256, 3)) is None, "a head stays as it is"
+
+
+def test_validation_in_8_bits_is_said_and_trains_the_same_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(int8_linear, "works", lambda: True)
+    monkeypatch.setattr(int8_linear, "SMALLEST", 32)
+    asked = []
+    monkeypatch.setattr(int8_linear, "layer", lambda linear: asked.append(linear.out_features))
+    weights = {}
+    for wanted in (False, True):
+        train = {"eval_strategy": "steps", "eval_steps": 2, "per_device_train_batch_size": 16}
+        fit("bert", tmp_path / f"{wanted}", train, changes={"speed": {"int8": wanted}})
+        weights[wanted] = (tmp_path / f"{wanted}" / "model" / "model.safetensors").read_bytes()
+        assert bool(asked) == wanted
+    assert weights[True] == weights[False] and set(asked) == {32, 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "no linear layer of 128"),
+        ({"bf16": True}, "training computes in bf16"),
+        ({"device": torch.device("meta")}, "this is meta"),
+        ({"masks": True}, "masks are made by convolutions"),
+    ],
+)
+def test_where_there_are_no_8_bits_a_sentence_says_so(changes, why):
+    args = SimpleNamespace(**{"device": torch.device("cpu"), "bf16": False, "fp16": False} | changes)
+    found, told = int8_linear.chosen("probes", torch.nn.Linear(64, 64), args, changes.get("masks", False))
+    assert found is None and told.startswith("speed.int8 changes nothing: ") and why in told
