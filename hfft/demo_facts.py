@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import calibrating, calibration_telling, openings, summarising, tempering, thresholds
+from hfft import calibrating, calibration_telling, openings, summarising
 from hfft.errors import counted
 from hfft.recipe import Recipe
 from hfft.records import VALIDATION, Score, leading, read_json
@@ -81,18 +81,6 @@ def answered(
     ordered = None if likely is None else [name for name in probabilities if name in likely]
     facts["set"] = _set(ordered, stored, len(probabilities))
     return facts
-
-
-def cuts(folder: RunFolder, names: Sequence[str]) -> dict[str, float]:
-    """From which calibrated probability on each class applies: its threshold, at the temperature of the run.
-
-    Thresholds are of the model's own probabilities; a temperature moves both, so no answer changes.
-    """
-    raw = thresholds.read(folder.thresholds, tuple(names))
-    stored = calibrating.stored(folder)
-    if stored:
-        raw = tempering.apply(raw[None, :], stored["temperature"]["value"], several=True)[0]
-    return dict(zip(names, np.asarray(raw).tolist(), strict=True))
 
 
 def unsure(stored: dict[str, Any] | None) -> str:

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answer_rows, engines, environment, forwarding, recipe, rooms, tempering, trainer_options
+from hfft import (
+    answer_rows,
+    engines,
+    environment,
+    forwarding,
+    recipe,
+    rooms,
+    tempering,
+    trainer_options,
+    unusable,
+)
 from hfft.answer_rows import Answer, Rule
 from hfft.errors import InputError
 from hfft.forwarding import Engine
@@ -52,9 +62,13 @@ class Answerer:
     def raw(self, inputs: Sequence[Any]) -> np.ndarray:
         """The model's own probabilities, float32 (n, classes), in the order of `inputs`.
 
-        inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, and for a
-        picture that cannot be read.
+        inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, for a
+        text without a visible sign, and for a picture that cannot be read.
         """
+        for place, row in enumerate(inputs if self.modality.INPUT == "text" else ()):
+            text = row[0] if isinstance(row, (tuple, list)) and row else row
+            if isinstance(text, str) and (why := unusable.why(text)):
+                raise InputError(f"input {place + 1:,} of {len(inputs):,}: {why}")
         found, problems = self.attempted(inputs)
         if problems:
             raise InputError(problems[min(problems)])
@@ -78,13 +92,13 @@ class Answerer:
         found = enumerate(image for images in _decoded(list(inputs)) for image in images)
         return {place: str(image) for place, image in found if isinstance(image, InputError)}
 
-    def answers(self, inputs: Sequence[Any]) -> list[Answer]:
+    def answers(self, inputs: Sequence[Any], calibrated: bool = True) -> list[Answer]:
         """An `Answer` to each input, in their order."""
-        return self.rule.answers(self.raw(inputs), self.calibrated)
+        return self.rule.answers(self.raw(inputs), self.calibrated and calibrated)
 
-    def ranked(self, inputs: Sequence[Any]) -> list[dict[str, float]]:
+    def ranked(self, inputs: Sequence[Any], calibrated: bool = True) -> list[dict[str, float]]:
         """class → probability of each input, the answer first, the others by likelihood."""
-        return [answer.probabilities for answer in self.answers(inputs)]
+        return [answer.probabilities for answer in self.answers(inputs, calibrated)]
 
     def segment(self, inputs: Sequence[Any]) -> Iterator[np.ndarray]:
         """A class index for each pixel of each image, int16 (h, w), one image at a time."""

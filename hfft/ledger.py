@@ -69,7 +69,7 @@ def read(run: RunFolder) -> Ledger:
     """The run's ledger, checked line by line; a missing one is empty unless something says that it was there."""
     if not run.ledger.is_file():
         return _told(run, b"")
-    with run.ledger.open("rb") as file, _alone(file, shared=True):
+    with run.ledger.open("rb") as file, alone(file, shared=True):
         return _told(run, file.read())
 
 
@@ -99,7 +99,7 @@ def scored(run: RunFolder, look: int, scores: dict[str, float | None]) -> None:
 
 
 def _append(run: RunFolder, event: str, look: int | None, facts: dict[str, Any]) -> int:
-    with run.ledger.open("ab+") as file, _alone(file):
+    with run.ledger.open("ab+") as file, alone(file):
         file.seek(0)
         text = file.read()
         found, chain = _told(run, text), _chain(text)
@@ -236,7 +236,7 @@ def _looks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _alone(file: BinaryIO, shared: bool = False) -> Iterator[None]:
+def alone(file: BinaryIO, shared: bool = False) -> Iterator[None]:
     """One writer at a time, where the system and the file system know locks; the lock goes when the file is closed."""
     if fcntl is not None:
         with contextlib.suppress(OSError):

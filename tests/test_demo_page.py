@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, space_folder, tempering, thresholds, trying
+from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, space_folder, tempering, trying
+from hfft.answer_rows import Rule
 from hfft.errors import InputError
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
@@ -112,10 +112,7 @@ def test_not_sure_says_what_was_promised_and_on_how_many_rows() -> None:
 def test_a_threshold_moves_with_the_probabilities(pairs: list[tuple[float, float]], temperature: float) -> None:
     """What applies by the model's own probabilities applies by the ones that are shown."""
     cut, raw = (np.array(column) for column in zip(*pairs, strict=True))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thresholds, "read", lambda path, names: cut)
-        patch.setattr(demo_facts.calibrating, "stored", lambda folder: {"temperature": {"value": temperature}})
-        shown = demo_facts.cuts(RunFolder(Path("x")), [str(place) for place in range(len(cut))])
+    shown = Rule(tuple(str(place) for place in range(len(cut))), True, temperature, cuts=cut).shown_cuts
     moved = tempering.apply(raw[None], temperature, several=True)[0]
     apart = np.abs(raw - cut) > 1e-9
     assert ((moved >= np.array(list(shown.values()))) == (raw >= cut))[apart].all()

@@ -36,6 +36,7 @@ LAYERS = [
     | {"token_table"}
     | {"schema_data"},
     {"sessions"}
+    | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}

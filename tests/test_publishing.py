@@ -17,6 +17,7 @@ import hub_server
 import pytest
 import yaml
 
+import hfft as package
 from hfft import card_marks, checking, hub_repo, judging, publishing, pushing, rehearsing, reporting, rereading, verbs
 from hfft.cli import main
 from hfft.errors import InputError
@@ -200,7 +201,7 @@ def test_a_fresh_process_with_plain_transformers_gives_the_same_labels(run, hub,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     labels, modules = done.stdout.splitlines()[-2:]
-    assert json.loads(labels) == [next(iter(found)) for found in verbs.predict(str(run.root), TEXTS)]
+    assert json.loads(labels) == [next(iter(found)) for found in package.load(run.root).predict(TEXTS)]
     assert modules == "[]", "hfft was not needed"
 
 
