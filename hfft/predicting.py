@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from hfft import erring, labelsets, pooling, segmenting, tempering, worst_masks
+from hfft import arranging, erring, labelsets, pooling, segmenting, tempering, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.mask_records import MaskPredictions
@@ -77,7 +77,7 @@ def outputs(
     lengths = modality.lengths(prepared)
     # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
     order = np.arange(len(prepared)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-    trainer = Trainer(model=model, args=args, data_collator=modality.collator(processor))
+    trainer = Trainer(model=arranging.arranged(model, modality), args=args, data_collator=modality.collator(processor))
     trainer.remove_callback(PrinterCallback)
     found: Any = trainer.predict(prepared.select(order)).predictions
     found = np.asarray(found[0] if isinstance(found, tuple) else found)
