@@ -122,12 +122,6 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def channels_last(model: Any) -> Any:
-    """The same model, its convolutions' weights laid out for speed; the same values. Others stay as they are."""
-    sizes = {parameter.ndim for parameter in model.parameters()} if isinstance(model, torch.nn.Module) else set()
-    return model.to(memory_format=torch.channels_last) if 4 in sizes and 5 not in sizes else model
-
-
 def _first(found: Any) -> torch.Tensor:
     """Logits, or what there is in their place."""
     if isinstance(found, dict):
@@ -171,7 +165,7 @@ def _ahead(engine: _Engine, prepare: Prepare, jobs: Sequence[np.ndarray]) -> Ite
 def _answering(model: Any, args: Any, rows: int, layer: packed_linear.Make | None) -> Iterator[None]:
     """Within it the model is ready to answer where `args` say; afterwards its modules are in their own modes again."""
     modes = [(module, module.training) for module in model.modules()]
-    channels_last(model.eval().to(args.device))
+    model.eval().to(args.device)
     if whole := torch.float16 if args.fp16_full_eval else torch.bfloat16 if args.bf16_full_eval else None:
         model.to(whole)
     pays = args.device.type == "cpu" and not (args.bf16 or args.fp16 or whole) and rows >= WORTH

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import TrainingArguments
 
-from hfft import erring, labelsets, packed_linear, passes, pooling, segmenting, tempering, worst_masks
+from hfft import arranging, erring, labelsets, packed_linear, passes, pooling, segmenting, tempering, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.mask_records import MaskPredictions
@@ -82,6 +82,7 @@ def outputs(
     """
     inputs = [name for name in modality.ROLES if name in rows.column_names]
     prepared, owners = pooling.apart(modality.prepare(rows.select_columns(inputs), processor, spec))
+    arranging.arranged(model, modality)
     found = passes.outputs(model, prepared, modality.collator(processor), processor, args, layer=layer)
     return pooling.mean(found, owners)
 

@@ -24,7 +24,7 @@ import torch
 from scipy.sparse import csr_array
 from transformers import TrainingArguments
 
-from hfft import boundaries, counts, masks, passes, upsampling
+from hfft import boundaries, counts, masks, upsampling
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
@@ -99,7 +99,7 @@ def answers(
     """The answer to each row, one at a time, in the rows' order. shared: of the batches that fall to this process."""
     size = max(1, args.per_device_eval_batch_size) if not spec.window else 1
     for part in parts:
-        passes.channels_last(part.model.eval().to(args.device))
+        part.model.eval().to(args.device, memory_format=torch.channels_last)
     rank, world = (args.process_index, args.world_size) if shared else (0, 1)
     mine = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)][rank::world]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -6,13 +6,11 @@ groups without decay on norms and biases, metrics, and callbacks. There is no pa
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,10 +23,14 @@ from transformers import Trainer, TrainingArguments
 
 from hfft import (
     adapting,
+    arranging,
+    augmenting,
     callbacks,
     evaluate_modules,
     evaluation_loop,
+    growing,
     int8_linear,
+    keeping,
     mixing,
     optimizing,
     pixel_counting,
@@ -110,17 +112,19 @@ def fit(
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:
         args.label_smoothing_factor = 0.0  # the loss smooths; Trainer only warns that its own smoother could not
-    arranged(backbone.model, modality, args)
+    arranging.arranged(backbone.model, modality)
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
-    model, watchers = adapted.model, _watchers(recipe, args, adapted.seconds)
+    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *_growing(recipe, backbone, say)]
     if found is None and isinstance(train, datasets.Dataset) and not recipe.masks:
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
-    prepared = _prepared(recipe, backbone, modality, train, cached)
+    keep = partial(keeping.kept, recipe, args, modality, run, say)
+    prepared = _prepared(recipe, backbone, modality, train, cached, keep)
     if cached is not None:
         held_back, owners, collate = cached.validation, None, cached.collate
     else:
         held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
+        held_back = keep(held_back, "validation")
         collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names))
     trainer = Trainer(
         model=model,
@@ -140,6 +144,7 @@ def fit(
         layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks)
     evaluation_loop.install(trainer, backbone.processor, layer)
     seconds = _trained(trainer, resume) + adapted.seconds
+    keeping.end(run, args)
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
@@ -165,7 +170,14 @@ def _measures(recipe: Recipe, names: tuple[str, ...], owners: np.ndarray | None)
     return pooling.by_text(evaluate_modules.together(recipe.metrics, names, recipe.data.multi_label), owners)
 
 
-def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: Any, cached: Precomputed | None) -> Any:
+def _prepared(
+    recipe: Recipe,
+    backbone: Backbone,
+    modality: ModuleType,
+    train: Any,
+    cached: Precomputed | None,
+    keep: Callable[[Any, str], Any],
+) -> Any:
     """Training rows as the model, or its head alone, takes them, drawn by the sampler where there is one."""
     if not isinstance(train, datasets.Dataset):
         return train
@@ -173,6 +185,7 @@ def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: A
         rows: Any = cached.train
     else:
         rows = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+        rows = keep(rows, "train")
     if not recipe.sampler.name:
         return rows
     return Resampled(rows, np.asarray(train["labels"][:]), recipe.sampler, recipe.seed)
@@ -202,21 +215,20 @@ def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]
     return [*found, *watching.OUTSIDE.get(), *([stopping.BatchSize()] if args.auto_find_batch_size else [])]
 
 
+def _growing(recipe: Recipe, backbone: Backbone, say: Callable[[str], None]) -> list[Any]:
+    """The callback of `speed.image_sizes`. Raises InputError where the model takes one size only."""
+    if recipe.speed.image_sizes is None:
+        return []
+    full = min(augmenting.geometry(backbone.processor)["input_size"][1:])
+    sides = growing.sides(recipe.speed.image_sizes, full)
+    growing.check(backbone.model, sides)
+    say(f"pictures of {' then '.join(map(str, sides))} pixels, each for 1/{len(sides)} of the steps")
+    return [growing.Growing(backbone.model, sides)]
+
+
 def first_output(logits: Any, labels: Any) -> torch.Tensor:
     """Logits alone, where a model returns more."""
     return logits[0] if isinstance(logits, tuple) else logits
-
-
-def arranged(model: Any, modality: ModuleType, args: TrainingArguments) -> Any:
-    """Convolutions run up to twice as fast with channels last, and on CPU with an allocator that keeps its memory."""
-    if not modality.CONVOLUTIONAL:
-        return model
-    if args.device.type == "cpu" and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library: only speed is lost
-            libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(-4, 0)  # M_MMAP_MAX: large activations come from the heap …
-            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: … which is not given back between steps
-    return model.to(memory_format=torch.channels_last)
 
 
 def save(trainer: Trainer, backbone: Backbone, run: RunFolder) -> None:

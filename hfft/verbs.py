@@ -16,6 +16,7 @@ import transformers
 from hfft import (
     adapting,
     answering,
+    arranging,
     askers,
     backbones,
     claiming,
@@ -210,6 +211,7 @@ def _environment(
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "examples_per_second": round(fit.speed, 1),
         "peak_memory_gb": environment.peak_memory_gb(),
+        "allocator": arranging.memory(),
         "model": {
             "name": wanted.model.name,
             "parameters": backbone.parameters,

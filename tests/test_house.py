@@ -41,6 +41,7 @@ LAYERS = [
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
+    | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
@@ -52,7 +53,7 @@ LAYERS = [
     | {"agreements"}
     | {"mask_records"}
     | {"masks"},
-    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
+    {"jpegs"} | {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
@@ -71,7 +72,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"fitted_pixels"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"},
@@ -103,6 +104,7 @@ LAYERS = [
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
+    | {"keeping", "growing"}
     | {"rates"}
     | {"answering"}
     | {"winners"}
@@ -160,7 +162,6 @@ HELPERS = {
     ("predicting", "passes"),
     ("training", "evaluation_loop"),
     ("training", "int8_linear"),
-    ("segmenting", "passes"),
     ("predicting", "packed_linear"),
     ("evaluation_loop", "packed_linear"),
     ("evaluation_loop", "passes"),
@@ -196,6 +197,8 @@ HELPERS = {
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
+    ("training", "keeping"),
+    ("training", "growing"),
     ("winners", "scoring"),
     ("training", "watching"),
     ("adapting", "precomputing"),
