@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import claiming, ledger
-from hfft.errors import InputError, NoRoomError, listed
+from hfft import ledger
+from hfft.errors import InputError, NoRoomError, full, listed
 from hfft.records import read_json, write_json, write_whole
 
 ENDINGS = (".parquet", ".csv", ".jsonl")
@@ -113,7 +113,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if claiming.full(error):
+        if full(error):
             raise NoRoomError(
                 f"the disk is full: {path} is not written; finished parts are kept beside it. Make room and type the "
                 "same command, which goes on"

@@ -15,7 +15,7 @@ KERNELS = "32"
 KINDS = 5  # kinds of bad rows that are told
 REFIT = (
     "to promise less without training again: set abstain.max_error in {0}/recipe.yaml, delete "
-    "{0}/model/calibration.json, type hfft judge {0}"
+    "{0}/model/calibration.json, type hfft judge {0} (hfft eval, where it has not been scored yet)"
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,7 +89,7 @@ def _decoded(name: str, encoding: str) -> Iterator[str | None]:
         raise InputError(f"{shown_as(name)} is not {encoding} ({why}); type --encoding with another") from error
 
 
-def _bytes(name: str) -> Iterator[bytes]:
+def _bytes(name: str) -> Generator[bytes, None, None]:
     try:
         if name == STDIN:
             source: Any = sys.stdin.buffer
