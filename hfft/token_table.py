@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,18 @@ def of(rows: Any, processor: Any) -> TokenTable | None:
     lengths = {name: part.value_lengths().to_numpy(zero_copy_only=False) for name, part in parts.items()}
     if any(not np.array_equal(own, lengths[IDS]) for own in lengths.values()):
         return None
-    pads = dict.fromkeys(names, 0) | {IDS: int(pad), "token_type_ids": int(processor.pad_token_type_id)}
     columns = {name: part.flatten().to_numpy(zero_copy_only=False) for name, part in parts.items()}
-    return TokenTable(columns, np.concatenate([[0], np.cumsum(lengths[IDS])]), pads, processor.padding_side == "left")
+    return _made(columns, lengths[IDS], processor)
+
+
+def of_lists(columns: Mapping[str, Sequence[Sequence[int]]], lengths: np.ndarray, processor: Any) -> TokenTable:
+    """The same of what a tokenizer has just made. lengths: tokens of each row."""
+    n = int(lengths.sum())
+    flat = {name: np.fromiter(chain.from_iterable(rows), np.int64, n) for name, rows in columns.items()}
+    return _made(flat, lengths, processor)
+
+
+def _made(columns: Mapping[str, np.ndarray], lengths: np.ndarray, processor: Any) -> TokenTable:
+    pads = dict.fromkeys(columns, 0) | {IDS: processor.pad_token_id}
+    pads |= {"token_type_ids": getattr(processor, "pad_token_type_id", 0)}
+    return TokenTable(columns, np.concatenate([[0], np.cumsum(lengths)]), pads, processor.padding_side == "left")
