@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfft import claiming, recipe, spaces, storages, studies
+from hfft import recipe, spaces, storages, studies
 from hfft.agreeing import agreed
 from hfft.errors import InputError, full
 from hfft.milestones import Milestones
