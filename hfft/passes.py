@@ -168,9 +168,10 @@ def _answering(model: Any, args: Any, rows: int, layer: packed_linear.Make | Non
     model.eval().to(args.device)
     if whole := torch.float16 if args.fp16_full_eval else torch.bfloat16 if args.bf16_full_eval else None:
         model.to(whole)
-    pays = args.device.type == "cpu" and not (args.bf16 or args.fp16 or whole) and rows >= WORTH
+    pays = layer is not None or rows >= WORTH
+    plain = args.device.type != "cpu" or args.bf16 or args.fp16 or whole or not pays
     try:
-        with packed_linear.answering(model, layer) if pays else contextlib.nullcontext():
+        with contextlib.nullcontext() if plain else packed_linear.answering(model, layer):
             yield
     finally:
         for module, mode in modes:

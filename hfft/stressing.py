@@ -73,7 +73,7 @@ def probe(
     folder, split = RunFolder.existing(name, folds=test), "test" if test else "validation"
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    wanted = asking.applied(wanted, modality.INPUT, names or (), budget, rows)
+    own, wanted = wanted, asking.applied(wanted, modality.INPUT, names or (), budget, rows)
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = say if args.process_index == 0 else _silent
     held = gathering.held_back(wanted, folder, split)
@@ -87,7 +87,7 @@ def probe(
     answered = ask(held)
     each = (time.perf_counter() - began) / max(len(held), 1)
     segment = askers.segmenter(wanted, model, modality, args)
-    sooner = askers.in_int8(wanted, folder, model, modality, args, say)
+    sooner = askers.in_int8(own, folder, model, modality, args, say)
     subject = Subject(modality, model.processor, held, ask, answered, segment, sooner)
     done = run(wanted, folder, split, subject, each, args, say, capped=budget is None)
     if look is not None:
