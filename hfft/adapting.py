@@ -16,7 +16,7 @@ from typing import Any
 import datasets
 from transformers import Trainer, TrainingArguments
 
-from hfft import anatomy, freezing, low_rank, mean_weights, precomputing, predicting, timeline
+from hfft import anatomy, batch_norms, freezing, low_rank, mean_weights, precomputing, predicting, timeline
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted
 from hfft.precomputing import Precomputed
@@ -106,6 +106,9 @@ class Adaptation:
         self.cached: Precomputed | None = None
         self.adapters: low_rank.Adapters | None = None
         self.freezing: freezing.Freezing | None = None
+        self.still = batch_norms.keep(backbone.model) if wanted.adapt.freeze_statistics else None
+        if wanted.adapt.freeze_statistics and self.still is None:
+            raise InputError("adapt.freeze_statistics: this model has no BatchNorm; leave the key out")
         if not _touches(wanted.adapt):
             return
         adapt, model = wanted.adapt, backbone.model
@@ -168,6 +171,8 @@ class Adaptation:
             self.adapters.merge()
         if self.freezing is not None:
             self.freezing.end()
+        if self.still is not None:
+            self.still.remove()
         if self.cached is not None and self.args.local_process_index == 0:
             shutil.rmtree(run.root / ".features", ignore_errors=True)
         trainer.model = self.backbone.model

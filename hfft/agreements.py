@@ -23,7 +23,7 @@ OF_CLASSES = ("multi_label", "label_separator", "label_columns", "labels", "pixe
 def mistakes(recipe: Recipe) -> list[str]:
     """Sentences about keys that do not go together."""
     told = [*_of_augment(recipe), *_of_truncation(recipe), *_of_scenes(recipe), *_for_scenes(recipe)]
-    return told + _of_precision(recipe)
+    return told + _of_precision(recipe) + _of_sizes(recipe)
 
 
 def _of_scenes(recipe: Recipe) -> list[str]:
@@ -87,6 +87,30 @@ def _of_precision(recipe: Recipe) -> list[str]:
     if halves and wanted not in (AUTO, *halves):
         return [f"train.{halves[0]}: speed.precision is {wanted}, which is another precision; leave one of them out"]
     return []
+
+
+def _of_sizes(recipe: Recipe) -> list[str]:
+    """What asks for pictures of other sizes, or for keeping them, where there is none to do it with."""
+    speed, classes, out = recipe.speed, recipe.task == "image_classification", []
+    asked = {"image_sizes": speed.image_sizes is not None, "cache_images": speed.cache_images is True}
+    if not classes:
+        given = [f"speed.{key}" for key, there in asked.items() if there]
+        return [f"{key} is for image_classification, and the task is {recipe.task}; leave it out" for key in given]
+    if asked["cache_images"] and recipe.augment.crop is not None:
+        out.append(
+            "speed.cache_images: augment.crop cuts another part out of a picture each time; leave one of them out"
+        )
+    if asked["cache_images"] and recipe.data.streaming:
+        out.append(
+            "speed.cache_images: a stream has no rows to come back to; leave it out, or type data.streaming=false"
+        )
+    if asked["image_sizes"] and recipe.train.get("minutes"):
+        out.append("speed.image_sizes: train.minutes may end before the full size is reached; leave one of them out")
+    if asked["image_sizes"] and recipe.adapt.freeze == "backbone" and not recipe.adapt.unfreeze:
+        out.append(
+            "speed.image_sizes: with adapt.freeze=backbone each picture is seen once, at full size; leave it out"
+        )
+    return out
 
 
 def _of_truncation(recipe: Recipe) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,44 @@ def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
     return made
 
 
+def steps_of(augment: Augment, processor: Any) -> tuple[Callable[[np.ndarray], Any] | None, Any]:
+    """`pixels_of` in two: what is the same in every epoch, and what is drawn. The first is None with random crops.
+
+    The first: uint8 array (h, w, 3) → uint8 tensor (3, side, side). Together they are not drawn as `pixels_of` is: the
+    first takes no random numbers of the row's.
+    """
+    made = pixels_of(augment, processor)
+    if augment.crop is not None or not hasattr(made.transforms[0].interpolation, "value"):  # or one drawn each time
+        return None, made
+    whole, *drawn = made.transforms
+    return partial(_square, whole.size, whole.interpolation), type(made)(drawn)
+
+
+def _square(size: tuple[int, int], interpolation: Any, pixels: np.ndarray) -> Any:
+    """The largest square from the middle at (height, width), which is what timm crops where it must keep all.
+
+    By torch: a pixel may be another one by 1 of 255, which is nothing beside what is drawn next.
+    """
+    import torch
+    from torchvision.transforms.functional import resized_crop
+
+    high, wide, _ = pixels.shape
+    side = min(high, wide)
+    where = ((high - side) // 2, (wide - side) // 2, side, side)
+    found = resized_crop(torch.from_numpy(pixels).permute(2, 0, 1), *where, list(size), interpolation, antialias=True)
+    return found.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+
 def _posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
     """With one bit at least: timm draws none for strong changes, which is a black picture, and Pillow refuses it."""
     return image if bits >= 8 else ImageOps.posterize(image, max(bits, 1))
+
+
+def as_tensor(image: Image.Image) -> Any:
+    """uint8 tensor (3, height, width), in memory (height, width, 3), of an RGB picture."""
+    import torch
+
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ In: a run folder and an engine's name. Out: engines, one, or one for each fold. 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +132,7 @@ class Exported:
 
 def workers() -> int:
     """Batches that are computed beside one another: one for each core that this process has."""
-    return max(1, environment.cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return environment.own_cores()
 
 
 def known(name: str) -> str:

@@ -63,12 +63,17 @@ def weights(folder: RunFolder) -> str:
 
 
 def predict(
-    ensemble: Ensemble, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+    ensemble: Ensemble,
+    modality: ModuleType,
+    rows: datasets.Dataset,
+    spec: Model,
+    args: TrainingArguments,
+    layer: Any = None,
 ) -> Any:
     """As `predicting.predict`: of several models the likeliest class by their mean, or those of at least one half."""
     if modality.MASKS:
         return segmenting.predict(ensemble.parts, rows, spec, args)
-    parts = [predicting.predict(part, modality, rows, spec, args) for part in ensemble.parts]
+    parts = [predicting.predict(part, modality, rows, spec, args, layer=layer) for part in ensemble.parts]
     if len(parts) == 1:
         return parts[0]
     scores = _mean([part.scores for part in parts])

@@ -45,7 +45,7 @@ def predicted(
         if problems:
             raise InputError(problems[min(problems)])
         found.append(scores)
-    return predicting.predict(backbone, modality, rows, wanted.model, None, np.concatenate(found))  # type: ignore[no-any-return]
+    return predicting.predict(backbone, modality, rows, wanted.model, None, scores=np.concatenate(found))  # type: ignore[no-any-return]
 
 
 def refitted(place: Path, run: RunFolder, wanted: Recipe, found: Any) -> dict[str, Any]:

@@ -17,13 +17,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hfft import pooling
+from hfft import pooling, token_table
 from hfft.tokenising import Tokenising
 
 TOKENS = 2048  # of a batch, padding among them
 ROWS = 256  # of a batch
 FEWEST = 8  # rows below which a batch takes shorter ones in, and pads them
-PAD = {"attention_mask": 0, "token_type_ids": 0}
 
 
 class Engine(Protocol):
@@ -71,12 +70,10 @@ def of_texts(
     owners = made.pop(pooling.OWNER, None)
     arrays = {name: values for name, values in made.items() if name in engine.inputs}
     lengths = np.fromiter(map(len, made["input_ids"]), dtype=np.int64)
+    table = token_table.of_lists(arrays, lengths, engine.processor)
     out = np.empty((len(lengths), len(engine.names)), dtype=np.float32)
-    pad, left = engine.processor.pad_token_id, engine.processor.padding_side == "left"
     every = list(batches(lengths, tokens or engine.tokens))
-    for places, found in zip(
-        every, _each(engine, lambda rows: _arrays(arrays, rows, lengths, pad, left), every), strict=True
-    ):
+    for places, found in zip(every, each(engine, table.batch, every), strict=True):
         out[places] = found
     return pooling.mean(out, None if owners is None else np.asarray(owners, dtype=np.int64))
 
@@ -106,12 +103,10 @@ def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) 
         return {"pixel_values": engine.processor(list(some), return_tensors="pt")["pixel_values"]}
 
     nothing = np.zeros((0, len(engine.names)), dtype=np.float32)
-    return np.concatenate(
-        [nothing, *_each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])]
-    )
+    return np.concatenate([nothing, *each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])])
 
 
-def _each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
+def each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
     """Logits of each job, in their order, as many at once as the engine has workers."""
     if engine.workers == 1 or len(jobs) < 2:
         yield from (engine.run(prepare(job)) for job in jobs)
@@ -124,20 +119,3 @@ def _each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequen
 def _pool(workers: int) -> ThreadPoolExecutor:
     """The same threads all the time: MKL keeps half a megabyte of each that has ended."""
     return ThreadPoolExecutor(workers)
-
-
-def _arrays(
-    columns: Mapping[str, list[list[int]]], places: np.ndarray, lengths: np.ndarray, pad: int, left: bool
-) -> dict[str, np.ndarray]:
-    """int64 (rows, longest) of each column, padded as the tokenizer pads."""
-    longest, even = int(lengths[places].max()), int(lengths[places].min())
-    if longest == even:
-        return {name: np.array([values[i] for i in places], dtype=np.int64) for name, values in columns.items()}
-    out = {}
-    for name, values in columns.items():
-        array = np.full((len(places), longest), PAD.get(name, pad), dtype=np.int64)
-        for row, i in enumerate(places):
-            own = values[i]
-            array[row, longest - len(own) if left else 0 : longest if left else len(own)] = own
-        out[name] = array
-    return out

@@ -8,10 +8,14 @@ GELU follows a layer it is computed with it, which saves a pass over the widest 
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
+Make = Callable[[torch.nn.Linear], Any]  # a plain layer → what stands in for it, or None where it stays
 ROWS = 1024  # tokens that the layout is chosen for; others are computed as well
 CLOSE = 1e-4  # of numbers of about one, beyond which the kernel is not trusted
 
@@ -27,29 +31,81 @@ class PackedLinear(torch.nn.Module):
         self.register_buffer("packed", torch.ops.mkldnn._reorder_linear_weight(weight, ROWS), persistent=False)
         self.register_buffer("bias", None if linear.bias is None else linear.bias.detach(), persistent=False)
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """As it was: some models ask for its type. A copy in the plain layout, each time."""
+        return self.packed.to_dense()  # type: ignore[no-any-return, operator]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, self.then, [], "none")  # type: ignore[no-any-return]
 
 
 def pack(model: Any) -> int:
     """Put packed layers in the place of a model's plain ones, in place; how many."""
+    if not usable():
+        return 0
+    with torch.inference_mode():
+        return _packed(model)
+
+
+@contextlib.contextmanager
+def answering(model: Any, other: Make | None = None) -> Iterator[int]:
+    """Within it the model's plain layers are packed ones; afterwards they are the same objects again. How many.
+
+    The second copy of the weights lives as long. other: what stands in for a layer, if not a packed one.
+    """
+    make = other or PackedLinear
+    if other is None and not usable():
+        yield 0
+        return
+    acts = [(owner, owner.intermediate_act_fn) for owner in model.modules() if hasattr(owner, "intermediate_act_fn")]
+    places = []
     try:
         with torch.inference_mode():
-            return _packed(model) if _works() else 0
+            for owner, name, part in list(_plain(model)):
+                if (new := make(part)) is not None:
+                    places.append((owner, name, part))
+                    setattr(owner, name, new.train(False))
+            for owner, _ in acts:
+                _join_gelu(owner)
+        yield len(places)
+    finally:
+        for owner, name, part in places:
+            setattr(owner, name, part)
+        for owner, act in acts:
+            owner.intermediate_act_fn = act
+
+
+@functools.cache
+def usable() -> bool:
+    """Whether torch has such a kernel here, and it is right."""
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):  # training's own numbers stay as they are
+            return _works()
     except (AttributeError, RuntimeError, NotImplementedError):  # a torch or a processor without oneDNN
-        return 0
+        return False
 
 
 def _packed(model: Any) -> int:
     found = 0
-    for owner in list(model.modules()):
-        for name, part in list(owner.named_children()):
-            if type(part) is torch.nn.Linear and part.weight.dtype == torch.float32 and not part._forward_hooks:
-                setattr(owner, name, PackedLinear(part))
-                found += 1
+    for owner, name, part in list(_plain(model)):
+        setattr(owner, name, PackedLinear(part))
+        found += 1
     for owner in model.modules():
         _join_gelu(owner)
     return found
+
+
+def _plain(model: Any) -> Iterator[tuple[Any, str, torch.nn.Linear]]:
+    """(owner, name, layer) of layers that nobody listens to, in float32 on the CPU."""
+    for owner in list(model.modules()):
+        if type(owner).__module__.startswith("peft."):  # an adapter reads its layers' weights
+            continue
+        for name, part in list(owner.named_children()):
+            if type(part) is not torch.nn.Linear or part._forward_hooks or part._forward_pre_hooks:
+                continue
+            if part.weight.dtype == torch.float32 and part.weight.device.type == "cpu":
+                yield owner, name, part
 
 
 def _join_gelu(owner: Any) -> None:

@@ -41,7 +41,8 @@ class Found:
 def prepared(row: dict[str, Any], backbone: Backbone, modality: ModuleType, spec: Model) -> Prepared:
     """One row as the checkpoint's processor makes it."""
     rows = datasets.Dataset.from_list([{"image": row["image"]}], features=picture_rows.PICTURE)
-    values = torch.as_tensor(np.asarray(modality.prepare(rows, backbone.processor, spec)[0]["pixel_values"]))
+    made = modality.collator(backbone.processor)([modality.prepare(rows, backbone.processor, spec)[0]])
+    values = made["pixel_values"][0]
     known = augmenting.geometry(backbone.processor)
     mean, std = (np.asarray(known[name], dtype=float) for name in ("mean", "std"))
     pixels = (255 * (values.permute(1, 2, 0).double().numpy() * std + mean)).round().clip(0, 255).astype(np.uint8)

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,21 +63,21 @@ class Below(torch.nn.Module):
     def __init__(self, model: Any, head: Any, first: bool = False, logits: bool = False) -> None:
         super().__init__()
         self.model, self.first, self.logits = model, first, logits
-        self.seen: list[torch.Tensor] = []
+        self.seen = threading.local()  # batches are computed beside one another
         self.handle = head.register_forward_pre_hook(self._keep, with_kwargs=True)
 
     def _keep(self, module: Any, args: Any, kwargs: Any) -> None:
         if len(args) != 1 or kwargs or not isinstance(args[0], torch.Tensor):
             raise Unfit("its head takes more than one input")
-        self.seen.append(args[0])
+        self.seen.given.append(args[0])
 
     @torch.no_grad()
     def forward(self, **inputs: Any) -> dict[str, torch.Tensor]:
-        self.seen.clear()
+        self.seen.given = []
         logits = self.model(**inputs).logits
-        if len(self.seen) != 1:
-            raise Unfit(f"its head is used {len(self.seen)} times for each batch")
-        features = self.seen.pop()
+        if len(self.seen.given) != 1:
+            raise Unfit(f"its head is used {len(self.seen.given)} times for each batch")
+        features = self.seen.given.pop()
         features = (features[:, :1] if self.first else features).float()
         return {"features": features, "logits": logits} if self.logits else {"features": features}
 

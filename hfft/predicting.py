@@ -14,9 +14,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import TrainingArguments
 
-from hfft import erring, labelsets, pooling, segmenting, tempering, worst_masks
+from hfft import arranging, erring, labelsets, packed_linear, passes, pooling, segmenting, tempering, worst_masks
 from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed
 from hfft.mask_records import MaskPredictions
@@ -32,19 +32,23 @@ def predict(
     rows: datasets.Dataset,
     spec: Model,
     args: Any,
+    logits: np.ndarray | None = None,
+    layer: packed_linear.Make | None = None,
     scores: np.ndarray | None = None,
 ) -> Any:
     """Class probabilities for rows with `id` and `label`, as `Predictions`; the same on one process and on many.
 
-    The likeliest class is predicted; where several may apply, each with a probability of at least one half. scores:
-    probabilities (n, classes), where they are known already. Where each pixel has a class: `MaskPredictions`.
+    The likeliest class is predicted; where several may apply, each with a probability of at least one half. logits:
+    (n, classes), where they are known already; scores: probabilities of that shape, likewise. layer: of `outputs`.
+    Where each pixel has a class: `MaskPredictions`.
     """
     if modality.MASKS:
         return segmenting.predict([backbone], rows, spec, args)
     names, many = class_order(backbone.model), several(backbone.model)
     labels = label_ids(rows["label"][:], names, many)
     if scores is None:
-        logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
+        if logits is None:
+            logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args, layer)
         scores = tempering.of_logits(logits, many)
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
@@ -66,24 +70,24 @@ def probabilities(
 
 
 def outputs(
-    model: Any, processor: Any, modality: ModuleType, rows: datasets.Dataset, spec: Model, args: TrainingArguments
+    model: Any,
+    processor: Any,
+    modality: ModuleType,
+    rows: datasets.Dataset,
+    spec: Model,
+    args: TrainingArguments,
+    layer: packed_linear.Make | None = None,
 ) -> np.ndarray:
     """What the model puts out for each row, its first output (n, …), in the order of `rows`, on any layout.
 
-    Of a text that is cut into windows, the mean over them.
+    Of a text that is cut into windows, the mean over them. layer: what stands in for linear layers, such as
+    int8_linear.layer.
     """
     inputs = [name for name in modality.ROLES if name in rows.column_names]
     prepared, owners = pooling.apart(modality.prepare(rows.select_columns(inputs), processor, spec))
-    lengths = modality.lengths(prepared)
-    # Rows of like length share a batch, longest first: little padding, and memory runs out at once or never.
-    order = np.arange(len(prepared)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-    trainer = Trainer(model=model, args=args, data_collator=modality.collator(processor))
-    trainer.remove_callback(PrinterCallback)
-    found: Any = trainer.predict(prepared.select(order)).predictions
-    found = np.asarray(found[0] if isinstance(found, tuple) else found)
-    out = np.empty_like(found)
-    out[order] = found
-    return pooling.mean(out, owners)
+    arranging.arranged(model, modality)
+    found = passes.outputs(model, prepared, modality.collator(processor), processor, args, layer=layer)
+    return pooling.mean(found, owners)
 
 
 def label_ids(labels: list[str], names: tuple[str, ...], several: bool = False) -> np.ndarray:

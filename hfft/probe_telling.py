@@ -95,7 +95,40 @@ def sentences(
         out.append(f"Not tried for lack of time ({_limit(how)}): {'; '.join(missing)}.")
     if any(probe["left_out"] for probe in probes):
         out.append("A rate is of the strengths that were tried: do not hold it against one of others.")
+    if how.get("arithmetic"):
+        out.append(f"Asked in {how['arithmetic']} (speed.int8), rows as they are and changed; the test score is not.")
     return out
+
+
+def spent(needs: float, seconds: float, rows: int | None, overrun: float) -> str:
+    """What it will take, in words; what gates ask about may take more than the budget. overrun: times the budget."""
+    if rows is not None:
+        return f"about {needs:.0f} s"
+    if needs > overrun * seconds:
+        return f"about {needs:.0f} s: gates ask for every strength, whatever the budget ({seconds:.0f} s)"
+    return f"about {seconds:.0f} s at most"
+
+
+def announced(
+    rows: int,
+    severities: Mapping[str, Sequence[int]],
+    left_out: Sequence[str],
+    templates: Sequence[Any],
+    n: int,
+    spent: str,
+    unit: str,
+) -> str:
+    """What is about to be tried: `rows` of n. severities: of each probe. spent: see above."""
+    parts = []
+    if severities:
+        changes = counted(sum(map(len, severities.values())), "change")
+        probes = counted(len(severities), "probe")
+        parts.append(f"{probes}, {changes} each of {rows:,} of {n:,} {unit}s, in {spent}")
+    if left_out:
+        parts.append(f"{counted(len(left_out), 'probe')} left out for lack of time")
+    if templates:
+        parts.append(counted(len(templates), "template"))
+    return f"probes: {'; '.join(parts)}"
 
 
 def _limit(how: Mapping[str, Any]) -> str:

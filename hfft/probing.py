@@ -44,7 +44,8 @@ EXAMPLES |= {f"{what}_{when}": kind for when in ("before", "after") for what, ki
 class Subject:
     """What is probed: the rows, how to ask the model about them, and its answers to them as they are.
 
-    segment: of masks, the model as a function from rows to a class for each pixel.
+    segment: of masks, the model as a function from rows to a class for each pixel. sooner: the same model in another
+    arithmetic, for changed rows and for the same rows as they are.
     """
 
     modality: ModuleType
@@ -53,6 +54,7 @@ class Subject:
     ask: Ask
     answered: Any
     segment: Segment | None = None
+    sooner: Ask | None = None
 
 
 def order(ids: Sequence[str]) -> np.ndarray:

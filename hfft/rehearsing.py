@@ -276,13 +276,11 @@ def _small(trial: Trial) -> Recipe:
 
 
 def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
-    per_pass = trial.chosen["per_device_eval_batch_size"]
-    batches, rows = (watch.batches[1:], seen - per_pass) if seen > per_pass else (watch.batches, seen)
     points = [_bytes(path) for path in trial.folder.checkpoints.glob("checkpoint-*")]
     card = torch.cuda.max_memory_allocated() / 1e9 if args.device.type == "cuda" else None
     return quoting.Measured(
         steps=watch.steps[1:],
-        rows_per_second=rows / sum(batches),
+        rows_per_second=watch.rows_per_second(seen, trial.chosen["per_device_eval_batch_size"]),
         checkpoint=watch.checkpoint or 0.0,
         before=before,
         after=after,

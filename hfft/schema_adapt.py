@@ -54,6 +54,9 @@ class Adapt:
         float | None, Field(gt=0, lt=1, description="learning rate of each block relative to the block above it")
     ] = None
     lora: Lora | None = None
+    freeze_statistics: Annotated[
+        bool, Field(strict=True, description="BatchNorm keeps the checkpoint's means and variances; for few rows")
+    ] = False
     average: Annotated[
         int | None,
         Field(

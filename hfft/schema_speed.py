@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 STRICT = {"extra": "forbid"}
 AUTO = "auto"
 PRECISIONS = ("fp32", "bf16", "fp16")
+LEAST = 8  # pixels of a side
 
 
 def _precision(value: Any) -> str:
@@ -25,6 +26,18 @@ def _switch(value: Any) -> bool | str:
     if value == AUTO or isinstance(value, bool):
         return value  # type: ignore[no-any-return]
     raise ValueError("expected auto, true or false")
+
+
+def _sizes(value: Any) -> Any:
+    if value is None or value == AUTO:
+        return value
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError("expected auto, or sides in pixels, such as [128, 160, 224]")
+    if any(not isinstance(side, int) or isinstance(side, bool) or side < LEAST for side in value):
+        raise ValueError(f"a side is a whole number of pixels, {LEAST} or more")
+    if list(value) != sorted(set(value)):
+        raise ValueError("sides go from small to large")
+    return list(value)
 
 
 @dataclass(frozen=True)
@@ -48,3 +61,22 @@ class Speed:
     attention_dropout: Annotated[
         float | None, Field(ge=0, lt=1, description="of attention's weights while training (default: dropout)")
     ] = None
+    int8: Annotated[
+        bool,
+        Field(description="validation while training, and probes, in whole numbers of 8 bits on a CPU; no test score"),
+    ] = False
+    cache_images: Annotated[
+        bool | str,
+        BeforeValidator(_switch),
+        Field(description="pictures kept at the model's size for the next epoch: true, false; auto: where disk allows"),
+    ] = AUTO
+    image_sizes: Annotated[
+        str | list[int] | None,
+        BeforeValidator(_sizes),
+        Field(
+            description="train on small pictures first: auto, or sides such as [128, 160, 224]; the last is the full"
+        ),
+    ] = None
+    allocator: Annotated[
+        bool, Field(strict=True, description="pictures on CPU, Linux: keep freed memory for the next step; faster")
+    ] = True

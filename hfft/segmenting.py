@@ -89,7 +89,7 @@ def asker(
 def probabilities(part: Backbone, rows: datasets.Dataset, args: TrainingArguments) -> np.ndarray:
     """Of whole images as the model puts them out, float32 (n, classes, h, w): for a comparison of few rows."""
     part.model.eval().to(args.device)
-    with torch.no_grad():
+    with torch.inference_mode():
         return _whole(part, [decoded(source) for source in rows["image"][:]], args).softmax(1).cpu().numpy()
 
 
@@ -99,16 +99,21 @@ def answers(
     """The answer to each row, one at a time, in the rows' order. shared: of the batches that fall to this process."""
     size = max(1, args.per_device_eval_batch_size) if not spec.window else 1
     for part in parts:
-        part.model.eval().to(args.device)
+        part.model.eval().to(args.device, memory_format=torch.channels_last)
     rank, world = (args.process_index, args.world_size) if shared else (0, 1)
-    starts = range(0, len(rows), size)
+    mine = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)][rank::world]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, start in enumerate(starts):
-            if number % world != rank:
-                continue
-            places = range(start, min(start + size, len(rows)))
+
+        def begun(places: range) -> tuple[datasets.Dataset, list[Any]]:
             taken = rows.select(places)
-            images = list(pool.map(decoded, taken["image"][:]))
+            return taken, [pool.submit(decoded, source) for source in taken["image"][:]]
+
+        # A batch is decoded while the one before it is computed.
+        ahead = begun(mine[0]) if mine else None
+        for places, after in zip(mine, [*mine[1:], None], strict=False):
+            assert ahead is not None
+            (taken, decoding), ahead = ahead, begun(after) if after is not None else None
+            images = [one.result() for one in decoding]
             truths = _truths(taken, images)
             known = taken[BEFORE][:] if BEFORE in taken.column_names else [None] * len(taken)
             made = _asked(parts, images, truths, spec, args)
@@ -123,7 +128,7 @@ def _truths(taken: datasets.Dataset, images: Sequence[Any]) -> list[np.ndarray]:
     return [np.full((image.height, image.width), masks.IGNORED, np.int16) for image in images]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _asked(
     parts: Sequence[Backbone], images: Sequence[Any], truths: Sequence[np.ndarray], spec: Model, args: TrainingArguments
 ) -> Iterator[np.ndarray]:

@@ -17,14 +17,16 @@ LEAST_STEPS = 4  # the first is warm-up; three say something of the spread
 class Stopwatch(TrainerCallback):
     """limit: seconds after which no further step is taken.
 
-    steps: seconds of each step, data loading included, warm-up first. batches: seconds of each evaluation batch.
-    checkpoint: seconds of writing one, None when none was written. losses: of each step. place: what is being done.
+    steps: seconds of each step, data loading included, warm-up first. batches: seconds of each evaluation batch, and
+    rows: of each. checkpoint: seconds of writing one, None when none was written. losses: of each step. place: what is
+    being done.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.steps: list[float] = []
         self.batches: list[float] = []
+        self.rows: list[int] = []
         self.checkpoint: float | None = None
         self.losses: list[float] = []
         self.place = "first step"
@@ -34,6 +36,17 @@ class Stopwatch(TrainerCallback):
     def speed(self) -> float:
         """Unused by a rehearsal; `training.fit` asks whatever watches for it."""
         return 0.0
+
+    def rows_per_second(self, seen: int, largest: int) -> float:
+        """Of an evaluation of `seen` rows. The `largest` of them come first, and with them the warm-up: those
+        after them are like the rows of the real run, and alone count where there are any.
+        """
+        done = 0
+        for number, rows in enumerate(self.rows, 1):
+            done += rows
+            if largest <= done < seen:
+                return (seen - done) / sum(self.batches[number:])
+        return seen / sum(self.batches)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started = self.mark = time.perf_counter()
@@ -48,8 +61,10 @@ class Stopwatch(TrainerCallback):
         if control.should_evaluate:
             self.place = "validation"
 
-    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_prediction_step(self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **_: Any) -> None:
         self.batches.append(self._lap())
+        # See evaluation_loop.py; the Trainer's own loop has batches of one size.
+        self.rows.append(eval_dataloader[-1] if isinstance(eval_dataloader, list) else args.per_device_eval_batch_size)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" in (logs or {}):

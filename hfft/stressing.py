@@ -13,32 +13,30 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-import datasets
 import numpy as np
 import torch
 
 from hfft import (
-    answering,
     answers,
+    askers,
     asking,
     budgets,
     ensembling,
     gathering,
+    int8_linear,
     judging,
     ledger,
     perturbing,
+    probe_telling,
     probing,
     recipe,
     robustness,
     rooms,
-    segmenting,
-    thresholds,
     trainer_arguments,
 )
 from hfft.answers import AS_IT_IS, TEMPLATES, Cell
 from hfft.budgets import LEAST
-from hfft.ensembling import Ensemble
-from hfft.errors import InputError, counted
+from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.perturbing import title
 from hfft.probing import Subject
@@ -75,7 +73,7 @@ def probe(
     folder, split = RunFolder.existing(name, folds=test), "test" if test else "validation"
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    wanted = asking.applied(wanted, modality.INPUT, names or (), budget, rows)
+    own, wanted = wanted, asking.applied(wanted, modality.INPUT, names or (), budget, rows)
     args = trainer_arguments.arguments(wanted, folder, fitting=False)
     say = say if args.process_index == 0 else _silent
     held = gathering.held_back(wanted, folder, split)
@@ -84,11 +82,13 @@ def probe(
     if test and args.process_index == 0:
         prints = fingerprint(held["id"][:]), ensembling.weights(folder)
         look = ledger.opened(folder, len(held), *prints)
-    ask = asker(wanted, folder, model, modality, args)
+    ask = askers.asker(wanted, folder, model, modality, args)
     began = time.perf_counter()
     answered = ask(held)
     each = (time.perf_counter() - began) / max(len(held), 1)
-    subject = Subject(modality, model.processor, held, ask, answered, segmenter(wanted, model, modality, args))
+    segment = askers.segmenter(wanted, model, modality, args)
+    sooner = askers.in_int8(own, folder, model, modality, args, say)
+    subject = Subject(modality, model.processor, held, ask, answered, segment, sooner)
     done = run(wanted, folder, split, subject, each, args, say, capped=budget is None)
     if look is not None:
         ledger.scored(folder, look, {})  # seen to its end; nothing was scored
@@ -105,23 +105,6 @@ def probe(
         write_json(folder.probes, kept | {split: facts})
         judging.publish(folder)
     return {"run": str(folder.root), "split": split, "look": look, "asked": list(done.tried), "probes": facts}
-
-
-def asker(wanted: Recipe, folder: RunFolder, model: Ensemble, modality: ModuleType, args: Any) -> probing.Ask:
-    """The model as a function from rows to predictions, by its thresholds or biases where it has any."""
-
-    def ask(rows: datasets.Dataset) -> Any:
-        found = ensembling.predict(model, modality, rows, wanted.model, args)
-        if not found.multi_label:
-            return answering.applied(folder, wanted.decide, found)
-        return thresholds.applied(found, thresholds.read(folder.thresholds, found.names))
-
-    return ask
-
-
-def segmenter(wanted: Recipe, model: Ensemble, modality: ModuleType, args: Any) -> probing.Segment | None:
-    """Of masks, the model as a function from rows to a class for each pixel."""
-    return segmenting.asker(model.parts, wanted.model, args) if modality.MASKS else None
 
 
 def run(
@@ -150,13 +133,21 @@ def run(
     if not chosen and not templates:
         return Done()
     needs = plan.rows * sum(costs[name] * len(tried) for name, tried in plan.severities.items())
-    say(_announced(plan, templates, len(subject.rows), _spent(needs, seconds, wanted.probes.rows), wanted.unit))
+    spent = probe_telling.spent(needs, seconds, wanted.probes.rows, OVERRUN)
+    say(
+        probe_telling.announced(
+            plan.rows, plan.severities, plan.left_out, templates, len(subject.rows), spent, wanted.unit
+        )
+    )
     places = np.sort(probing.order(subject.rows["id"][:])[: plan.rows])
     part = probing.ready(replace(subject, rows=subject.rows.select(places))) if plan.severities else subject
-    began = time.perf_counter()
+    began, sooner = time.perf_counter(), subject.sooner if plan.severities else None
+    if sooner is not None:  # a change is held against the same arithmetic's answer to the row as it is
+        part = replace(part, ask=sooner, answered=sooner(part.rows))
     cells: dict[Cell, Predictions] = {AS_IT_IS: probing.reference(part)} if plan.severities else {}
     how: dict[str, Any] = {"n": len(subject.rows), "sampled": plan.rows, "budget": seconds, "probes": {}}
     how["capped"] = seconds < budgets.seconds(wanted.probes.budget)
+    how |= {"arithmetic": int8_linear.NAME} if sooner is not None else {}
     left_out = list(plan.left_out)
     for one in (one for one in chosen if title(one) in plan.severities):
         late = wanted.probes.rows is None and time.perf_counter() - began > OVERRUN * seconds
@@ -245,30 +236,6 @@ def _about(one: ModuleType, plan: budgets.Plan, wanted: Recipe) -> dict[str, Any
     return fixed | {"of": plan.rows, "severities": list(plan.severities[title(one)]), "strengths": one.SEVERITIES}
 
 
-def _spent(needs: float, seconds: float, rows: int | None) -> str:
-    """What it will take, in words; what gates ask about may take more than the budget."""
-    if rows is not None:
-        return f"about {needs:.0f} s"
-    if needs > OVERRUN * seconds:
-        return f"about {needs:.0f} s: gates ask for every strength, whatever the budget ({seconds:.0f} s)"
-    return f"about {seconds:.0f} s at most"
-
-
-def _announced(plan: budgets.Plan, templates: Any, n: int, spent: str, unit: str) -> str:
-    parts = []
-    if plan.severities:
-        cells = sum(map(len, plan.severities.values()))
-        parts.append(
-            f"{counted(len(plan.severities), 'probe')}, {counted(cells, 'change')} each of {plan.rows:,} of {n:,} "
-            f"{unit}s, in {spent}"
-        )
-    if plan.left_out:
-        parts.append(f"{counted(len(plan.left_out), 'probe')} left out for lack of time")
-    if templates:
-        parts.append(counted(len(templates), "template"))
-    return f"probes: {'; '.join(parts)}"
-
-
 def _keep(
     folder: RunFolder,
     split: str,
@@ -283,8 +250,8 @@ def _keep(
     asked = set(how["probes"])
     if not asked and about.is_file():
         return  # nothing fitted into the time: what is known from before stays as it is
-    if path.is_file() and about.is_file():
-        before = read_json(about)
+    before = read_json(about) if path.is_file() and about.is_file() else {}
+    if before and before.get("arithmetic") == how.get("arithmetic"):
         cells = answers.merged(answers.read(path), cells, asked)
         how["probes"] = before["probes"] | how["probes"]
         how["sampled"] = max(how["sampled"], before["sampled"])

@@ -14,7 +14,7 @@ import transformers
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import compiling, environment, low_rank, precisions
+from hfft import arranging, compiling, environment, low_rank, precisions, rooms
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
@@ -22,6 +22,7 @@ from hfft.resampling import check_sampler
 from hfft.run_folder import RunFolder
 from hfft.trainer_options import OWN, PUSH, resolved
 
+WORKERS = 8  # at the most, for each process
 # A NaN loss would be logged as 0.0 otherwise; image columns would be dropped before they are decoded.
 FIXED: dict[str, Any] = {
     "disable_tqdm": True,
@@ -50,6 +51,8 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         own = recipe.train.get("accelerator_config") or {}
         chosen["accelerator_config"] = {"dispatch_batches": False} | own if isinstance(own, dict) else own
     chosen |= {"use_cpu": not torch.accelerator.is_available()}
+    if "dataloader_num_workers" not in recipe.train:
+        chosen["dataloader_num_workers"] = _workers(recipe, not chosen["use_cpu"])
     if recipe.masks:
         chosen |= {"batch_eval_metrics": True}  # masks of all images would be gathered otherwise
     if not fitting:
@@ -72,7 +75,17 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))
         torch.set_num_threads(max(1, environment.cores() // beside))
+        if recipe.speed.allocator and rooms.find("modalities", recipe.task).CONVOLUTIONAL:
+            arranging.keep_memory()
     return args
+
+
+def _workers(recipe: Recipe, accelerated: bool) -> int:
+    """Processes that read beside training: on CPU they would take the cores that the model computes on."""
+    if not accelerated or recipe.data.streaming or not rooms.find("modalities", recipe.task).CONVOLUTIONAL:
+        return 0
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(WORKERS, max(0, environment.cores() // beside - 1))
 
 
 def _check_adapt(recipe: Recipe) -> None:

@@ -6,10 +6,7 @@ groups without decay on norms and biases, metrics, and callbacks. There is no pa
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,8 +23,14 @@ from transformers import Trainer, TrainingArguments
 
 from hfft import (
     adapting,
+    arranging,
+    augmenting,
     compiling,
     evaluate_modules,
+    evaluation_loop,
+    growing,
+    int8_linear,
+    keeping,
     mixing,
     optimizing,
     pixel_counting,
@@ -104,30 +107,20 @@ def fit(
     way. Raises InputError when the loss diverges, and for an `adapt:` that does not fit the model.
     """
     names = class_order(backbone.model)
-    anew = recipe.augment != Augment() or recipe.sampler.name or recipe.model.truncation == "windows"
-    if anew and args.dataloader_persistent_workers:
-        raise InputError(
-            "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
-        )
-    args.metric_for_best_model = best_metric(recipe, watched(recipe, names))
-    args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
-    line = watch or ProgressLine(args.metric_for_best_model)
+    _choose_by(recipe, args, names)
+    line = watch or ProgressLine(str(args.metric_for_best_model))
     several, smoothing = recipe.data.multi_label, args.label_smoothing_factor
     if several:
         args.label_smoothing_factor = 0.0  # the loss smooths; Trainer only warns that its own smoother could not
-    arranged(backbone.model, modality, args)
+    arranging.arranged(backbone.model, modality)
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
-    model, watchers = adapted.model, _watchers(recipe, args, adapted.seconds)
+    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *_growing(recipe, backbone, say)]
     if found is None and isinstance(train, datasets.Dataset) and not recipe.masks:
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
-    prepared = _prepared(recipe, backbone, modality, train, cached)
-    if cached is not None:
-        held_back, owners, collate = cached.validation, None, cached.collate
-    else:
-        with timeline.phase("prepare"):
-            held_back, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
-        collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(names))
+    keep = partial(keeping.kept, recipe, args, modality, run, say)
+    prepared = _prepared(recipe, backbone, modality, train, cached, keep)
+    held_back, owners, collate = _held_back(recipe, backbone, modality, validation, cached, keep)
     loss = loss_function(recipe.loss, smoothing, several, found, recipe.masks)
     step = None if cached is not None else partial(_step, model, args, held_back, collate, loss)
     precision, decided = _decided(recipe, args, step, run, resume is not None, len(prepared), say)
@@ -145,16 +138,50 @@ def fit(
     )
     trainer.remove_callback(transformers.PrinterCallback)
     texts = modality.INPUT == "text" and cached is None
+    eight = recipe.speed.int8
+    layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks) if eight else (None, "")
+    evaluation_loop.install(trainer, backbone.processor, layer)
     with precisions.applied(precision), quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say):
         seconds = _trained(trainer, resume) + adapted.seconds
+    keeping.end(run, args)
     mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
     value = state.best_metric if args.load_best_model_at_end else None
     best = {"metric": args.metric_for_best_model, "value": value, "step": state.best_global_step} | mean
     history = [{k: float(v) for k, v in row.items()} for row in trainer.state.log_history]
-    notes = tuple(w.said for w in watchers if w.said)
-    return Fit(seconds, line.speed, history, best, notes, adapted.seconds, decided)
+    notes = [w.said for w in watchers if w.said] + [told] * bool(told)
+    return Fit(seconds, line.speed, history, best, tuple(notes), adapted.seconds, decided)
+
+
+def _choose_by(recipe: Recipe, args: TrainingArguments, names: tuple[str, ...]) -> None:
+    """Tell `args` what the best checkpoint is. Raises InputError for a metric that is not known, and for workers that
+    would draw every epoch alike.
+    """
+    anew = recipe.augment != Augment() or recipe.sampler.name or recipe.model.truncation == "windows"
+    if anew and args.dataloader_persistent_workers:
+        raise InputError(
+            "train.dataloader_persistent_workers: workers that live on would draw each epoch alike; leave it out"
+        )
+    args.metric_for_best_model = best_metric(recipe, watched(recipe, names))
+    args.greater_is_better = not (args.metric_for_best_model == "loss" or less_is_better(args.metric_for_best_model))
+
+
+@timeline.phase("prepare")
+def _held_back(
+    recipe: Recipe,
+    backbone: Backbone,
+    modality: ModuleType,
+    validation: datasets.Dataset,
+    cached: Precomputed | None,
+    keep: Callable[[Any, str], Any],
+) -> tuple[Any, np.ndarray | None, Any]:
+    """(validation rows as the model, or its head alone, takes them, the text of each window or None, the collator)."""
+    if cached is not None:
+        return cached.validation, None, cached.collate
+    rows, owners = pooling.apart(modality.prepare(validation, backbone.processor, recipe.model))
+    collate = mixing.collator(modality.collator(backbone.processor), recipe.augment, len(class_order(backbone.model)))
+    return keep(rows, "validation"), owners, collate
 
 
 def watched(recipe: Recipe, names: tuple[str, ...]) -> list[str]:
@@ -173,7 +200,14 @@ def _measures(recipe: Recipe, names: tuple[str, ...], owners: np.ndarray | None)
 
 
 @timeline.phase("prepare")
-def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: Any, cached: Precomputed | None) -> Any:
+def _prepared(
+    recipe: Recipe,
+    backbone: Backbone,
+    modality: ModuleType,
+    train: Any,
+    cached: Precomputed | None,
+    keep: Callable[[Any, str], Any],
+) -> Any:
     """Training rows as the model, or its head alone, takes them, drawn by the sampler where there is one."""
     if not isinstance(train, datasets.Dataset):
         return train
@@ -181,6 +215,7 @@ def _prepared(recipe: Recipe, backbone: Backbone, modality: ModuleType, train: A
         rows: Any = cached.train
     else:
         rows = modality.prepare(train, backbone.processor, recipe.model, recipe.augment, recipe.seed)
+        rows = keep(rows, "train")
     if not recipe.sampler.name:
         return rows
     return Resampled(rows, np.asarray(train["labels"][:]), recipe.sampler, recipe.seed)
@@ -233,21 +268,20 @@ def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]
     return [*found, *watching.OUTSIDE.get(), *([stopping.BatchSize()] if args.auto_find_batch_size else [])]
 
 
+def _growing(recipe: Recipe, backbone: Backbone, say: Callable[[str], None]) -> list[Any]:
+    """The callback of `speed.image_sizes`. Raises InputError where the model takes one size only."""
+    if recipe.speed.image_sizes is None:
+        return []
+    full = min(augmenting.geometry(backbone.processor)["input_size"][1:])
+    sides = growing.sides(recipe.speed.image_sizes, full)
+    growing.check(backbone.model, sides)
+    say(f"pictures of {' then '.join(map(str, sides))} pixels, each for 1/{len(sides)} of the steps")
+    return [growing.Growing(backbone.model, sides)]
+
+
 def first_output(logits: Any, labels: Any) -> torch.Tensor:
     """Logits alone, where a model returns more."""
     return logits[0] if isinstance(logits, tuple) else logits
-
-
-def arranged(model: Any, modality: ModuleType, args: TrainingArguments) -> Any:
-    """Convolutions run up to twice as fast with channels last, and on CPU with an allocator that keeps its memory."""
-    if not modality.CONVOLUTIONAL:
-        return model
-    if args.device.type == "cpu" and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library: only speed is lost
-            libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(-4, 0)  # M_MMAP_MAX: large activations come from the heap …
-            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: … which is not given back between steps
-    return model.to(memory_format=torch.channels_last)
 
 
 @timeline.phase("save")

@@ -17,6 +17,8 @@ from hfft import (
     accounting,
     adapting,
     answering,
+    arranging,
+    askers,
     backbones,
     claiming,
     deciding,
@@ -127,8 +129,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         say(decided)
     many = f" by {len(model.parts)} models together" if len(model.parts) > 1 else ""
     say(f"{folder.root.name}: scoring {len(rows):,} test {wanted.unit}s{many}, {_hardware_sentence(args)}")
-    segment = stressing.segmenter(wanted, model, modality, args)
-    ask, began = stressing.asker(wanted, folder, model, modality, args), time.perf_counter()
+    segment = askers.segmenter(wanted, model, modality, args)
+    ask, began = askers.asker(wanted, folder, model, modality, args), time.perf_counter()
     with timeline.phase("evaluate"):
         predictions, scores = ask(rows), None
     each = (time.perf_counter() - began) / max(len(rows), 1)
@@ -138,7 +140,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         ledger.scored(folder, look, {name: score.value for name, score in scores.items() if "[" not in name})
         predicting.write_mistakes(predictions, rows, modality, folder.mistakes("test"), segment)
         describing.write(rows, modality, model.processor, folder.attributes("test"))
-    subject = probing.Subject(modality, model.processor, rows, ask, predictions, segment)
+    sooner = askers.in_int8(wanted, folder, model, modality, args, say)
+    subject = probing.Subject(modality, model.processor, rows, ask, predictions, segment, sooner)
     with timeline.phase("probes"):
         stressing.run(wanted, folder, "test", subject, each, args, say)
     features, notes = yardsticks.seen(wanted, modality, train, rows, args, say)
@@ -216,6 +219,7 @@ def _environment(
         "examples_per_second": round(fit.speed, 1),
         "peak_memory_gb": environment.peak_memory_gb(),
         "speed": fit.decided,
+        "allocator": arranging.memory(),
         "model": {
             "name": wanted.model.name,
             "parameters": backbone.parameters,

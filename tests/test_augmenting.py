@@ -24,7 +24,8 @@ def processor():
 
 
 def pixels(rows) -> torch.Tensor:
-    return torch.stack([row["pixel_values"] for row in rows])
+    """As the model gets them."""
+    return IMAGES.collator(rows.format["format_kwargs"]["transform"].processor)(list(rows))["pixel_values"]
 
 
 def test_flip_alone_gives_the_picture_or_its_mirror_image(processor):

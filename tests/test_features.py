@@ -14,6 +14,11 @@ from hfft.run_folder import RunFolder
 from tests.layouts import BERT, LABELS, VIT, image_rows, text_rows
 
 
+def as_batch(modality, rows, processor, spec):
+    """Pixels as the model gets them."""
+    return modality.collator(processor)(list(modality.prepare(rows, processor, spec)))["pixel_values"]
+
+
 def setting(base, tmp_path, batch=8, **model):
     """(backbone, modality, model section, arguments) of a tiny random model."""
     wanted = recipe.build({**base, "model": base["model"] | model, "train": {"per_device_eval_batch_size": batch}})
@@ -82,7 +87,7 @@ def test_pictures_are_what_the_classifier_gets(name, tmp_path):
     backbone, modality, spec, args = setting(VIT, tmp_path, name=name)
     rows = image_rows().select(range(6))
     found = torch.tensor(features.extract(backbone, modality, rows, spec, args))
-    pixels = torch.stack(list(modality.prepare(rows, backbone.processor, spec)[:]["pixel_values"]))
+    pixels = as_batch(modality, rows, backbone.processor, spec)
     with torch.no_grad():
         expected = backbone.model.eval()(pixels).logits
         assert torch.allclose(backbone.model.timm_model.get_classifier()(found), expected, atol=1e-5)
@@ -110,7 +115,7 @@ def test_transformers_pictures_are_pooled(name, tmp_path):
     found = features.extract(backbone, modality, rows, spec, args)
     assert found.shape == (6, width)
     if name == "resnet":
-        pixels = torch.stack(list(modality.prepare(rows, processor, spec)[:]["pixel_values"]))
+        pixels = as_batch(modality, rows, processor, spec)
         with torch.no_grad():
             assert model.classifier(torch.tensor(found)).numpy() == pytest.approx(
                 model(pixels).logits.numpy(), abs=1e-5

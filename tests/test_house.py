@@ -36,6 +36,7 @@ LAYERS = [
     | {"transferability"}
     | {"pooling"}
     | {"flattening"}
+    | {"token_table"}
     | {"schema_data"},
     {"sessions"}
     | {"unusable", "text_lines"}
@@ -43,6 +44,7 @@ LAYERS = [
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
+    | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
@@ -55,6 +57,7 @@ LAYERS = [
     | {"mask_records"}
     | {"masks"},
     {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"licences"} | {"shipping_facts", "card_marks"},
+    {"jpegs"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
@@ -74,7 +77,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"fitted_pixels"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"} | {"dropping"},
@@ -107,17 +110,19 @@ LAYERS = [
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
     | {"behaviour_figures", "contrasting", "indexing"}
     | {"adapting", "precomputing", "mean_weights"}
+    | {"keeping", "growing"}
     | {"rates"}
     | {"precisions", "compiling"}
     | {"answering"}
     | {"winners"}
     | {"forwarding", "packed_linear"}
+    | {"passes", "evaluation_loop", "int8_linear"}
     | {"studies", "watching", "trial_figures"},
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"}
     | {"answer_rows"},
-    {"rehearsing"} | {"engines"} | {"parity"} | {"rereading", "pushed_cards"},
+    {"rehearsing"} | {"engines"} | {"askers"} | {"parity"} | {"rereading", "pushed_cards"},
     {"inferring"} | {"input_rows", "answer_files"},
     {"inputs"},
     {"answer_tables"},
@@ -162,6 +167,14 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("predicting", "passes"),
+    ("training", "evaluation_loop"),
+    ("training", "int8_linear"),
+    ("predicting", "packed_linear"),
+    ("evaluation_loop", "packed_linear"),
+    ("evaluation_loop", "passes"),
+    ("passes", "forwarding"),
+    ("passes", "packed_linear"),
     ("predicting", "segmenting"),
     ("training", "pixel_counting"),
     ("pixel_counting", "scoring"),
@@ -192,6 +205,8 @@ HELPERS = {
     ("streaming", "settling"),
     ("callbacks", "checkpoints"),
     ("training", "adapting"),
+    ("training", "keeping"),
+    ("training", "growing"),
     ("winners", "scoring"),
     ("training", "watching"),
     ("adapting", "precomputing"),
@@ -372,6 +387,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing = {"verbs", "judging", "yardsticks", "weighing", "checking", "auditing", "gathering", "ending"}
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
+    bringing |= {"askers"}
     bringing |= {"showing"}
     bringing |= {"exporting", "parity", "export_verdicts"}
     bringing |= {"export_answers"}

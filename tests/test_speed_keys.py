@@ -17,7 +17,7 @@ GOOD = {
 
 def test_no_section_an_empty_one_and_nothing_below_it_are_the_default():
     made = recipe.build(GOOD)
-    assert made.speed == Speed() == Speed(precision="auto", compile="auto")
+    assert made.speed == Speed() == Speed(precision="auto", compile="auto", cache_images="auto")
     assert recipe.build(GOOD | {"speed": {}}) == recipe.build(GOOD | {"speed": None}) == made
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 import hfft as package
-from hfft import answers
+from hfft import answers, int8_linear
 from hfft.records import read_json, write_json
 from hfft.run_folder import RunFolder
 from tests.command import hfft
@@ -263,3 +264,40 @@ def test_a_probe_says_where_training_showed_the_same_changes():
         }
         assert ("training showed such changes, too (augment.typos)" in said["typos"]) == told
         assert "training" not in said["casing"]
+
+
+class Blind(torch.nn.Module):
+    """A layer that answers nothing, so that who was asked through it shows."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.size = linear.out_features
+
+    def forward(self, x):
+        return torch.zeros(*x.shape[:-1], self.size)
+
+
+def test_probes_in_8_bits_are_held_against_answers_in_8_bits_and_decide_no_gate(
+    finished, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(finished[0])
+    monkeypatch.setattr(int8_linear, "works", lambda: True)
+    monkeypatch.setattr(int8_linear, "SMALLEST", 2)
+    monkeypatch.setattr(int8_linear, "layer", Blind)
+    shutil.copytree("runs/texts", tmp_path / "texts")
+    path, run = tmp_path / "texts" / "recipe.yaml", RunFolder(tmp_path / "texts")
+    wanted = yaml.safe_load(path.read_text()) | {"speed": {"int8": True}}
+    path.write_text(yaml.safe_dump(wanted))
+    assert hfft("probe", str(run.root), "typos", "--rows", "12") == 0
+    assert "speed.int8: not for probes, because gates are decided by them" in capsys.readouterr().out
+    seeing = answers.read(run.probed("validation"))
+    path.write_text(yaml.safe_dump(wanted | {"gates": {}}))
+    assert hfft("probe", str(run.root), "typos", "--rows", "12") == 0
+    assert "speed.int8: probes with" in capsys.readouterr().out
+    blind = answers.read(run.probed("validation"))
+    for cells, differ in ((seeing, True), (blind, False)):
+        plain = cells[answers.AS_IT_IS].scores
+        assert plain.shape == (12, 2) and (np.ptp(plain, axis=0).max() > 1e-4) == differ
+    assert {cell[0] for cell in blind} >= {"", "typos"} and len(blind) > 2
+    assert all(np.ptp(part.scores, axis=0).max() < 1e-6 for cell, part in blind.items() if cell[0] == "typos")
+    assert any("int8" in told for told in read_json(run.probes)["validation"]["sentences"])

@@ -1,0 +1,45 @@
+"""Memory arranged for convolutions: channels last, and freed memory that stays with the process.
+
+In: a model and its modality. Out: the same model, faster. It must not know what it is used for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from types import ModuleType
+from typing import Any
+
+MMAP_MAX, TRIM_THRESHOLD = -4, -1  # mallopt(3)
+
+
+def arranged(model: Any, modality: ModuleType) -> Any:
+    """The model with channels last in memory, where its modality has convolutions: up to twice as fast."""
+    if not modality.CONVOLUTIONAL:
+        return model
+    import torch
+
+    return model.to(memory_format=torch.channels_last)
+
+
+@functools.cache
+def keep_memory() -> bool:
+    """Tell glibc to keep what is freed, and whether it will.
+
+    Large activations would be given back after each step, and their pages cleared and mapped again in the next. It
+    works from the call on: what was allocated before is freed as it was to be. It holds for the rest of the process.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return bool(libc.mallopt(MMAP_MAX, 0) and libc.mallopt(TRIM_THRESHOLD, 2**31 - 1))
+    except (OSError, AttributeError):  # another C library: only speed is lost
+        return False
+
+
+def memory() -> str:
+    """What becomes of memory that this process frees, for environment.json: kept or system."""
+    asked = keep_memory.cache_info().currsize > 0
+    return "kept" if asked and keep_memory() else "system"

@@ -1,0 +1,72 @@
+"""Evaluation while the Trainer trains, in the place of its own loop: sorted rows, hardly any padding, one pass.
+
+In: a Trainer, and what is known of its rows. Out: what `Trainer.evaluation_loop` gives: outputs and labels in the rows'
+order, metrics, and the loss as the mean over all rows. Training goes on as if nothing had been evaluated: Trainer's own
+loop draws a random number each time. It must not know which rows they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, denumpify_detensorize
+
+from hfft import passes
+from hfft.packed_linear import Make
+
+
+def install(trainer: Trainer, processor: Any, layer: Make | None = None) -> None:
+    """Let the Trainer evaluate by `passes`, wherever it can.
+
+    Its own loop stays where the model is spread over processes, compiled, or where metrics are made batch by batch,
+    as those of masks are. processor: of the rows. layer: see packed_linear.answering.
+    """
+    args: Any = trainer.args
+    if args.batch_eval_metrics or args.torch_compile or args.include_for_metrics:
+        return
+    if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or args.device.type == "xla":
+        return
+    known = weakref.ref(trainer)  # a Trainer that held itself would keep its model until the garbage is collected
+
+    def loop(dataloader: Any, description: str, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> EvalLoopOutput:
+        asked: Any = known()
+        return evaluated(asked, dataloader.dataset, processor, metric_key_prefix, layer)
+
+    trainer.evaluation_loop = loop  # type: ignore[method-assign, assignment]
+
+
+def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make | None = None) -> EvalLoopOutput:
+    """Outputs, labels and metrics of prepared rows with `labels`."""
+    args = copy.copy(trainer.args)
+    args.fp16_full_eval = args.bf16_full_eval = False  # they would cast the weights that are being trained
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    handler = trainer.callback_handler
+    sizes: list[int] = []
+    handler.eval_dataloader = sizes  # callbacks are handed the rows of each batch so far
+
+    def after(places: np.ndarray) -> None:
+        sizes.append(len(places))
+        trainer.control = handler.on_prediction_step(trainer.args, trainer.state, trainer.control)
+
+    found = passes.outputs(model, rows, trainer.data_collator, processor, args, after, layer)
+    labels = labels_of(rows)
+    metrics: dict[str, Any] = {}
+    if trainer.compute_metrics is not None:
+        metrics = trainer.compute_metrics(EvalPrediction(predictions=found, label_ids=labels))
+    with torch.no_grad():
+        given = {"logits": torch.from_numpy(found)}
+        metrics["loss"] = float(trainer.compute_loss_func(given, torch.from_numpy(labels)))
+    named = {f"{prefix}_{key.removeprefix(f'{prefix}_')}": value for key, value in metrics.items()}
+    return EvalLoopOutput(found, labels, denumpify_detensorize(named), len(labels))
+
+
+def labels_of(rows: Any) -> np.ndarray:
+    """Class ids (n,), or a number for each class (n, classes), of prepared rows; no picture is decoded for them."""
+    plain = rows.with_format("numpy", columns=["labels"])[:]["labels"] if hasattr(rows, "with_format") else rows.labels
+    labels = np.array(plain)
+    return labels.astype(np.float32) if labels.dtype.kind == "f" else labels.astype(np.int64)
