@@ -245,12 +245,13 @@ def reading(folder: Path, turns: int) -> None:
     import torch
     from PIL import Image
 
-    from hfft import kept_pixels, recipe, rooms
+    from hfft import arranging, kept_pixels, recipe, rooms
 
     torch.set_num_threads(1)
+    arranging.keep_memory()  # for all ways alike
     modality: Any = rooms.find("modalities", "image_classification")
     _, processor = model_of(10)
-    paths = sorted((folder / "train").rglob("*.jpg"))[: BATCH * 2]
+    paths = sorted((folder / "train").rglob("*.jpg"))[:BATCH]
     rows, change, collate = modality.as_rows(paths), usual(), modality.collator(processor)
     spec = recipe.build({"task": "image_classification", "data": {"path": "csv"}, "model": {"name": WEIGHTS}}).model
     prepared = modality.prepare(rows, processor, spec)

@@ -55,7 +55,7 @@ def _square(size: tuple[int, int], interpolation: Any, pixels: np.ndarray) -> An
     By torch: a pixel may be another one by 1 of 255, which is nothing beside what is drawn next.
     """
     import torch
-    from torchvision.transforms.functional import resized_crop
+    from torchvision.transforms.v2.functional import resized_crop  # the first version would compute in floats
 
     high, wide, _ = pixels.shape
     side = min(high, wide)

@@ -117,7 +117,7 @@ def test_two_steps_give_what_the_processor_gives_and_the_quick_one_nearly(name, 
     quick = fitting.quick(mild)
     assert small.dtype == quick.dtype == torch.uint8 and small.stride()[0] == quick.stride()[0] == 1
     apart = (fitting.resize(mild).int() - quick.int()).abs()
-    assert int(apart.max()) <= fitted_pixels.APART
+    assert int(apart.max()) <= fitted_pixels.APART and float((apart > 0).float().mean()) < 0.02
     if name in ("ViT", "CLIP", "not normalised"):
         assert not apart.any(), "these processors resize with torch themselves"
 
