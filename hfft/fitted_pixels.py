@@ -5,7 +5,7 @@ float tensors made of a whole batch at once. Together they give, bit for bit, wh
 where they would not, there is no `Fitting`. It must not know of files, rows or random changes.
 
 timm's processors resize with Pillow, which takes most of the time that reading takes. `quick` resizes with torch: not
-one pixel in a hundred differs, by APART, yet a probability may by more than 1e-4. So it is for training rows alone.
+one pixel in a hundred differs, by APART at most, yet a probability may by more than 1e-4. It is for training rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 from hfft import augmenting
 
 TRIED = ((47, 64), (310, 200), (33, 33))  # (height, width) of noise that both ways are held against each other with
-APART = 1  # of 255: how far `quick` may be from a processor's pixel; more only where contrasts overshoot, as in noise
+APART = 2  # of 255: how far `quick` may be from a processor's pixel; more only where contrasts overshoot, as in noise
 
 
 class Fitting(Protocol):

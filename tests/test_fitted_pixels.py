@@ -156,7 +156,7 @@ def test_a_batch_is_the_processors_and_lies_as_convolutions_want_it():
     assert all(row["pixel_values"].dtype == torch.uint8 for row in prepared), "small until they are a batch"
     batch = IMAGES.collator(processor)(list(prepared))
     training = IMAGES.collator(processor)(list(IMAGES.prepare(rows, processor, None, Augment())))
-    assert torch.allclose(training["pixel_values"], batch["pixel_values"], atol=1.01 / 255 / 0.22)
+    assert torch.allclose(training["pixel_values"], batch["pixel_values"], atol=2.01 / 255 / 0.22)
     assert torch.equal(batch["pixel_values"], processor(images, return_tensors="pt")["pixel_values"])
     assert batch["labels"].tolist() == [0, 1, 0, 1, 1]
     assert batch["pixel_values"].is_contiguous(memory_format=torch.channels_last)
