@@ -52,10 +52,10 @@ def steps_of(augment: Augment, processor: Any) -> tuple[Callable[[np.ndarray], A
 def _square(size: tuple[int, int], interpolation: Any, pixels: np.ndarray) -> Any:
     """The largest square from the middle at (height, width), which is what timm crops where it must keep all.
 
-    By torch: a pixel may be another one by 1 of 255, which is nothing beside what is drawn next.
+    By torch: a pixel may be another one by 1 or 2 of 255, which is nothing beside what is drawn next.
     """
     import torch
-    from torchvision.transforms.functional import resized_crop
+    from torchvision.transforms.v2.functional import resized_crop  # the first version would compute in floats
 
     high, wide, _ = pixels.shape
     side = min(high, wide)

@@ -11,9 +11,10 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hfft import pictures
+from hfft.flattening import upright
 
 PLAIN = ("RGB", "L")  # Pillow's modes of the JPEG files that both decoders read alike
 END = b"\xff\xd9"  # the marker that a whole JPEG file ends with
@@ -26,7 +27,7 @@ def pixels(source: dict[str, Any]) -> np.ndarray:
 
 def _pixels(opened: Image.Image, data: bytes) -> np.ndarray:
     found = _short(opened, data)
-    return np.array(pictures.flatten(ImageOps.exif_transpose(opened))) if found is None else found
+    return np.array(upright(opened)) if found is None else found
 
 
 def _short(opened: Image.Image, data: bytes) -> np.ndarray | None:

@@ -61,7 +61,7 @@ def test_plain_jpeg_files_go_the_short_way(monkeypatch):
     assert jpegs.alike(), "this torchvision decodes as this Pillow does"
     plain, grey = stored(drawn(40, 50)), stored(drawn(40, 50).convert("L"))
     expected = [np.asarray(pictures.rgb(source)) for source in (plain, grey)]
-    monkeypatch.setattr(pictures, "flatten", None)
+    monkeypatch.setattr(jpegs, "upright", None)
     assert all(np.array_equal(jpegs.pixels(s), e) for s, e in zip((plain, grey), expected, strict=True))
 
 
@@ -117,7 +117,7 @@ def test_two_steps_give_what_the_processor_gives_and_the_quick_one_nearly(name, 
     quick = fitting.quick(mild)
     assert small.dtype == quick.dtype == torch.uint8 and small.stride()[0] == quick.stride()[0] == 1
     apart = (fitting.resize(mild).int() - quick.int()).abs()
-    assert int(apart.max()) <= fitted_pixels.APART
+    assert int(apart.max()) <= fitted_pixels.APART and float((apart > 0).float().mean()) < 0.02
     if name in ("ViT", "CLIP", "not normalised"):
         assert not apart.any(), "these processors resize with torch themselves"
 
@@ -156,7 +156,7 @@ def test_a_batch_is_the_processors_and_lies_as_convolutions_want_it():
     assert all(row["pixel_values"].dtype == torch.uint8 for row in prepared), "small until they are a batch"
     batch = IMAGES.collator(processor)(list(prepared))
     training = IMAGES.collator(processor)(list(IMAGES.prepare(rows, processor, None, Augment())))
-    assert torch.allclose(training["pixel_values"], batch["pixel_values"], atol=1.01 / 255 / 0.22)
+    assert torch.allclose(training["pixel_values"], batch["pixel_values"], atol=2.01 / 255 / 0.22)
     assert torch.equal(batch["pixel_values"], processor(images, return_tensors="pt")["pixel_values"])
     assert batch["labels"].tolist() == [0, 1, 0, 1, 1]
     assert batch["pixel_values"].is_contiguous(memory_format=torch.channels_last)

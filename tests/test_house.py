@@ -56,8 +56,10 @@ LAYERS = [
     | {"agreements"}
     | {"mask_records"}
     | {"masks"},
-    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"licences"} | {"shipping_facts", "card_marks"},
-    {"jpegs"},
+    {"jpegs"}
+    | {"answers", "integrated_gradients", "grad_cam", "randomising"}
+    | {"licences"}
+    | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}

@@ -62,7 +62,7 @@ class Decoding:
 
     augment: pictures are changed at random, otherwise in each `epoch`, by a draw that depends on the picture and the
     seed alone. A batch may say which `copy` of its row each one is: of those that are 0, nothing changes. Where batches
-    are mixed, the draw goes along: only rows that have one are mixed. training: pixels within 1 of 255 of the
+    are mixed, the draw goes along: only rows that have one are mixed. training: pixels within 2 of 255 of the
     processor's will do (see fitted_pixels.py); the model is judged by the processor's own. kept: pictures of
     earlier epochs, by the `place` that rows have then.
     """
