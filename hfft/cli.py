@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, scratch
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -253,7 +253,8 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(arguments, prog_name="hfft")
+        with scratch.stopped_by_sigterm():
+            app(arguments, prog_name="hfft")
     except InputError as error:
         # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
         # because launchers kill what is left as soon as one process is gone.

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from transformers import TrainingArguments
 
-from hfft import backbones, ensembling, segmenting, serving, tokenising
+from hfft import backbones, ensembling, scratch, segmenting, serving, tokenising
 from hfft.ensembling import Ensemble
 from hfft.errors import counted
 from hfft.gathering import Say
@@ -82,19 +81,19 @@ def _held(
 ) -> dict[str, Any]:  # fmt: skip
     part = model.parts[0]
     names = list(model.names)
-    with tempfile.TemporaryDirectory(prefix="hfft-parity-") as room:
+    with scratch.folder("parity") as room:
         request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": names}
         request |= {"threads": torch.get_num_threads(), "step": 1, "reader": None}
         if part.model.config.model_type == "hfft_fcn":
             request["reader"] = "hfft.fcn"
-        inputs, way = _inputs(wanted, modality, part, some, Path(room))
+        inputs, way = _inputs(wanted, modality, part, some, room)
         batches = list(serving.batches(part, modality, some, wanted.model, 1)) if not modality.MASKS else []
         ours = [] if modality.MASKS else [serving.torch_logits(part.model.cpu(), batch)[0] for batch in batches]
         if modality.MASKS:
             first = next(serving.batches(part, modality, some.select([0]), wanted.model, 1))
             sides = serving.torch_logits(part.model.cpu(), first).shape[2:]
             request["step"] = max(1, -(-max(sides) // SHOWN_PIXELS))
-        found, why = asked(request | inputs, Path(room))
+        found, why = asked(request | inputs, room)
         if found is None:
             return {"passed": False, "why": why, "way": way}
         if not modality.MASKS:

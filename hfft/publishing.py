@@ -7,7 +7,6 @@ stays closed.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from hfft import (
     judging,
     public_files,
     pushed_cards,
+    scratch,
     shipping_facts,
     space_folder,
 )
@@ -73,11 +73,11 @@ def publish(
             say(f"note: {sentence}")
     if "test" not in folder.read_scores():
         say("the test split has not been opened, so the card has validation numbers; hfft eval, then push again")
-    with tempfile.TemporaryDirectory(prefix=".hfft-push-", dir=claiming.scratch(folder)) as room:
-        facts = _model(folder, told, wanted, Path(room), dry_run, say)
+    with scratch.folder("push", claiming.scratch(folder)) as room:
+        facts = _model(folder, told, wanted, room, dry_run, say)
         if space:
-            licence = card_front.read((Path(room) / "model" / CARD).read_text(encoding="utf-8")).get("license")
-            facts |= {"space": _space(folder, wanted, Path(room) / "space", licence, dry_run, say)}
+            licence = card_front.read((room / "model" / CARD).read_text(encoding="utf-8")).get("license")
+            facts |= {"space": _space(folder, wanted, room / "space", licence, dry_run, say)}
     return {"run": str(folder.root), "dry_run": dry_run} | facts
 
 

@@ -25,7 +25,8 @@ LAYERS = [
     | {"schema_adapt"}
     | {"schema_decide"}
     | {"schema_split"}
-    | {"hues"},
+    | {"hues"}
+    | {"scratch"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
@@ -293,6 +294,7 @@ NO_ML += [
     "mask_cautions",
     "mask_baselines",
 ]
+NO_ML += ["scratch"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
