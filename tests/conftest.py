@@ -3,6 +3,7 @@
 The environment is set before anything of Hugging Face is imported: its libraries read it once, at import.
 """
 
+import gc
 import os
 import shutil
 import socket
@@ -168,3 +169,9 @@ def pytest_terminal_summary(terminalreporter):
 
 def pytest_unconfigure():
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+def pytest_collection_finish():
+    """What was imported stays: the many full collections of libraries (one for each training) need not walk over it."""
+    gc.collect()
+    gc.freeze()
