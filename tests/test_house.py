@@ -4,6 +4,7 @@ Every guard also says how much it guarded: a guard that sees no files would pass
 """
 
 import ast
+import functools
 import json
 import socket
 import subprocess
@@ -303,6 +304,7 @@ def unit(path: Path) -> str:
     return path.stem if path.parent == HOUSE else path.parent.name
 
 
+@functools.cache
 def imported(path: Path) -> list[str]:
     """Every module a file imports, at the top or inside a function; `from hfft import x` is hfft.x."""
     found = []
