@@ -126,6 +126,14 @@ def no_stacks(packaged_data):
         yield
 
 
+@pytest.fixture(scope="module")
+def without_pages():
+    """For runs whose page and card nobody reads: drawing them is half of the time of an `hfft eval`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hfft.judging.publish", lambda _: [])
+        yield
+
+
 @pytest.fixture
 def write_text(tmp_path) -> Callable[..., str]:
     """write_text(name, text, encoding) → path of the new file, in a folder of this test's own."""
