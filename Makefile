@@ -42,6 +42,16 @@ prove: $(READY) ## 10,000 generated cases of every property of the splits, and o
 mutants: $(READY) ## Put small faults into the judging half; what share do the tests notice? (tens of minutes)
 	@nice $(BIN)/python benchmarks/mutants.py $(ARGS)
 
+# Real peers, in an environment of their own that also sees hfft's libraries: none of theirs may replace one.
+$(VENV)/peers/.ready: $(READY)
+	@test -x $(VENV)/peers/bin/python || $(BIN)/python -m venv $(VENV)/peers
+	@$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' > $$(echo $(VENV)/peers/lib/python3*/site-packages)/base.pth
+	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt fastai simpletransformers
+	@touch $@
+
+bench: $(VENV)/peers/.ready ## hfft beside other ways of the same work, on this machine (under 40 minutes)
+	@HFFT_PEERS=$(VENV)/peers/bin/python $(BIN)/python benchmarks/speed.py $(ARGS)
+
 lint: $(READY) ## Ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -49,4 +59,4 @@ clean: ## Remove .venv and caches; runs/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run eval test prove mutants lint clean
+.PHONY: help setup run eval test prove mutants bench lint clean

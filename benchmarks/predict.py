@@ -34,7 +34,7 @@ HERE = Path(__file__).parent.parent
 PIPELINE = """
 import csv, json, sys, time
 from transformers import pipeline
-pipe = pipeline("text-classification", model=sys.argv[1], device="cpu")
+pipe = pipeline("text-classification", model=sys.argv[1], device=sys.argv[5])
 with open(sys.argv[2], newline="", encoding="utf-8") as file:
     texts = [row["text"] for row in csv.DictReader(file)]
 answers = pipe(texts, batch_size=32, truncation=True, max_length=int(sys.argv[4]))
@@ -60,6 +60,13 @@ def write(path: Path, texts: list[str]) -> None:
         csv.writer(file).writerows([("text",), *((text,) for text in texts)])
 
 
+def device() -> str:
+    """What hfft's torch engine computes on, so that pipeline does, too. Exports are for the CPU."""
+    import torch
+
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
+
+
 def inner(run: str, texts: list[str], names: list[str], turns: int) -> None:
     """Rows per second of each way, in turn."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -68,8 +75,9 @@ def inner(run: str, texts: list[str], names: list[str], turns: int) -> None:
 
     folder, length = Path(run) / "model", recipe.load(run).model.max_length or 512
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32").eval()
-    pipe = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder), device="cpu")
     answerers = {name: inferring.load(run, name, fast=True) for name in names}
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pipe = pipeline("text-classification", model=model, tokenizer=tokenizer, device=device())
 
     def plain() -> list[str]:
         return [row["label"] for row in pipe(texts, batch_size=32, truncation=True, max_length=length)]
@@ -108,7 +116,16 @@ def whole(run: str, texts: list[str], names: list[str], turns: int) -> None:
         source = Path(room) / "in.csv"
         write(source, texts)
         out = Path(room) / "out"
-        base = [sys.executable, "-c", PIPELINE, str(Path(run) / "model"), str(source), f"{out}.txt", str(length)]
+        base = [
+            sys.executable,
+            "-c",
+            PIPELINE,
+            str(Path(run) / "model"),
+            str(source),
+            f"{out}.txt",
+            str(length),
+            device(),
+        ]
         commands = {"pipeline": base}
         hfft = [sys.executable, "-m", "hfft", "predict", run]
         for name in names:

@@ -6,17 +6,24 @@
 {'value': 0.69, 'low': 0.63, 'high': 0.74, 'n': 300, 'method': 'BCa bootstrap, 2000 resamples'}
 >>> run.predict(["great flight"])                            # doctest: +SKIP
 [{'positive': 0.93, 'neutral': 0.05, 'negative': 0.02}]
+>>> hfft.load("runs/mine", engine="onnx-int8").answers(["great flight"])[0].sure    # doctest: +SKIP
+True
 
 Importing hfft imports nothing heavy: torch comes with the first call that needs it.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hfft.errors import InputError
+
+if TYPE_CHECKING:
+    from hfft.answer_rows import Answer
+    from hfft.inferring import Answerer
 
 __all__ = ["InputError", "Run", "evaluate", "load", "train"]
 __version__ = "0.1.0"
@@ -24,9 +31,16 @@ __version__ = "0.1.0"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: a folder with the model, its scores and how they came about."""
+    """A finished run: a folder with the model, its scores and how they came about.
+
+    engine: what answers: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". sets: the kind of sets of
+    classes: "lac", "aps" or "lac_per_class". The first answer loads the model, which is kept: after a change of the
+    run's files call `hfft.load` again.
+    """
 
     path: Path
+    engine: str = "torch"
+    sets: str = "lac"
 
     @property
     def scores(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -57,13 +71,21 @@ class Run:
 
         The answer is the likeliest class, unless the recipe's `decide` says otherwise; the others follow by likelihood.
 
-        inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models.
+        inputs: texts or (text, text_pair) tuples for text models; paths, bytes or PIL pictures for image models. A text
+        without a visible sign is an InputError, as it is a row without an answer for `hfft predict`.
         calibrated: at the temperature that was fitted on validation (model/calibration.json), where the run has one;
         False gives the model's own probabilities. The answer is the same.
         """
-        from hfft import verbs
+        return self._answerer.ranked(inputs, calibrated) if _listed(inputs) else []
 
-        return verbs.predict(str(self.path), _listed(inputs), calibrated)
+    def answers(self, inputs: list[Any], calibrated: bool = True) -> list[Answer]:
+        """An answer to each input, with what `hfft predict` writes: .prediction, .sure, .probabilities, .set.
+
+        prediction: the class; "" where the run's `abstain` says not to answer; with several classes per row, a tuple.
+        sure: False there, and wherever no threshold keeps the promise. set: the conformal set, None where the run has
+        none. inputs, calibrated: as above.
+        """
+        return self._answerer.answers(inputs, calibrated) if _listed(inputs) else []
 
     def classes(self, inputs: list[Any]) -> list[list[str]]:
         """The classes of each input: the answer, or with `data.multi_label` all that apply, likeliest first.
@@ -71,22 +93,17 @@ class Run:
         A class applies from its threshold on, tuned on validation and kept in model/thresholds.json: a threshold of the
         model's own probabilities. inputs: as above.
         """
-        from hfft import recipe, thresholds
-        from hfft.run_folder import RunFolder
-
-        answers = self.predict(inputs, calibrated=False)
-        if recipe.load(str(self.path)).data.multi_label:
-            return thresholds.applying(answers, RunFolder(self.path).thresholds)
-        return [[next(iter(answer))] for answer in answers]
+        found = self.answers(inputs)
+        if found and self._answerer.multi_label:
+            return [list(answer.prediction) for answer in found]
+        return [[next(iter(answer.probabilities))] for answer in found]
 
     def segment(self, inputs: list[Any]) -> list[Any]:
         """A class index for each pixel of each image, int16 arrays (height, width), of a segmentation run.
 
         inputs: paths, bytes or PIL pictures. What an index means is in model/config.json (id2label).
         """
-        from hfft import verbs
-
-        return verbs.segment(str(self.path), _listed(inputs))
+        return list(self._answerer.segment(inputs)) if _listed(inputs) else []
 
     def explain(self, inputs: list[Any], chosen: str | None = None) -> list[dict[str, Any]]:
         """What spoke for the answer to each input: {"prediction", "probability", "class", "sanity", "file", …}.
@@ -100,6 +117,12 @@ class Run:
             return []
         facts = explaining.explain(str(self.path), inputs, chosen=chosen, say=lambda _: None)
         return list(facts["explained"])
+
+    @functools.cached_property
+    def _answerer(self) -> Answerer:
+        from hfft import inferring
+
+        return inferring.load(str(self.path), self.engine, sets=self.sets, fast=True)
 
 
 def _listed(inputs: list[Any]) -> list[Any]:
@@ -130,8 +153,12 @@ def evaluate(run: str | Path) -> dict[str, Any]:
     return verbs.evaluate(str(run))
 
 
-def load(run: str | Path) -> Run:
-    """A finished run by its folder, or the models of all folds as one. Raises InputError when there is none."""
+def load(run: str | Path, engine: str = "torch", sets: str = "lac") -> Run:
+    """A finished run by its folder, or the models of all folds as one. Raises InputError when there is none.
+
+    engine, sets: as `Run` has them.
+    """
+    from hfft import answer_rows, engines
     from hfft.run_folder import RunFolder
 
-    return Run(RunFolder.existing(run, folds=True).root)
+    return Run(RunFolder.existing(run, folds=True).root, engines.known(engine), answer_rows.known_sets(sets))

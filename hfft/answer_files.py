@@ -6,20 +6,21 @@ Every file appears whole or not at all. A part of another input, other weights o
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import errno
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft.errors import InputError, NoRoomError, listed
+from hfft import ledger
+from hfft.errors import InputError, NoRoomError, full, listed
 from hfft.records import read_json, write_json, write_whole
 
 ENDINGS = (".parquet", ".csv", ".jsonl")
@@ -27,8 +28,6 @@ PLAN, LOCK = "plan.json", "join.lock"
 DIGITS = 6  # of a probability in csv and jsonl
 PATIENCE = 60.0  # seconds that a process waits for the first one to clear up
 WRITTEN = 8192  # rows of a parquet group, and rows that are turned into text together
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Shards:
                     f"{self.folder} holds another try's answers ({listed(other)} differ); delete it, or use --overwrite"
                 )
             shutil.rmtree(self.folder)
-        with Told(self.folder):
+        with told(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             if not plan.is_file():
                 write_json(plan, self.plan)
@@ -77,7 +76,7 @@ class Shards:
 
     def write(self, number: int, table: pa.Table) -> None:
         """One part. Raises NoRoomError where the disk is full."""
-        with Told(self.output):
+        with told(self.output):
             write_whole(self.part(number), lambda target: pq.write_table(table, target))
 
     def done(self, number: int) -> bool:
@@ -91,59 +90,35 @@ class Shards:
     def part(self, number: int) -> Path:
         return self.folder / f"{number:06d}.parquet"
 
-    def join(self, count: int, look: Callable[[Iterator[pa.Table]], T]) -> T | None:
-        """Put `count` parts under the final name if all are there, and remove them; None where some are missing.
+    def join(self, count: int, see: Callable[[pa.Table], None]) -> bool:
+        """Put `count` parts under the final name if all are there, and remove them; whether this call did it.
 
-        Whoever comes last does it, and gets what `look` makes of the parts; two at once take turns, and the second
-        finds it done: None.
+        Whoever comes last does it, and `see` is given each part's table; two at once take turns, and the second finds
+        it done.
         """
         if set(range(count)) - self.there():
-            return None
-        with Told(self.output), _Alone(self.folder / LOCK):
+            return False
+        with told(self.output), (self.folder / LOCK).open("wb") as lock, ledger.alone(lock):
             if not (self.folder / PLAN).is_file():
-                return None
+                return False
             parts = [self.part(number) for number in range(count)]
-            found = look(pq.read_table(part) for part in parts)
-            write_whole(self.output, lambda target: write(target, self.output.suffix, parts))
+            write_whole(self.output, lambda target: write(target, self.output.suffix, parts, see))
             shutil.rmtree(self.folder, ignore_errors=True)
-        return found
+        return True
 
 
-class Told:
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
     """A full disk, or a folder that may not be written to, as one sentence."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoRoomError(
-                    f"the disk is full: {self.path} is not written; finished parts are kept beside it. Make room and "
-                    "type the same command, which goes on"
-                ) from error
-            raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
-
-
-class _Alone:
-    """One process at a time; a lock that a killed process leaves is none."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        self.file = self.path.open("w")
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes that end at once both join, which gives the same file
-            return
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: Any) -> None:
-        self.file.close()
+    try:
+        yield
+    except OSError as error:
+        if full(error):
+            raise NoRoomError(
+                f"the disk is full: {path} is not written; finished parts are kept beside it. Make room and type the "
+                "same command, which goes on"
+            ) from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def check(output: str, inputs: str, overwrite: bool) -> Path:
@@ -160,10 +135,13 @@ def check(output: str, inputs: str, overwrite: bool) -> Path:
     return path
 
 
-def write(target: Path, ending: str, parts: list[Path]) -> None:
-    """Parts, in order, as one file. Columns that differ in type from part to part become the wider one, or text."""
+def write(target: Path, ending: str, parts: list[Path], see: Callable[[pa.Table], None] = lambda _: None) -> None:
+    """Parts, in order, as one file. Columns that differ in type from part to part become the wider one, or text.
+
+    see: is given each part's table, so that none is read twice.
+    """
     schema = _common([pq.read_schema(part) for part in parts])
-    tables = (pq.read_table(part) for part in parts)
+    tables = _seen((pq.read_table(part) for part in parts), see)
     if ending == ".parquet":
         with pq.ParquetWriter(target, schema) as writer:
             for table in tables:
@@ -173,6 +151,12 @@ def write(target: Path, ending: str, parts: list[Path]) -> None:
         put = csv_lines if ending == ".csv" else json_lines
         for line in put(schema, tables):
             file.write(line)
+
+
+def _seen(tables: Iterable[pa.Table], see: Callable[[pa.Table], None]) -> Iterator[pa.Table]:
+    for table in tables:
+        see(table)
+        yield table
 
 
 def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table]) -> Iterator[str]:

@@ -6,13 +6,16 @@ In: a run folder's files beside the model (calibration.json, decision.json, thre
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hfft import answering, biasing, calibrating, conformal, tempering, thresholds, withholding
+from hfft.errors import InputError, listed, meant
 from hfft.recipe import Recipe
+from hfft.records import VALIDATION
 from hfft.run_folder import RunFolder
 
 SETS = "lac"  # of the kinds of sets the one with the smallest, see docs/calibration.md
@@ -52,9 +55,9 @@ class Answered:
 class Rule:
     """How a run answers. names: classes in the model's order. temperature: None where nothing was fitted.
 
-    bias: of `decide`, (classes,). cuts: from which raw probability on each of several classes applies. abstains:
-    whether the run has a promise; threshold: the calibrated probability that keeps it, None where none does. limits:
-    quantiles of the sets, (classes,).
+    bias: of `decide`, (classes,). cuts: from which raw probability on each of several classes applies. abstain: the
+    run's promise as model/calibration.json has it; its `threshold` is the calibrated probability that keeps it, None
+    where none does. limits: quantiles of the sets, (classes,); sets: what they promise. rows: what both were fitted on.
     """
 
     names: tuple[str, ...]
@@ -62,10 +65,11 @@ class Rule:
     temperature: float | None = None
     bias: np.ndarray | None = None
     cuts: np.ndarray | None = None
-    abstains: bool = False
-    threshold: float | None = None
+    abstain: Mapping[str, Any] | None = None
     limits: np.ndarray | None = None
     kind: str = SETS
+    sets: Mapping[str, Any] | None = None
+    rows: str = VALIDATION
 
     def applied(self, raw: np.ndarray, calibrated: bool = True) -> Answered:
         """raw: the model's own probabilities (n, classes). calibrated: whether others are told.
@@ -80,7 +84,7 @@ class Rule:
         if not self.several:
             first[np.arange(len(raw)), chosen] = -np.inf
         sure = np.ones(len(raw), dtype=bool)
-        if self.abstains:
+        if self.abstain is not None:
             least = np.inf if self.threshold is None else self.threshold
             sure = scores[np.arange(len(raw)), chosen] >= least
         inside = None
@@ -107,13 +111,48 @@ class Rule:
         return Answer("" if unsaid else names[int(found.chosen[row])], sure, told, inside)
 
     @property
+    def threshold(self) -> float | None:
+        """The calibrated probability from which on an answer is sure; None where the run has none."""
+        return None if self.abstain is None else self.abstain["threshold"]
+
+    @property
+    def shown_cuts(self) -> dict[str, float] | None:
+        """class → the calibrated probability from which on it applies; None where one class alone does.
+
+        Cuts are of the model's own probabilities; a temperature moves both, so no answer changes.
+        """
+        if self.cuts is None:
+            return None
+        moved = self.cuts
+        if self.temperature is not None:
+            moved = tempering.apply(self.cuts[None, :], self.temperature, several=True)[0]
+        return dict(zip(self.names, np.asarray(moved).tolist(), strict=True))
+
+    @property
     def promise(self) -> str:
         """What `sure` means, or why nothing is; "" where the run promises nothing."""
-        if not self.abstains:
+        if self.abstain is None:
             return ""
+        wanted = f"at most {100 * self.abstain['max_error']:g} % of them wrong, {100 * self.abstain['level']:g} % sure"
+        told = f"{wanted}; by {self.abstain['n']:,} {self.rows} rows"
         if self.threshold is None:
-            return "no threshold keeps the promised error rate on validation, so no answer is called sure"
-        return f"an answer is sure from a probability of {self.threshold:.3f} on"
+            return f"no threshold keeps the promise ({told}), so no answer is called sure"
+        return f"an answer is sure from a probability of {self.threshold:.3f} on ({told})"
+
+    @property
+    def set_promise(self) -> str:
+        """What a set means; "" where the run has none."""
+        if self.limits is None or not self.sets:
+            return ""
+        share, n = 100 * self.sets["coverage"], self.sets["n"]
+        return f"a set is to hold the right class of {share:g} % of all rows (by {n:,} {self.rows} rows)"
+
+
+def known_sets(kind: str) -> str:
+    """The same. Raises InputError for a kind of sets that there is not."""
+    if kind not in withholding.KINDS:
+        raise InputError(f"--set: no {kind!r}{meant(kind, withholding.KINDS)}; known: {listed(withholding.KINDS)}")
+    return kind
 
 
 def read(folder: RunFolder, wanted: Recipe, names: tuple[str, ...], several: bool, kind: str = SETS) -> Rule:
@@ -122,18 +161,18 @@ def read(folder: RunFolder, wanted: Recipe, names: tuple[str, ...], several: boo
     kind: of the sets, one of withholding.KINDS.
     """
     facts: dict[str, Any] = calibrating.stored(folder) or {}
-    promise, sets = facts.get("abstain"), facts.get("sets")
-    temperature = facts["temperature"]["value"] if facts else None
+    sets = facts.get("sets")
     if facts:
         calibrating.fits(folder, names)
     return Rule(
         names,
         several,
-        temperature,
+        facts["temperature"]["value"] if facts else None,
         None if several else answering.biases(folder, wanted.decide, names),
         thresholds.read(folder.thresholds, names) if several else None,
-        promise is not None,
-        promise and promise["threshold"],
-        None if sets is None else withholding.limits_of(sets, kind, names),
+        facts.get("abstain"),
+        None if sets is None else withholding.limits_of(sets, known_sets(kind), names),
         kind,
+        sets,
+        str(facts.get("split", VALIDATION)).replace("_", "-"),
     )

@@ -6,15 +6,15 @@ but for the masks of a segmentation run, which are pictures of their own.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from hfft import masks
 from hfft.answer_rows import Answered
 from hfft.inferring import Answerer
 from hfft.inputs import FILE, Block, numbered
@@ -22,6 +22,9 @@ from hfft.records import write_whole
 
 PROBABILITY = "probability_"
 SHARE = "share_"  # of an image's pixels
+NUMBER = re.compile(r"(?<![\w-])(0x[0-9a-f]+|\d[\d,]*)\b")  # and not of UTF-8
+FILENAME = re.compile(r"^.*\.\w{2,5}: ")
+VALUE = re.compile(r" is .*$", re.DOTALL)
 OURS = {"row", "prediction", "probability", "sure", "set", "mask", "error"}
 
 
@@ -60,6 +63,8 @@ def of_masks(answerer: Answerer, block: Block, folder: Path, names: Mapping[str,
 
     names: file → the mask's. Columns: row, what is kept, mask (its file), share_<class> of its pixels, error.
     """
+    from hfft import masks
+
     good = numbered(block.inputs, block.problems)
     wrong = answerer.unreadable([block.inputs[place] for place in good])
     problems = dict(block.problems) | {good[place]: why for place, why in wrong.items()}
@@ -88,24 +93,47 @@ def is_answer(name: str) -> bool:
     return name in OURS or name.startswith((PROBABILITY, SHARE))
 
 
-def tally(tables: Iterator[pa.Table]) -> dict[str, Any]:
-    """{"rows", "answered", "first_problem", "predictions": class → rows, "sure": rows or None}."""
-    counts: Counter[str] = Counter()
-    rows = bad = sure = 0
-    first, judged = None, False
-    for table in tables:
-        rows += table.num_rows
-        errors = table["error"].to_pylist()
-        bad += sum(error is not None for error in errors)
-        if first is None:
-            first = next(((table["row"][i].as_py(), why) for i, why in enumerate(errors) if why is not None), None)
+class Tally:
+    """What all answers come to, counted as their tables pass by."""
+
+    def __init__(self) -> None:
+        self.rows = self.bad = self.sure = 0
+        self.judged = False
+        self.first: dict[str, Any] | None = None
+        self.answers: Counter[str] = Counter()
+        self.problems: Counter[str] = Counter()
+
+    def add(self, table: pa.Table) -> None:
+        self.rows += table.num_rows
+        if table["error"].null_count < table.num_rows:
+            wrong = [(i, why) for i, why in enumerate(table["error"].to_pylist()) if why is not None]
+            self.bad += len(wrong)
+            self.problems.update(kind_of(why) for _, why in wrong)
+            self.first = self.first or {"row": table["row"][wrong[0][0]].as_py(), "why": wrong[0][1]}
         for answer in table["prediction"].to_pylist() if "prediction" in table.column_names else ():
-            counts.update(answer if isinstance(answer, list) else [] if answer is None else [answer])
+            self.answers.update(answer if isinstance(answer, list) else [] if answer is None else [answer])
         if "sure" in table.column_names:
-            judged, sure = True, sure + sum(map(bool, table["sure"].to_pylist()))
-    told = None if first is None else {"row": first[0], "why": first[1]}
-    facts: dict[str, Any] = {"rows": rows, "answered": rows - bad, "first_problem": told}
-    return facts | {"predictions": dict(counts.most_common()), "sure": sure if judged else None}
+            self.judged, self.sure = True, self.sure + sum(map(bool, table["sure"].to_pylist()))
+
+    def facts(self) -> dict[str, Any]:
+        """{"rows", "answered", "first_problem", "problems": kind → rows, "predictions": class → rows, "sure": rows}."""
+        facts: dict[str, Any] = {"rows": self.rows, "answered": self.rows - self.bad, "first_problem": self.first}
+        facts |= {"problems": dict(self.problems.most_common()), "predictions": dict(self.answers.most_common())}
+        return facts | {"sure": self.sure if self.judged else None}
+
+
+def kind_of(why: str) -> str:
+    """What is wrong with a row, without what is its own: numbers, values, the name of a picture.
+
+    >>> kind_of("line 1,204 has 3 fields where the header has 2"), kind_of("a/b c.png: not an image")
+    ('line … has … fields where the header has …', 'not an image')
+    >>> kind_of("the text is 5: expected text")
+    'the text is …: expected text'
+    """
+    if (found := why.rpartition(": "))[2] == "expected text":
+        return f"{VALUE.sub(' is …', found[0])}: expected text"
+    tail = FILENAME.sub("", why)
+    return NUMBER.sub("…", tail)
 
 
 def mask_names(files: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hfft import biasing, rooms, scoring
+from hfft import biasing, rooms, thresholds
 from hfft.biasing import Value
 from hfft.errors import InputError, counted, listed, meant
 from hfft.recipe import Recipe
@@ -29,6 +29,8 @@ def check(wanted: Recipe, names: Sequence[str]) -> None:
 
 def value_of(metric: str, names: Sequence[str]) -> Value:
     """The metric as a function of `Counts`. Raises InputError unless answers make it and all classes enter it."""
+    from hfft import scoring  # with much of scipy, and only tuning needs it
+
     found = {name: rooms.find("metrics", name) for name in rooms.names("metrics")}
     modules = [name for name, made in found.items() if not (scoring.is_graded(made) or scoring.is_of_masks(made))]
     homes = {key: name for name in modules for key in scoring.keys([name], names) if "[" not in key}
@@ -73,6 +75,17 @@ def settled(
     facts |= {"threshold": two and {"class": two[0], "probability": two[1]}}
     biasing.write(folder.decision, names, bias, facts, found)
     return made
+
+
+def tuned(
+    folder: RunFolder, wanted: Recipe, predictions: Predictions, rows: Mapping[str, int], split: str = VALIDATION
+) -> Predictions:
+    """As `settled`; with several classes per row by their thresholds, which are kept beside the model likewise."""
+    if not predictions.multi_label:
+        return settled(folder, wanted, predictions, rows, split)
+    found = thresholds.tune(predictions)
+    thresholds.write(folder.thresholds, found, predictions, split)
+    return thresholds.applied(predictions, found)
 
 
 def applied(folder: RunFolder, decide: Decide, predictions: Predictions) -> Predictions:

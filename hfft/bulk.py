@@ -13,17 +13,17 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
 
-from hfft import answer_files, answer_tables, engines, inferring, inputs, recipe, references, rooms, withholding
+from hfft import answer_files, answer_rows, answer_tables, engines, inferring, inputs, recipe, references, rooms
 from hfft.answer_files import Shards
 from hfft.answer_rows import SETS
-from hfft.errors import InputError, listed, meant
+from hfft.errors import InputError
 from hfft.inferring import Answerer
 from hfft.inputs import Block, Source, Wish
 from hfft.recipe import Recipe
@@ -33,6 +33,7 @@ VERSION = 1  # of the parts: those of another one are made anew
 SIZES = {"text": inferring.WINDOW, "image": 256, "mask": 16}  # rows of a block
 FIRST = 64  # rows of the first block on standard output, so that something is seen soon
 TABLE = "answers.csv"  # beside masks
+NOTED = 3  # notes of rows that are said; the others are counted
 PIPED = 20.0  # seconds between lines of progress when nobody watches live
 Say = Callable[[str], None]
 
@@ -66,10 +67,7 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
     began = time.perf_counter()
     rank, world = dealt(asked.shard)
     engines.known(asked.engine)
-    if asked.sets not in withholding.KINDS:
-        raise InputError(
-            f"--set: no {asked.sets!r}{meant(asked.sets, withholding.KINDS)}; known: {listed(withholding.KINDS)}"
-        )
+    answer_rows.known_sets(asked.sets)
     folder = RunFolder.existing(asked.run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality: Any = rooms.find("modalities", wanted.task)
@@ -90,7 +88,7 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
         if made and source.total != 0:
             say(f"{made:,} parts are there already, in {shards.folder}; the rest is made")
     answerer = inferring.load(asked.run, asked.engine, not asked.raw, asked.sets, asked.batch, fast=True)
-    for why in engines.refused(folder, asked.engine):
+    for why in engines.notes(folder, asked.engine):
         say(f"note: {why}")
     answer = _answering(answerer, asked, source, target)
     ready = time.perf_counter() - began
@@ -100,7 +98,9 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
     else:
         facts = _kept(source, answer, size, shards, rank, world, watch)
     told = {"run": asked.run, "input": asked.source, "output": asked.output, "engine": asked.engine}
-    promise = {"promise": answerer.rule.promise, "exit_code": 2 if facts.get("rows") and not facts["answered"] else 0}
+    rule = answerer.rule
+    promise = {"promise": rule.promise, "threshold": rule.threshold, "set_promise": rule.set_promise}
+    promise |= {"exit_code": 2 if facts.get("rows") and not facts["answered"] else 0}
     return told | facts | promise | watch.facts() | {"seconds_to_load": round(ready, 2)}
 
 
@@ -123,7 +123,7 @@ class Progress:
     def __init__(self, say: Say | None, total: int | None) -> None:
         self.say, self.total = say, total
         self.began = self.told = time.perf_counter()
-        self.rows = 0
+        self.rows = self.noted = 0
 
     def add(self, rows: int) -> None:
         self.rows += rows
@@ -138,12 +138,20 @@ class Progress:
         else:
             self.say(line)
 
+    def note(self, notes: list[str]) -> None:
+        """Say the first few notes of rows, and count the others."""
+        for note in notes:
+            self.noted += 1
+            if self.say is not None and self.noted <= NOTED:
+                self.say(f"note: {note}")
+
     def facts(self) -> dict[str, Any]:
         if self.say is not None and sys.stderr.isatty() and self.told > self.began:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
         seconds = time.perf_counter() - self.began
         return {
             "rows_now": self.rows,
+            "noted": self.noted,
             "seconds": round(seconds, 3),
             "rows_per_second": round(self.rows / seconds, 1) if seconds else None,
         }
@@ -162,16 +170,16 @@ def _told(
 ) -> dict[str, Any]:
     """Lines as they are made."""
 
-    def tables() -> Iterator[pa.Table]:
-        for block in _soon(source, size):
-            table = answer(block)
-            for line in answer_files.json_lines(table.schema, [table]):
-                out.write(line)
-            out.flush()
-            watch.add(table.num_rows)
-            yield table
-
-    return answer_tables.tally(tables())
+    tally = answer_tables.Tally()
+    for block in _soon(source, size):
+        watch.note(block.notes)
+        table = answer(block)
+        for line in answer_files.json_lines(table.schema, [table]):
+            out.write(line)
+        out.flush()
+        watch.add(table.num_rows)
+        tally.add(table)
+    return tally.facts()
 
 
 def _soon(source: Source, size: int) -> Iterable[Block]:
@@ -191,6 +199,7 @@ def _kept(
     count = new = 0
     for block in source.blocks(size):
         count = block.number + 1
+        watch.note(block.notes)
         if block.number % world == rank and not shards.done(block.number):
             shards.write(block.number, answer(block))
             new += 1
@@ -200,8 +209,10 @@ def _kept(
         if rank == 0 and not shards.done(0):
             shards.write(0, answer(source.begun(0, 0)))
     facts: dict[str, Any] = {"parts": {"all": count, "made": new}}
-    found = None if shards.joined else shards.join(count, answer_tables.tally)
-    return facts | (found or {"missing": count - len(shards.there())})
+    tally = answer_tables.Tally()
+    if not shards.joined and shards.join(count, tally.add):
+        return facts | tally.facts()
+    return facts | {"missing": count - len(shards.there())}
 
 
 def _target(asked: Request, source: Source, masks: bool) -> Path | None:
@@ -228,11 +239,9 @@ def _target(asked: Request, source: Source, masks: bool) -> Path | None:
 
 def _plan(asked: Request, folder: RunFolder, wanted: Recipe, source: Source, size: int) -> dict[str, Any]:
     """What parts depend on, in words that a person can compare."""
-    places = [
-        run.model if asked.engine == engines.TORCH else run.root / "exports" / asked.engine for run in _runs(folder)
-    ]
+    places = [run.model if asked.engine == engines.TORCH else run.export(asked.engine) for run in _runs(folder)]
     weights = [references.sha256(path) for place in places for path in sorted(place.glob("*")) if _weighs(path)]
-    rules = [path.read_bytes() for path in sorted(folder.model.glob("*.json"))]
+    rules = [path.read_bytes() for path in sorted(folder.answering(asked.engine).model.glob("*.json"))]
     return {
         "version": VERSION,
         "input": uuid.uuid4().hex if source.live is not None else source.fingerprint(),

@@ -145,11 +145,3 @@ def scores(facts: dict[str, Any]) -> dict[str, Score]:
     """What gates may ask of the judged facts: {"ece": of the probabilities that `predict` gives}."""
     told = (facts["after"] or facts["before"] or {}).get("ece")
     return {ECE: Score(*(told[part] for part in ("value", "low", "high", "n", "method")))} if told else {}
-
-
-def applied(folder: RunFolder, scores: np.ndarray) -> np.ndarray:
-    """Raw probabilities (n, classes) at the stored temperature; as they are where none is stored."""
-    facts = stored(folder)
-    if facts is None:
-        return scores
-    return tempering.apply(scores, facts["temperature"]["value"], facts["several_classes_per_row"])

@@ -50,7 +50,7 @@ def front(facts: Mapping[str, Any]) -> dict[str, Any]:
         out["widget"] = examples
     metrics = [_metric(group) for group in groups if group["rows"][0]["score"]["value"] is not None]
     if facts["tested"] and metrics:
-        source = {"type": dataset or public(data.get("path", "unknown")), "name": dataset or _called(data)}
+        source = {"type": dataset or public(data.get("path", "unknown")), "name": source_name(data)}
         result = {"task": {"type": task}, "dataset": source | {"split": "test"}, "metrics": metrics}
         out["model-index"] = [{"name": facts["name"], "results": [result]}]
     return out
@@ -86,11 +86,22 @@ def public(name: object) -> str:
     return text
 
 
+def spoken(told: object) -> str:
+    """What a card has under `license`, which may be a list, as one name; "" for nothing.
+
+    >>> spoken("mit"), spoken(["mit"]), spoken(["mit", "apache-2.0"]), spoken(None), spoken([None])
+    ('mit', 'mit', 'mit, apache-2.0', '', '')
+    """
+    return ", ".join(str(one) for one in (told if isinstance(told, list) else [told]) if one)
+
+
 def licence(name: str) -> dict[str, str]:
     """The keys that say it: `license`, and `license_name` for one that the Hub has no id for; {} where none is known.
 
     >>> licence("Apache-2.0"), licence("MIT License"), licence("Our own 1.0"), licence("unknown")
     ({'license': 'apache-2.0'}, {'license': 'mit'}, {'license': 'other', 'license_name': 'our-own-1.0'}, {})
+    >>> licence("mit, apache-2.0")
+    {'license': 'other', 'license_name': 'mit-apache-2.0'}
     """
     low = " ".join(name.lower().split())
     low = SPELT.get(low, low)
@@ -132,8 +143,10 @@ def _hub_dataset(data: Mapping[str, Any]) -> str | None:
     return path if found else None
 
 
-def _called(data: Mapping[str, Any]) -> str:
-    """What the data is called: its file, where it is one."""
+def source_name(data: Mapping[str, Any]) -> str:
+    """What the data is called: its id on the Hub, else its file or folder."""
+    if known := _hub_dataset(data):
+        return known
     files = data.get("data_files")
     return Path(public(files)).name if isinstance(files, str) else Path(public(data.get("path", "unknown"))).name
 

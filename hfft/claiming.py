@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from hfft import checkpoints, recipe
-from hfft.errors import InputError, NoRoomError, listed
+from hfft.errors import InputError, NoRoomError, full, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
@@ -137,19 +136,6 @@ def room_left(root: Path, again: str) -> Iterator[None]:
         raise NoRoomError(
             f"{root}: no space is left on this disk; make room, then type {again}: what is finished is kept"
         ) from error
-
-
-def full(error: BaseException | None) -> bool:
-    """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
-    while error is not None:
-        if isinstance(error, NoRoomError):
-            return True
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing file")):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _free(root: Path) -> Path:

@@ -28,12 +28,17 @@ def demo(
     examples: Annotated[
         bool, typer.Option("--examples", help="With --space: put a few validation rows in, for all to see.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --space: write a Space of hfft's anew; nothing else is replaced.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Open a page in the browser to try a model: type a text or bring a picture, and read what it answers."""
     if space is None:
-        if model_id or examples or as_json:
-            raise InputError("--model-id, --examples and --json are for --space FOLDER, which writes a Space")
+        if model_id or examples or overwrite or as_json:
+            raise InputError(
+                "--model-id, --examples, --overwrite and --json are for --space FOLDER, which writes a Space"
+            )
         with contextlib.suppress(KeyboardInterrupt):  # at any time: there is nothing to resume
             from hfft import demo_page
 
@@ -41,8 +46,9 @@ def demo(
         return None
     from hfft import demo_space
 
-    facts = demo_space.write(folder, space, model_id, examples, sayer(as_json))
+    facts = demo_space.write(folder, space, model_id, examples, sayer(as_json), overwrite)
     if as_json:
         return print_json(facts)
     many = counted(len(facts["files"]), "file")
+    many += f", {facts['bytes'] / 1e6:.1f} MB"
     print(f"{facts['space']}: {many}, nothing sent anywhere; to see the page: python {facts['space']}/app.py")

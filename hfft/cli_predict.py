@@ -12,6 +12,11 @@ from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Stopped, print_json, sayer
 
 KERNELS = "32"
+KINDS = 5  # kinds of bad rows that are told
+REFIT = (
+    "to promise less without training again: set abstain.max_error in {0}/recipe.yaml, delete "
+    "{0}/model/calibration.json, type hfft judge {0} (hfft eval, where it has not been scored yet)"
+)
 
 
 def predict(
@@ -31,7 +36,9 @@ def predict(
     columns: Annotated[
         str | None, typer.Option(metavar="ROLE=NAME,...", help="The same for any role: text, text_pair, image.")
     ] = None,
-    keep: Annotated[str | None, typer.Option(metavar="A,B", help="Columns to carry over, such as an id.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Columns to carry over, such as an id; of csv as text.")
+    ] = None,
     form: Annotated[
         str | None, typer.Option("--format", metavar="KIND", help="csv, tsv, jsonl, parquet, lines (default: by name).")
     ] = None,
@@ -93,8 +100,23 @@ def _tell(facts: dict) -> None:  # type: ignore[type-arg]
     if bad:
         first = facts["first_problem"]
         say(f"{bad:,} rows have no answer; the first is row {first['row']:,}: {first['why']} (column `error` says why)")
-    if facts["promise"] and facts["sure"] is not None:
+        kinds = list(facts["problems"].items())
+        if len(kinds) > 1:
+            more = len(kinds) - KINDS
+            say(
+                "".join(f"  {n:,}: {kind}\n" for kind, n in kinds[:KINDS])
+                + (f"  {more:,} more kinds" if more > 0 else "")
+            )
+    if facts["noted"] > 1:
+        say(f"{facts['noted']:,} rows hold lines that look like rows of their own")
+    if not facts["rows"]:
+        say("the input has no rows: the output has the names of its columns and nothing else")
+    elif facts["promise"] and facts["sure"] is not None:
         say(f"{facts['sure']:,} answers are sure: {facts['promise']}")
+        if facts["threshold"] is None:
+            say(REFIT.format(facts["run"]))
+    if facts["rows"] and facts["set_promise"]:
+        say(facts["set_promise"])
     if facts["output"]:
         print(f"answers  {facts['output']}")
 

@@ -28,8 +28,11 @@ def push(
 ) -> None:
     """Push a run's model, card and figures to the Hugging Face Hub in one commit, and check what comes back."""
     from hfft import pushing
+    from hfft.pushed_cards import RECIPE, Wanted
 
-    facts = pushing.push(folder, to, private, dry_run, space, tag, licence, language, overwrite, sayer(as_json))
+    where = RECIPE if to is None else to
+    wanted = Wanted(where, private, tag, licence, language, overwrite, dry_run, space)
+    facts = pushing.push(folder, wanted, sayer(as_json))
     if as_json:
         print_json(facts)
     elif facts["commit"]:

@@ -5,7 +5,6 @@ In: a `Model` of a recipe, a modality, rows. Out: plain facts, and features. It 
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 import statistics
 import time
@@ -17,10 +16,8 @@ import datasets
 import numpy as np
 import torch
 import transformers
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
 
-from hfft import backbones, card_front, features, pooling, references
+from hfft import backbones, features, licences, pooling, references
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.processors import SAFE
@@ -29,7 +26,6 @@ from hfft.recipe import Model
 BATCH, BATCHES = 32, 6  # rows of a batch that is timed, and how many, the first for warm-up
 ROUNDS, LONG = 3, 4.0  # each batch counts at its quickest: what else the machine does is no cost of the model; seconds
 HELD = 24  # bytes per number: as it came, as it is kept, scaled to fit a regression, and squared for the evidence
-UNKNOWN = "unknown"
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
@@ -90,7 +86,7 @@ def about(backbone: Backbone, spec: Model) -> dict[str, Any]:
         "parameters": backbone.parameters,
         "memory_mb": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
         "disk_mb": disk_mb(spec) if spec.pretrained else None,
-        "licence": licence(spec.name),
+        "licence": licences.licence(spec.name),
         "pretrained": spec.pretrained,
     }
 
@@ -124,45 +120,10 @@ def disk_mb(spec: Model) -> float | None:
     if references.is_file(path):
         return path.stat().st_size / 1e6
     if not references.is_folder(path):
-        kept = _cached(spec.name, "model.safetensors", spec.revision)
+        kept = references.cached(spec.name, "model.safetensors", spec.revision)
         return kept.stat().st_size / 1e6 if kept else None
     held = next((files for kind in WEIGHTS if (files := list(path.glob(kind)))), [])
     return sum(file.stat().st_size for file in held) / 1e6 or None
-
-
-def licence(name: str) -> str:
-    """As the model's card says, else the package that brings it, else timm; "unknown" where none does."""
-    path = Path(references.resolve(name))
-    card = path / "README.md" if references.is_file(path / "README.md") else _cached(name, "README.md")
-    text = card.read_text(encoding="utf-8", errors="replace") if card else ""
-    if told := card_front.read(text).get("license"):
-        return ", ".join(told) if isinstance(told, list) else str(told)
-    if name.startswith(references.SCHEME):
-        return _of_package(name.removeprefix(references.SCHEME).partition("/")[0])
-    if name.startswith(backbones.TIMM):
-        import timm
-
-        found = timm.get_pretrained_cfg(name.removeprefix(backbones.TIMM), allow_unregistered=True)
-        return str(getattr(found, "license", None) or UNKNOWN)
-    return UNKNOWN
-
-
-def _cached(name: str, file: str, revision: str | None = None) -> Path | None:
-    """A file of a Hub model that is on this disk already."""
-    try:
-        found = try_to_load_from_cache(name, file, revision=revision)
-    except HFValidationError:  # no name that the Hub could have
-        return None
-    return Path(found) if isinstance(found, str) else None
-
-
-def _of_package(module: str) -> str:
-    for package in importlib.metadata.packages_distributions().get(module, []):
-        told: Any = importlib.metadata.metadata(package)
-        for value in (told["License-Expression"], told["License"]):
-            if value and value.upper() != "UNKNOWN":
-                return " ".join(str(value).split())[:40]
-    return UNKNOWN
 
 
 def _batches(

@@ -7,11 +7,12 @@ no split and knows no model. No torch, no transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hfft import calibrating, calibration_telling, openings, summarising, tempering, thresholds
+from hfft import calibrating, calibration_telling, openings, summarising
 from hfft.errors import counted
 from hfft.recipe import Recipe
 from hfft.records import VALIDATION, Score, leading, read_json
@@ -19,13 +20,15 @@ from hfft.run_folder import RunFolder
 
 SHOWN = 10  # classes with a bar of their own
 NAMED = 12  # classes of a set that are written out
+NEARLY = 0.1  # of the rows answered: below it, page after page of "not sure" would look like a broken model
 
 
 def about(folder: RunFolder, wanted: Recipe) -> dict[str, Any]:
-    """What stands around every answer: {name, what, score, openings, promises, how}.
+    """What stands around every answer: {name, what, score, withheld, openings, promises, how}.
 
-    score: one sentence with n and interval. openings: how often the test split was opened. promises: of threshold and
-    sets, and what the test rows said of them. how: what the shown probabilities are.
+    withheld: as the function says it, with what to do. score: one sentence with n and interval. openings: how often the
+    test split was opened. promises: of threshold and sets, and what the test rows said of them. how: what the shown
+    probabilities are.
     """
     scores = folder.read_scores()
     split = "test" if "test" in scores else VALIDATION
@@ -39,6 +42,7 @@ def about(folder: RunFolder, wanted: Recipe) -> dict[str, Any]:
         "name": folder.root.resolve().name,
         "what": _what(wanted),
         "score": _score(metric, score, split, summarising.called(folder), wanted),
+        "withheld": withheld(calibrating.stored(folder), folder.root),
         "openings": [*filter(None, [told["warning"]]), *told["sentences"]],
         "promises": judged["answering"] + judged["sets"],
         "how": _how(folder, wanted),
@@ -83,18 +87,6 @@ def answered(
     return facts
 
 
-def cuts(folder: RunFolder, names: Sequence[str]) -> dict[str, float]:
-    """From which calibrated probability on each class applies: its threshold, at the temperature of the run.
-
-    Thresholds are of the model's own probabilities; a temperature moves both, so no answer changes.
-    """
-    raw = thresholds.read(folder.thresholds, tuple(names))
-    stored = calibrating.stored(folder)
-    if stored:
-        raw = tempering.apply(raw[None, :], stored["temperature"]["value"], several=True)[0]
-    return dict(zip(names, np.asarray(raw).tolist(), strict=True))
-
-
 def unsure(stored: dict[str, Any] | None) -> str:
     """Why an answer is left to people: what was promised, and on how many rows that rests."""
     promise = stored and stored["abstain"]
@@ -103,14 +95,33 @@ def unsure(stored: dict[str, Any] | None) -> str:
     rows = f"{promise['n']:,} {_kind(stored)} rows"
     level, most = f"{100 * promise['level']:g} %", f"{100 * promise['max_error']:g} %"
     if promise["threshold"] is None:
-        return (
-            f"Its recipe asks for at most {most} wrong answers, with {level} confidence. No threshold on {rows} keeps "
-            "that, so it leaves every answer to you. Below is where it leans."
-        )
+        return f"No threshold on {rows} keeps at most {most} wrong answers, so no answer is called sure."
     return (
         f"It answers from {100 * promise['threshold']:.1f} % on, and this is below. From there on at most {most} of "
         f"its answers are wrong, with {level} confidence: of {rows} it answered {promise['answered']:,}, "
         f"{promise['errors']:,} of them wrong."
+    )
+
+
+def withheld(stored: dict[str, Any] | None, root: Path | None = None) -> str:
+    """That (nearly) no answer is called sure, and why; "" where enough are. root: of the run, to say what to do."""
+    promise = stored and stored["abstain"]
+    if not stored or not promise or not promise["n"]:
+        return ""
+    answered = 0 if promise["threshold"] is None else promise["answered"]
+    if answered >= NEARLY * promise["n"]:
+        return ""
+    share, most, level = (100 * x for x in (answered / promise["n"], promise["max_error"], promise["level"]))
+    told = (
+        f'Expect "not sure" and a best guess: of {promise["n"]:,} {_kind(stored)} rows it would call {answered:,} '
+        f"({share:.1f} %) sure. The model is not broken: so few of its answers keep the promise of its recipe, at most "
+        f"{most:g} % wrong ones with {level:g} % confidence."
+    )
+    if root is None:
+        return told
+    return (
+        f"{told} To have it answer more: in {root} raise abstain.max_error in recipe.yaml and delete "
+        f"model/{calibrating.FILE}, then type hfft judge {root}; nothing is trained again."
     )
 
 

@@ -108,9 +108,17 @@ def build(trial: Trial) -> Any:
 def _examples(trial: Trial, inputs: list[Any]) -> dict[str, Any]:
     """What the table of examples holds: the input, its label, and which split it is of."""
     rows = trial.shelf.examples
-    told = [[*row.inputs, *([] if trial.wanted.masks else [row.label]), row.origin] for row in rows]
+    pictured = trial.modality.INPUT == "image"
+    told = [
+        [
+            *(row.inputs if pictured else map(recalling.readable, row.inputs)),
+            *([] if trial.wanted.masks else [row.label]),
+            row.origin,
+        ]
+        for row in rows
+    ]
     heads = [part.label for part in inputs] + ([] if trial.wanted.masks else ["Labelled"]) + ["From"]
-    kinds = ["image" if trial.modality.INPUT == "image" else "textbox"] * len(inputs)
+    kinds = ["image" if pictured else "textbox"] * len(inputs)
     kinds += ["textbox"] * (len(heads) - len(inputs))
     return {"components": kinds, "samples": told, "headers": heads, "visible": bool(rows), "layout": "table"}
 

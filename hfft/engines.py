@@ -11,22 +11,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hfft import environment, sessions, trainer_options
-from hfft.backbones import Backbone, class_order, several
 from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
 from hfft.recipe import Recipe
 from hfft.records import read_json
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORT_FACTS, RunFolder
+
+if TYPE_CHECKING:  # an exported file is answered with no torch, whose import is most of a start
+    from hfft.backbones import Backbone
 
 TORCH = "torch"
 EXPORTED = ("onnx", "onnx-int8", "openvino")  # folders of a run's exports/
 NAMES = (TORCH, *EXPORTED)
+ROUNDED = "onnx-int8"
 MULTI_LABEL = "multi_label_classification"
+PICTURES = {"cpu": 8}  # of a batch, where nobody says
+MANY = 64  # of a batch elsewhere: an accelerator with few at once waits for the next
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,14 @@ class Torch:
 
     @property
     def names(self) -> tuple[str, ...]:
+        from hfft.backbones import class_order
+
         return class_order(self.part.model)
 
     @property
     def several(self) -> bool:
+        from hfft.backbones import several
+
         return several(self.part.model)
 
     @property
@@ -60,6 +69,10 @@ class Torch:
     @property
     def tokens(self) -> int:
         return 2048 if self.device.type == "cpu" else 32768
+
+    @property
+    def pictures(self) -> int:
+        return PICTURES.get(self.device.type, MANY)
 
     @contextlib.contextmanager
     def each_alone(self) -> Iterator[None]:
@@ -103,6 +116,10 @@ class Exported:
     @property
     def tokens(self) -> int:
         return 1024
+
+    @property
+    def pictures(self) -> int:
+        return PICTURES["cpu"]
 
     @contextlib.contextmanager
     def each_alone(self) -> Iterator[None]:
@@ -160,50 +177,49 @@ def load(
     return [Torch(part, device, half) for part in parts]
 
 
-def refused(folder: RunFolder, engine: str) -> list[str]:
-    """Of exports that were kept although they failed their own test: why."""
-    places = [run.export(engine) / "export.json" for run in folder.members or [folder]] if engine != TORCH else []
+def notes(folder: RunFolder, engine: str) -> list[str]:
+    """What to say of an engine's answers: an export kept although it failed its own test, calibration of another."""
+    places = [run.export(engine) / EXPORT_FACTS for run in folder.members or [folder]] if engine != TORCH else []
     facts = [(path, read_json(path)) for path in places if path.is_file()]
-    return [f"{path.parent} was kept untested: {made['why']}" for path, made in facts if made.get("exit_code")]
+    found = [f"{path.parent} was kept untested: {made['why']}" for path, made in facts if made.get("exit_code")]
+    if engine == ROUNDED and folder.answering(engine) is folder:
+        found.append(
+            "temperature, `sure` and sets are fitted to the float model's probabilities; those in 8 bits differ a "
+            "little, and how well the promises hold for them is not measured"
+        )
+    return found
 
 
-def as_backbone(engine: Any) -> Any:
-    """An engine as what asks a `Backbone`'s model for the logits of pictures."""
-    return (
-        engine.part if isinstance(engine, Torch) else SimpleNamespace(model=Served(engine), processor=engine.processor)
-    )
+def as_backbone(engine: Any, config: Any = None) -> Any:
+    """An engine as what asks a `Backbone`'s model for the logits of pictures. config: of the model, for its classes."""
+    if isinstance(engine, Torch):
+        return engine.part
+    from hfft.serving import Served
 
-
-@dataclass(frozen=True)
-class Served:
-    """An engine that is called as a model of torch is."""
-
-    engine: Engine
-
-    def eval(self) -> Served:
-        return self
-
-    def to(self, device: Any) -> Served:
-        return self
-
-    def __call__(self, **arrays: Any) -> Any:
-        import torch
-
-        return SimpleNamespace(logits=torch.from_numpy(self.engine.run(arrays)))
+    return SimpleNamespace(model=Served(engine, config), processor=engine.processor)
 
 
 def _exported(folder: RunFolder, modality: ModuleType, engine: str) -> Engine:
     place = folder.export(engine)
     if not (place / "config.json").is_file():
         raise InputError(f"{folder.root} has no {engine} export; type hfft export {folder.root} --format {engine}")
+    return exported(place, modality)
+
+
+def exported(place: Path, modality: ModuleType) -> Engine:
+    """The exported file in a folder that holds its config.json and processor, too."""
     config = read_json(place / "config.json")
-    ids = config["id2label"]
+    ids = config.get("id2label") or dict(enumerate(config["label_names"]))  # as models of timm have them
     names = tuple(str(ids[key]) for key in sorted(ids, key=int))
     made = sessions.load(place, threads=1)
-    return Exported(made, _processor(place, modality), names, config.get("problem_type") == MULTI_LABEL)
+    return Exported(made, _processor(place, modality, made.inputs), names, config.get("problem_type") == MULTI_LABEL)
 
 
-def _processor(place: Path, modality: ModuleType) -> Any:
+def _processor(place: Path, modality: ModuleType, inputs: tuple[str, ...]) -> Any:
+    """What makes a file's inputs. Of texts the tokenizer's own file under a class of no model: without torch."""
     import transformers
 
+    if modality.PROCESSOR == "AutoTokenizer" and (place / "tokenizer.json").is_file():
+        kind: Any = transformers.PreTrainedTokenizerFast
+        return kind.from_pretrained(str(place), model_input_names=list(inputs), trust_remote_code=False)
     return getattr(transformers, modality.PROCESSOR).from_pretrained(str(place), trust_remote_code=False)

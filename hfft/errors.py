@@ -7,6 +7,7 @@ Say what came, what was expected and what to type.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 
 
@@ -16,6 +17,19 @@ class InputError(Exception):
 
 class NoRoomError(InputError):
     """The disk is too full for what is asked: no fault of the recipe."""
+
+
+def full(error: BaseException | None) -> bool:
+    """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
+    while error is not None:
+        if isinstance(error, NoRoomError):
+            return True
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing file")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def meant(word: object, known: Iterable[object]) -> str:

@@ -11,8 +11,6 @@ from typing import Any
 from hfft import export_snippets, pages
 from hfft.records import read_json
 
-FACTS = "export.json"
-
 
 def page(facts: dict[str, Any], folder: Path) -> str:
     """Markdown; holds no path of this machine. folder: may hold calibration.json, thresholds.json and decision.json."""

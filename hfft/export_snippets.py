@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 """
 NAMES = """
-config = json.loads(Path("config.json").read_text())
-names = [config["id2label"][str(i)] for i in range(len(config["id2label"]))]
+names = json.loads(Path("export.json").read_text())["classes"]
 """
 TEMPERATURE = 'temperature = json.loads(Path("calibration.json").read_text())["temperature"]["value"]\n'
 ENGINES = {

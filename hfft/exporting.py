@@ -3,30 +3,31 @@
 In: a finished run, a format. Out: exports/<format>/ with the model, what its answers need, and what was measured; or a
 refusal, and no files. Like verbs.py, this is a place where stages meet.
 
-Rows: those of the test split where the run has been scored on it, which is one more look, written into the ledger; else
-validation rows. What a static 8-bit model learns its ranges from are training rows, of a stream validation rows.
+Rows: those of the test split where the run has been scored on it, else validation rows. The ledger gets a line for it.
+Float32 files are held against the model by their logits: no label is read, nothing can be chosen by it, and it is no
+look. 8 bits are accepted by their score, which is one. What a static 8-bit model learns its ranges from are training
+rows, of a stream validation rows; what its probabilities become answers by is fitted on validation rows.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 
 from hfft import (
-    answering,
     backbones,
     eight_bit,
     ensembling,
     environment,
+    export_answers,
     export_inputs,
     export_page,
     export_verdicts,
@@ -36,24 +37,20 @@ from hfft import (
     lite_graphs,
     mask_records,
     onnx_graphs,
-    predicting,
     recipe,
     rooms,
-    segmenting,
     serving,
     sessions,
-    thresholds,
     tokenising,
-    trainer_arguments,
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted, listed, meant
 from hfft.gathering import Say
 from hfft.mask_records import Answers
 from hfft.recipe import Recipe
-from hfft.records import Predictions, fingerprint, write_json
+from hfft.records import VALIDATION, fingerprint, write_json
 from hfft.references import sha256
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORT_FACTS, RunFolder
 
 FORMATS = ("onnx", "onnx-int8", "openvino", "litert")
 EIGHT_BIT = "onnx-int8"
@@ -81,8 +78,21 @@ class Job:
     def file(self) -> Path:
         return self.work / FILES.get(self.kind, sessions.ONNX)
 
+    @property
+    def judged(self) -> bool:
+        """Whether it is accepted by how well it answers, and not by giving the model's own logits."""
+        return self.kind == EIGHT_BIT
+
     def batches(self, rows: datasets.Dataset, size: int) -> Iterator[dict[str, torch.Tensor]]:
         return serving.batches(self.backbone, self.modality, rows, self.wanted.model, size)
+
+    def rows(self, split: str) -> datasets.Dataset:
+        return self.held if split == self.split else gathering.held_back(self.wanted, self.folder, split)
+
+    def answers(self, rows: datasets.Dataset) -> Answers:
+        """What the exported file answers to rows, as `hfft predict` asks it."""
+        facts = (self.work, self.folder, self.wanted, self.modality, self.backbone)
+        return export_answers.predicted(*facts, rows)
 
 
 def export(
@@ -105,22 +115,19 @@ def export(
     folder, target = _checked(name, kind, output_dir, margin, rows, overwrite)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    split = "test" if folder.predictions("test").is_file() else "validation"
+    split = "test" if folder.predictions("test").is_file() else VALIDATION
     held = gathering.held_back(wanted, folder, split)
     backbone = backbones.reload(folder.model, modality)
-    work = target.with_name(f".{target.name}.{os.getpid()}")
-    work.mkdir(parents=True)
+    work = _room(target)
     job = Job(folder, wanted, modality, backbone, split, held, kind, work)
     try:
         say(f"{folder.root.name}: writing {kind}")
         look = _open(job) if split == "test" else None
         made = _written(job)
-        facts = _about(job) | {"look": look} | made | _measured(job, rows, say)
-        facts |= (
-            _compared(job, margin, say)
-            if kind == EIGHT_BIT
-            else export_verdicts.equal(facts["parity"], job.wanted.unit)
-        )
+        _beside(job)
+        facts = _about(job) | {"look": look, "labels": look is not None and job.judged} | made
+        facts |= _measured(job, rows, say) | {"fitted": _fitted(job, say) if job.judged else None}
+        facts |= _compared(job, margin, say) if job.judged else export_verdicts.equal(facts["parity"], wanted.unit)
         if look is not None:
             ledger.scored(folder, look, {})  # seen to its end; what was found is in export.json
         kept = facts["exit_code"] == 0 or keep
@@ -143,9 +150,7 @@ def _checked(
         raise InputError(f"--rows: expected 1 or more, got {rows}")
     folder = RunFolder.existing(name)
     target = Path(output_dir) if output_dir else folder.export(kind)
-    if target.exists() and not (
-        target.is_dir() and (not any(target.iterdir()) or (target / export_page.FACTS).is_file())
-    ):
+    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / EXPORT_FACTS).is_file())):
         raise InputError(f"{target} is no export and is not overwritten; type another --output-dir")
     if target.exists() and any(target.iterdir()) and not overwrite:
         raise InputError(f"{target} holds an export already; type --overwrite to make it anew, or --output-dir FOLDER")
@@ -154,10 +159,23 @@ def _checked(
     return folder, target
 
 
+def _room(target: Path) -> Path:
+    """A new folder beside the target, to be renamed to it. Raises InputError where none can be made."""
+    work = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        work.mkdir(parents=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(
+            f"{target.parent} cannot be written ({why}); make it writable, or type another --output-dir"
+        ) from error
+    return work
+
+
 def _open(job: Job) -> int:
-    """The ledger line of a look at the test rows; returns the look's number."""
+    """The ledger line of an opening of the test rows; returns its number. Labels are read where answers are judged."""
     prints = fingerprint(job.held["id"][:]), ensembling.weights(job.folder)
-    return ledger.opened(job.folder, len(job.held), *prints, purpose=f"export {job.kind}")
+    return ledger.opened(job.folder, len(job.held), *prints, purpose=f"export {job.kind}", labels=job.judged)
 
 
 def _written(job: Job) -> dict[str, Any]:
@@ -180,27 +198,39 @@ def _written(job: Job) -> dict[str, Any]:
     if eight_bit.fitting(whole) == eight_bit.STATIC:
         source, seen = _seen(job)
         about = {"ranges_from": source, "rows": len(seen)}
-    made = eight_bit.quantise(whole, job.file, _arrays(job, seen) if about["rows"] else None)
-    return {"int8": made | about}
+    batches = map(serving.arrays, job.batches(seen, 8)) if about["rows"] else None
+    return {"int8": eight_bit.quantise(whole, job.file, batches) | about}
 
 
 def _seen(job: Job) -> tuple[str, datasets.Dataset]:
     """(split, rows that ranges are learnt from): training rows; of a stream, which cannot be drawn from, validation."""
-    source = "validation" if job.wanted.data.streaming else "train"
-    rows = job.held if source == job.split else gathering.held_back(job.wanted, job.folder, source)
-    return source, _spread(rows, CALIBRATION)
+    source = VALIDATION if job.wanted.data.streaming else "train"
+    return source, serving.spread(job.rows(source), CALIBRATION)
 
 
-def _arrays(job: Job, rows: datasets.Dataset) -> Iterator[Mapping[str, np.ndarray]]:
-    for batch in job.batches(rows, 8):
-        yield {name: tensor.numpy() for name, tensor in batch.items()}
+def _beside(job: Job) -> None:
+    """What lies beside the file: configuration, processor, and how probabilities become answers."""
+    for left in job.work.glob("float32-*"):
+        left.unlink()
+    for path in sorted(job.folder.model.iterdir()):
+        if path.is_file() and path.name not in LEFT:
+            shutil.copyfile(path, job.work / path.name)
+
+
+def _fitted(job: Job, say: Say) -> dict[str, Any] | None:
+    """Temperature and thresholds, fitted to the file's own answers to validation rows; of masks there are none."""
+    if job.modality.MASKS:
+        return None
+    rows = job.rows(VALIDATION)
+    say(f"fitting its temperature and thresholds: {counted(len(rows), job.wanted.unit)} of {VALIDATION}")
+    return export_answers.refitted(job.work, job.folder, job.wanted, job.answers(rows))
 
 
 def _measured(job: Job, rows: int, say: Say) -> dict[str, Any]:
     """Parity and speed at two sizes of batches, on rows spread over the split."""
     threads = torch.get_num_threads()
     session = sessions.load(job.work, threads)
-    some, parts = _spread(job.held, rows), []
+    some, parts = serving.spread(job.held, rows), []
     for size in serving.OF_MASKS if job.modality.MASKS else serving.SIZES:
         say(f"holding it against the model: {counted(len(some), job.wanted.unit)} of {job.split}, {size} at a time")
         found = serving.held_against(job.backbone, session, job.batches(some, size))
@@ -222,7 +252,7 @@ def _compared(job: Job, margin: float, say: Say) -> dict[str, Any]:
     """The 8-bit answers to all rows of the split against the run's own: no worse than `margin`, or refused."""
     base = mask_records.read(job.folder.predictions(job.split))
     say(f"comparing its answers with the run's own: {counted(base.n, job.wanted.unit)} of {job.split}")
-    ours = _answers(job, sessions.load(job.work))
+    ours = export_answers.decided(job.work, job.folder, job.wanted, job.answers(job.held))
     verdict, metric, apart = export_verdicts.no_worse(base, ours, job.wanted.metrics, margin)
     facts = {"metric": metric, "margin": margin, "n": base.n, "split": job.split, "verdict": verdict.verdict}
     facts |= {"value": apart.value, "low": apart.low, "high": apart.high, "method": apart.method}
@@ -233,19 +263,6 @@ def _compared(job: Job, margin: float, say: Say) -> dict[str, Any]:
     }
     facts = {"comparison": facts, "accepted": verdict.verdict == gating.PASS}
     return facts | {"exit_code": gating.exit_code([verdict]), "why": verdict.why + ends[verdict.verdict]}
-
-
-def _answers(job: Job, session: sessions.Session) -> Answers:
-    """What the exported model answers, by the run's thresholds or biases where it has any."""
-    args = trainer_arguments.arguments(job.wanted, job.folder, fitting=False)
-    if job.modality.MASKS:
-        served = replace(job.backbone, model=serving.Served(session, job.backbone.model.config))
-        return segmenting.predict([served], job.held, job.wanted.model, args)
-    logits = serving.outputs(session, job.backbone, job.modality, job.held, job.wanted.model)
-    found: Predictions = predicting.predict(job.backbone, job.modality, job.held, job.wanted.model, args, logits)
-    if not found.multi_label:
-        return answering.applied(job.folder, job.wanted.decide, found)
-    return thresholds.applied(found, thresholds.read(job.folder.thresholds, found.names))
 
 
 def _about(job: Job) -> dict[str, Any]:
@@ -259,23 +276,11 @@ def _about(job: Job) -> dict[str, Any]:
 
 
 def _finish(job: Job, facts: dict[str, Any], target: Path) -> None:
-    """The files beside the model, and all of it to where it belongs."""
-    for left in job.work.glob("float32-*"):
-        left.unlink()
-    for path in sorted(job.folder.model.iterdir()):
-        if path.is_file() and path.name not in LEFT:
-            shutil.copyfile(path, job.work / path.name)
+    """The facts and the page, and all of it to where it belongs."""
     files = [path for path in job.work.iterdir() if path.name.startswith(job.file.stem)]
     facts |= {"mb": round(sum(path.stat().st_size for path in files) / 1e6, 2), "file_sha256": sha256(job.file)}
-    write_json(job.work / export_page.FACTS, facts)
+    write_json(job.work / EXPORT_FACTS, facts)
     (job.work / "README.md").write_text(export_page.page(facts, job.work), encoding="utf-8")
     if target.exists():
         shutil.rmtree(target)
     job.work.rename(target)
-
-
-def _spread(rows: datasets.Dataset, n: int) -> datasets.Dataset:
-    """At most `n` rows, spread evenly: files are often sorted."""
-    if len(rows) <= n:
-        return rows
-    return rows.select(np.linspace(0, len(rows) - 1, n).round().astype(int))

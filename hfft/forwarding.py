@@ -23,14 +23,14 @@ from hfft.tokenising import Tokenising
 TOKENS = 2048  # of a batch, padding among them
 ROWS = 256  # of a batch
 FEWEST = 8  # rows below which a batch takes shorter ones in, and pads them
-PICTURES = 8  # of a batch
 PAD = {"attention_mask": 0, "token_type_ids": 0}
 
 
 class Engine(Protocol):
     """names: classes in the order of the outputs. inputs: arrays the model takes. processor: tokenizer or such.
 
-    workers: batches computed beside one another. tokens: of a batch, where nobody says. each_alone: one thread a batch.
+    workers: batches computed beside one another. tokens, pictures: of a batch, where nobody says. each_alone: one
+    thread a batch.
     """
 
     @property
@@ -50,6 +50,9 @@ class Engine(Protocol):
 
     @property
     def tokens(self) -> int: ...
+
+    @property
+    def pictures(self) -> int: ...
 
     def each_alone(self) -> AbstractContextManager[None]: ...
 
@@ -97,7 +100,7 @@ def batches(lengths: np.ndarray, tokens: int = TOKENS, rows: int = ROWS, fewest:
 
 def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) -> np.ndarray:
     """Logits, float32 (n, classes), of decoded RGB pictures. size: of a batch."""
-    size = size or PICTURES
+    size = size or engine.pictures
 
     def pixels(some: Sequence[Any]) -> dict[str, Any]:
         return {"pixel_values": engine.processor(list(some), return_tensors="pt")["pixel_values"]}

@@ -7,11 +7,14 @@ salt deals others.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hfft.mask_records import Answers
 from hfft.records import content_of
+
+if TYPE_CHECKING:
+    from hfft.mask_records import Answers
 
 
 def first_half(predictions: Answers, salt: bytes) -> np.ndarray:

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,35 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Held:
+    """A file of a repository. digest: its sha256 where `large`, else git's name for it."""
+
+    size: int
+    digest: str
+    large: bool
+
+
+@dataclass(frozen=True)
 class Repo:
-    """What is in a repository now. files: path → its digest, sha256 of large files and git's of small ones."""
+    """What is in a repository now. files: by their paths."""
 
     name: str
     kind: str = "model"
     exists: bool = False
     private: bool = False
     head: str | None = None
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Held] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
-    def changed(self, folder: Path, paths: list[str]) -> list[str]:
-        """Those of the paths in `folder` that are not in the repository as they are there."""
-        return [path for path in paths if self.files.get(path) not in _digests(folder / path)]
+    def changed(self, folder: Path, digests: Mapping[str, str]) -> list[str]:
+        """Those of the paths in `folder` that are not in the repository as they are there. digests: path → sha256."""
+        return [path for path, digest in digests.items() if not self._holds(path, folder / path, digest)]
+
+    def _holds(self, path: str, file: Path, digest: str) -> bool:
+        held = self.files.get(path)
+        if held is None or held.size != file.stat().st_size:
+            return False
+        return held.digest == (digest if held.large else _git_name(file))
 
 
 def state(name: str, kind: str = "model") -> Repo:
@@ -53,7 +68,7 @@ def state(name: str, kind: str = "model") -> Repo:
         except RepositoryNotFoundError:
             return Repo(name, kind)
         held = HfApi().list_repo_tree(name, repo_type=kind, recursive=True, revision=info.sha)
-        files = {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in held if isinstance(one, RepoFile)}
+        files = {one.path: _held(one) for one in held if isinstance(one, RepoFile)}
         tags = {tag.name: tag.target_commit for tag in HfApi().list_repo_refs(name, repo_type=kind).tags}
     return Repo(name, kind, True, bool(info.private), info.sha, files, tags)
 
@@ -69,6 +84,19 @@ def text(repo: Repo, path: str) -> str:
         return Path(got).read_text(encoding="utf-8", errors="replace")
 
 
+def validate(card: str, name: str, kind: str) -> None:
+    """Raise InputError for a card that the Hub would refuse; a commit asks the same, but of one repository alone."""
+    from huggingface_hub import RepoCard
+
+    try:
+        RepoCard(card, ignore_metadata_errors=True).validate(repo_type=kind)
+    except refusals() as error:
+        if isinstance(error, ValueError) and not isinstance(error, OSError):
+            told = " ".join(str(error).split())[:300]
+            raise InputError(f"the Hub refuses the front matter of {name}'s card ({kind}): {told}") from error
+        raise InputError(sentence(error, name)) from error
+
+
 def make(name: str, kind: str, private: bool) -> None:
     """Make the repository."""
     from huggingface_hub import HfApi
@@ -77,8 +105,8 @@ def make(name: str, kind: str, private: bool) -> None:
         HfApi().create_repo(name, repo_type=kind, private=private, space_sdk="gradio" if kind == "space" else None)
 
 
-def commit(repo: Repo, folder: Path, paths: list[str], gone: list[str], message: str, say: Say) -> str:
-    """Add `paths` of `folder` and remove `gone`, in one commit on top of what was seen. Returns its id.
+def commit(repo: Repo, folder: Path, added: Mapping[str, str], gone: list[str], message: str, say: Say) -> str:
+    """Add files of `folder`, path → sha256, and remove `gone`, in one commit on top of what was seen. Returns its id.
 
     A connection that breaks is tried again; large files that are there already are not sent again. Raises InputError
     when somebody else has committed meanwhile.
@@ -87,14 +115,14 @@ def commit(repo: Repo, folder: Path, paths: list[str], gone: list[str], message:
 
     for attempt in range(1, TRIES + 1):
         # New ones each time: huggingface_hub writes into them.
-        todo: list[Any] = [CommitOperationAdd(path, folder / path) for path in paths]
+        todo: list[Any] = [CommitOperationAdd(path, folder / path) for path in added]
         todo += [CommitOperationDelete(path) for path in gone]
         try:
             made = HfApi().create_commit(
                 repo.name, todo, commit_message=message, repo_type=repo.kind, parent_commit=repo.head
             )
             return made.oid
-        except Exception as error:
+        except refusals() as error:
             why = passing(error)
             if why is None or attempt == TRIES:
                 raise InputError(sentence(error, repo.name)) from error
@@ -102,7 +130,7 @@ def commit(repo: Repo, folder: Path, paths: list[str], gone: list[str], message:
             say(f"{why}; trying again in {wait:.0f} s ({attempt + 1} of {TRIES})")
             time.sleep(wait)
         now = state(repo.name, repo.kind)
-        if now.head != repo.head and not now.changed(folder, paths) and not set(gone) & set(now.files):
+        if now.head != repo.head and not now.changed(folder, added) and not set(gone) & set(now.files):
             return str(now.head)  # it had arrived; only the answer got lost
     raise AssertionError("the last try returns or raises")
 
@@ -149,14 +177,20 @@ def known(name: str, kind: str) -> dict[str, Any] | None:
 @contextlib.contextmanager
 def plainly(name: str) -> Iterator[None]:
     """What the Hub or the network refuses, as one sentence."""
-    from huggingface_hub.errors import HTTPError
-
     try:
         yield
-    except InputError:
-        raise
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+    except refusals() as error:
         raise InputError(sentence(error, name)) from error
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises for what the Hub, the network or the disk refuses.
+
+    RuntimeError: a file that could not be uploaded. ValueError: a card, a name, or an answer that is none.
+    """
+    from huggingface_hub.errors import HTTPError
+
+    return HTTPError, OSError, ValueError, RuntimeError
 
 
 def passing(error: BaseException) -> str | None:
@@ -213,14 +247,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _digests(path: Path) -> tuple[str, str]:
-    """(sha256, git's name) of a file: the Hub keeps the one of large files, the other of small ones."""
-    large, small = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            large.update(block)
-            small.update(block)
-    return large.hexdigest(), small.hexdigest()
+def _held(one: Any) -> Held:
+    """Of a file as huggingface_hub lists it. Large ones lie in a store of their own, by their sha256."""
+    return Held(one.lfs.size, one.lfs.sha256, True) if one.lfs else Held(one.size, one.blob_id, False)
+
+
+def _git_name(path: Path) -> str:
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def read_tree(content: str) -> dict[str, Any]:

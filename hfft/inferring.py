@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from hfft import answer_rows, engines, environment, forwarding, recipe, rooms, tempering, trainer_options
+from hfft import (
+    answer_rows,
+    engines,
+    environment,
+    forwarding,
+    recipe,
+    rooms,
+    tempering,
+    trainer_options,
+    unusable,
+)
 from hfft.answer_rows import Answer, Rule
 from hfft.errors import InputError
 from hfft.forwarding import Engine
@@ -52,9 +62,13 @@ class Answerer:
     def raw(self, inputs: Sequence[Any]) -> np.ndarray:
         """The model's own probabilities, float32 (n, classes), in the order of `inputs`.
 
-        inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, and for a
-        picture that cannot be read.
+        inputs: texts or (text, text_pair) tuples; paths, bytes or PIL pictures. Raises InputError for others, for a
+        text without a visible sign, and for a picture that cannot be read.
         """
+        for place, row in enumerate(inputs if self.modality.INPUT == "text" else ()):
+            text = row[0] if isinstance(row, (tuple, list)) and row else row
+            if isinstance(text, str) and (why := unusable.why(text)):
+                raise InputError(f"input {place + 1:,} of {len(inputs):,}: {why}")
         found, problems = self.attempted(inputs)
         if problems:
             raise InputError(problems[min(problems)])
@@ -78,13 +92,13 @@ class Answerer:
         found = enumerate(image for images in _decoded(list(inputs)) for image in images)
         return {place: str(image) for place, image in found if isinstance(image, InputError)}
 
-    def answers(self, inputs: Sequence[Any]) -> list[Answer]:
+    def answers(self, inputs: Sequence[Any], calibrated: bool = True) -> list[Answer]:
         """An `Answer` to each input, in their order."""
-        return self.rule.answers(self.raw(inputs), self.calibrated)
+        return self.rule.answers(self.raw(inputs), self.calibrated and calibrated)
 
-    def ranked(self, inputs: Sequence[Any]) -> list[dict[str, float]]:
+    def ranked(self, inputs: Sequence[Any], calibrated: bool = True) -> list[dict[str, float]]:
         """class → probability of each input, the answer first, the others by likelihood."""
-        return [answer.probabilities for answer in self.answers(inputs)]
+        return [answer.probabilities for answer in self.answers(inputs, calibrated)]
 
     def segment(self, inputs: Sequence[Any]) -> Iterator[np.ndarray]:
         """A class index for each pixel of each image, int16 (h, w), one image at a time."""
@@ -92,19 +106,9 @@ class Answerer:
             raise InputError(
                 f"{self.root} gives each input a class: in Python, hfft.load({self.root!r}).predict([...])"
             )
-        import torch
-
         from hfft import picture_rows, segmenting
 
-        first: Any = self.parts[0]
-        chosen = trainer_options.resolved(self.wanted.train, self.wanted.adapt.average)
-        args: Any = SimpleNamespace(
-            device=getattr(first, "device", torch.device("cpu")),
-            per_device_eval_batch_size=chosen["per_device_eval_batch_size"],
-            bf16=getattr(first, "half", None) is torch.bfloat16,
-            fp16=getattr(first, "half", None) is torch.float16,
-        )
-        rows = picture_rows.as_rows(list(inputs))
+        args, rows = mask_arguments(self.parts[0], self.wanted), picture_rows.as_rows(list(inputs))
         for found in segmenting.answers(
             [engines.as_backbone(part) for part in self.parts], rows, self.wanted.model, args
         ):
@@ -126,6 +130,22 @@ class Answerer:
             place += len(images)
             good = [image for image in images if not isinstance(image, InputError)]
             yield [forwarding.of_pictures(part, good, self.batch) for part in self.parts]
+
+
+def mask_arguments(engine: Any, wanted: Recipe) -> Any:
+    """What `segmenting` wants of TrainingArguments, for an engine on this process alone."""
+    import torch
+
+    half = getattr(engine, "half", None)
+    chosen = trainer_options.resolved(wanted.train, wanted.adapt.average)
+    return SimpleNamespace(
+        device=getattr(engine, "device", torch.device("cpu")),
+        per_device_eval_batch_size=chosen["per_device_eval_batch_size"],
+        bf16=half is torch.bfloat16,
+        fp16=half is torch.float16,
+        process_index=0,
+        world_size=1,
+    )
 
 
 def _decoded(inputs: list[Any]) -> Iterator[list[Any]]:
@@ -154,13 +174,17 @@ def load(
     """A finished run, or the folds of a cross-validation together, ready to answer. Raises InputError as loading does.
 
     engine: "torch", or an export of the run: "onnx", "onnx-int8", "openvino". calibrated: at the temperature of
-    model/calibration.json, where the run has one; no answer is another without. sets: the kind, lac, aps or
-    lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
+    model/calibration.json, where the run has one (of 8 bits at theirs); no answer is another without. sets: the kind,
+    lac, aps or lac_per_class. batch: tokens of a batch of texts, or pictures of one. fast: as in engines.load.
     """
     folder = RunFolder.existing(run, folds=True)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
     parts = tuple(engines.load(folder, wanted, modality, engine, fast))
     names, several = parts[0].names, parts[0].several
-    rule = Rule(names, several) if modality.MASKS else answer_rows.read(folder, wanted, names, several, sets)
+    rule = (
+        Rule(names, several)
+        if modality.MASKS
+        else answer_rows.read(folder.answering(engine), wanted, names, several, sets)
+    )
     return Answerer(run, wanted, modality, parts, rule, calibrated, batch)

@@ -7,17 +7,17 @@ read is told and ends nothing; only what is wrong with the whole file raises.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import itertools
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hfft import text_lines
 from hfft.errors import InputError, listed, meant
+from hfft.text_lines import STDIN, Line
 
 CSV, TSV, JSONL, PARQUET, LINES = "csv", "tsv", "jsonl", "parquet", "lines"
 FORMATS = (CSV, TSV, JSONL, PARQUET, LINES)
@@ -25,18 +25,21 @@ ENDINGS = {".csv": CSV, ".tsv": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".json":
 ENDINGS |= {".txt": LINES}
 SEPARATORS = {CSV: ",", TSV: "\t"}
 READ = 4096  # rows of a parquet file that are decoded together
-CHUNK = 1 << 16  # bytes of standard input that are taken at once, at most
 HEAD = 100  # lines of a jsonl file that its columns are known by
-STDIN = "-"
+SWALLOWED = 2  # lines within a quoted text that may look like rows before it is said
 TEXT = "text"  # the one column of lines
 
 
 class Row(NamedTuple):
-    """values: by column. line: of the file, from 1; 0 where it has none. problem: why it cannot be read, or ""."""
+    """values: by column. line: of the file, from 1; 0 where it has none. problem: why it cannot be read, or "".
+
+    note: what to say of a row that can be read and looks wrong, or "".
+    """
 
     values: dict[str, Any]
     line: int
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,135 +76,116 @@ def opened(name: str, kind: str, encoding: str = "utf-8", columns: tuple[str, ..
         if name == STDIN:
             raise InputError("parquet is not read from standard input; give the file's name")
         return _parquet(name, columns)
-    if name != STDIN:
-        _check_text(Path(name), encoding)
-    lines = _lines(name, encoding)
-    shown = "standard input" if name == STDIN else name
+    text_lines.check(name, encoding)
+    lines, shown = text_lines.lines(name, encoding), text_lines.shown_as(name)
     if kind == LINES:
         rows = (line and Row({TEXT: line.text.rstrip("\r\n")}, line.number, line.problem) for line in lines)
         return Opened(shown, (TEXT,), rows)
     return (_jsonl if kind == JSONL else _csv)(shown, lines, SEPARATORS.get(kind, ","))
 
 
-class _Line(NamedTuple):
-    text: str
-    number: int
-    problem: str
+class _PausedError(Exception):
+    """No more lines are there yet, and no row is begun."""
 
 
-def _lines(name: str, encoding: str) -> Iterator[_Line | None]:
-    """Lines with their ends. Of standard input a None whenever all that has come was given."""
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise InputError(f"--encoding: Python knows no {encoding!r}; expected one such as utf-8 or latin-1") from None
-    if name == STDIN:
-        yield from _of_stdin(encoding)
-        return
-    plain = encoding.lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig")
-    # What is not UTF-8 comes as lone surrogates, so that it costs its own line alone.
-    try:
-        with Path(name).open(
-            encoding="utf-8-sig" if plain else encoding, errors="surrogateescape" if plain else "strict", newline="\n"
-        ) as file:
-            for number, line in enumerate(file, 1):
-                yield _Line(line, number, _garbled(line, number) if plain else "")
-    except UnicodeError as error:
-        raise InputError(f"{name} is not {encoding} ({error.reason if hasattr(error, 'reason') else error})") from error
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}") from error
+class _Feed:
+    """Lines for a csv reader. line: the last that was given. fresh: no line of the next row is given yet.
 
+    ended: the reader asked for a line after the last one.
+    """
 
-def _garbled(text: str, number: int) -> str:
-    if text.isascii():
-        return ""
-    wrong = next((sign for sign in text if "\udc80" <= sign <= "\udcff"), None)
-    return "" if wrong is None else f"line {number:,} is not UTF-8 (byte 0x{ord(wrong) - 0xDC00:02x})"
+    def __init__(self, lines: Iterator[Line | None]) -> None:
+        self.lines = lines
+        self.line, self.problem, self.fresh, self.ended = 0, "", True, False
 
+    def __iter__(self) -> _Feed:
+        return self
 
-def _of_stdin(encoding: str) -> Iterator[_Line | None]:
-    held, number = b"", 0
-    source: Any = sys.stdin.buffer
-    while chunk := source.read1(CHUNK):
-        *whole, held = (held + chunk).split(b"\n")
-        for line in whole:
-            number += 1
-            yield _decoded(line, number, encoding)
-        if whole:
-            yield None
-    if held:
-        yield _decoded(held, number + 1, encoding)
-
-
-def _decoded(data: bytes, number: int, encoding: str) -> _Line:
-    if number == 1:
-        data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return _Line(data.decode(encoding) + "\n", number, "")
-    except UnicodeDecodeError as error:
-        return _Line("", number, f"line {number:,} is not {encoding} (byte 0x{data[error.start]:02x})")
-
-
-def _check_text(path: Path, encoding: str) -> None:
-    """Raise InputError for a file that is no text at all, or UTF-16 by its mark."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        if not encoding.lower().startswith("utf-16"):
-            raise InputError(f"{path} is UTF-16; type --encoding utf-16")
-    elif b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32")):
-        line = head[: head.index(b"\0")].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: a NUL byte, so this is no text; expected {listed(FORMATS)}")
-
-
-def _csv(shown: str, lines: Iterator[_Line | None], separator: str) -> Opened:
-    csv.field_size_limit(1 << 30)
-    state: dict[str, Any] = {"line": 0, "problem": "", "ended": False}
-
-    def texts() -> Iterator[str]:
-        for line in lines:
+    def __next__(self) -> str:
+        for line in self.lines:
             if line is not None:
-                state["line"], state["problem"] = line.number, state["problem"] or line.problem
-                yield line.text
-        state["ended"] = True
+                self.line, self.problem, self.fresh = line.number, self.problem or line.problem, False
+                return line.text
+            if self.fresh:
+                raise _PausedError
+        self.ended = True
+        raise StopIteration
 
-    reader = csv.reader(texts(), delimiter=separator)
-    header: list[str] = next(_cells(reader, shown, state), [])
-    if not any(cell.strip() for cell in header):
-        raise InputError(f"{shown} is empty: expected a first line with the names of the columns")
-    header = [cell.strip() for cell in header]
+
+def _csv(shown: str, lines: Iterator[Line | None], separator: str) -> Opened:
+    csv.field_size_limit(1 << 30)
+    feed = _Feed(lines)
+    reader = csv.reader(feed, delimiter=separator)
+    header = _header(reader, shown)
     width = len(header)
 
     def rows() -> Iterator[Row | None]:
-        last = state["line"]
-        for cells in _cells(reader, shown, state):
-            if state["ended"]:  # the reader asks for a line after the last only where a quote is open
+        while True:
+            last, feed.fresh, feed.problem = feed.line, True, ""
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except _PausedError:
+                yield None
+                continue
+            except csv.Error as error:
+                yield Row({}, feed.line, f"line {feed.line:,} is no row of a table ({_told(error)})")
+                continue
+            if feed.ended:  # the reader asks for a line after the last only where a quote is open
                 raise InputError(
                     f"{shown}, line {last + 1:,}: a quote is opened and never closed, so the lines after it, to line "
-                    f"{state['line']:,}, are no rows of their own; close it, or write it twice"
+                    f"{feed.line:,}, are no rows of their own; close it, or write it twice"
                 )
-            last = state["line"]
-            problem, state["problem"] = state["problem"], ""
             if not cells and width > 1:
                 continue  # an empty line
-            if not problem and len(cells) > width:
-                problem = f"line {state['line']:,} has {len(cells)} fields where the header has {width}"
-            if not problem and len(cells) < width and cells:
-                problem = f"line {state['line']:,} has {len(cells)} of {width} fields"
-            yield Row(dict(zip(header, cells, strict=False)), state["line"], problem)
+            note = ""
+            if feed.line - last > SWALLOWED and (held := _alike(cells, width, separator)) > SWALLOWED:
+                note = (
+                    f"line {last + 1:,}: a quoted text goes on to line {feed.line:,}, and {held:,} of its lines have "
+                    f"{width} fields as rows have: is a quote missing? They are answered as one row"
+                )
+            problem = feed.problem or _uneven(cells, width, feed.line)
+            yield Row(dict(zip(header, cells, strict=False)), feed.line, problem, note)
 
-    _check_twins(header, shown)
     return Opened(shown, tuple(header), rows())
 
 
-def _cells(reader: Any, shown: str, state: dict[str, Any]) -> Iterator[list[str]]:
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise InputError(f"{shown}, line {state['line']:,}: {error}") from error
+def _header(reader: Any, shown: str) -> list[str]:
+    header: list[str] = []
+    while not header:
+        try:
+            header = [cell.strip() for cell in next(reader)]
+        except _PausedError:
+            continue
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise InputError(f"{shown}, line 1: {_told(error)}") from error
+        break
+    if not any(header):
+        raise InputError(f"{shown} is empty: expected a first line with the names of the columns")
+    _check_twins(header, shown)
+    return header
+
+
+def _told(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "a carriage return without a line feed: quote the text that holds it, or end lines with a line feed"
+    return str(error)
+
+
+def _uneven(cells: list[str], width: int, line: int) -> str:
+    if len(cells) > width:
+        return f"line {line:,} has {len(cells)} fields where the header has {width}"
+    return f"line {line:,} has {len(cells)} of {width} fields" if cells and len(cells) < width else ""
+
+
+def _alike(cells: list[str], width: int, separator: str) -> int:
+    """Lines within the longest cell that have the separators of a row; 0 in a table of one column, whose have none."""
+    if width == 1:
+        return 0
+    return sum(line.count(separator) == width - 1 for line in max(cells, key=len).split("\n")[1:-1])
 
 
 def _check_twins(header: list[str], shown: str) -> None:
@@ -209,7 +193,7 @@ def _check_twins(header: list[str], shown: str) -> None:
         raise InputError(f"{shown}, line 1: two columns are called {twins[0]!r}; give each a name of its own")
 
 
-def _jsonl(shown: str, lines: Iterator[_Line | None], _: str) -> Opened:
+def _jsonl(shown: str, lines: Iterator[Line | None], _: str) -> Opened:
     def rows() -> Iterator[Row | None]:
         for line in lines:
             if line is None:
@@ -232,7 +216,7 @@ def _jsonl(shown: str, lines: Iterator[_Line | None], _: str) -> Opened:
     return Opened(shown, tuple(columns), itertools.chain(head, source))
 
 
-def _record(line: _Line) -> Row:
+def _record(line: Line) -> Row:
     if line.problem:
         return Row({}, line.number, line.problem)
     where = f"line {line.number:,}"

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hfft import input_rows, pictures
+from hfft import input_rows, pictures, text_lines, unusable
 from hfft.errors import InputError, brief, listed, meant
 from hfft.input_rows import LINES, PARQUET, STDIN, Opened, Row
 
 FILE = "file"  # the column that names a picture of a folder
-INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 HASHED = 1 << 20
 
 
@@ -41,12 +39,13 @@ class Wish:
 @dataclass
 class Block:
     """Rows that are answered together. start: number of the first, from 0. inputs: as a run takes them, None where a
-    row cannot be used: then `problems` says why. kept: column → values."""
+    row cannot be used: then `problems` says why. notes: of rows that look wrong. kept: column → values."""
 
     number: int
     start: int
     inputs: list[Any] = field(default_factory=list)
     problems: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     kept: dict[str, list[Any]] = field(default_factory=dict)
 
 
@@ -112,6 +111,8 @@ class Source:
         place = len(block.inputs)
         for name in self.kept:
             block.kept[name].append(row.values.get(name))
+        if row.note:
+            block.notes.append(row.note)
         made, problem = (None, row.problem) if row.problem else self._input(row.values)
         if problem:
             block.problems[place] = problem
@@ -121,11 +122,12 @@ class Source:
         """(what a run takes, "") or (None, what is wrong with it)."""
         if "image" in self.chosen:
             return _picture(values.get(self.chosen["image"]), Path(self.name).parent)
-        text, problem = _text(values.get(self.chosen["text"]))
+        text = values.get(self.chosen["text"])
+        problem = unusable.why(text)
         if problem or "text_pair" not in self.chosen:
             return text, problem
         other = values.get(self.chosen["text_pair"])
-        if other is not None and (not isinstance(other, str) or _half(other)):
+        if other is not None and (not isinstance(other, str) or unusable.halved(other)):
             return None, f"{self.chosen['text_pair']!r} is {brief(other, 40)}: expected text"
         return (text, other or ""), ""
 
@@ -134,8 +136,7 @@ def found(name: str, wish: Wish) -> Source:
     """What `name` stands for: a file, a folder of pictures, one picture, or "-". Raises InputError where it is none."""
     if name == STDIN:
         kind = input_rows.kind_of(name, wish.form)
-        if "image" in wish.roles and kind == LINES:
-            wish = replace(wish, columns={"image": input_rows.TEXT})  # lines are paths
+        wish = _of_lines(name, wish) if kind == LINES else wish
         live = input_rows.opened(name, kind, wish.encoding)
         return Source(name, wish, kind, _chosen(live, wish), live=live)
     path = Path(name)
@@ -146,8 +147,20 @@ def found(name: str, wish: Wish) -> Source:
     if path.is_dir():
         raise InputError(f"{name} is a folder, and this run takes texts; give a csv, jsonl or parquet file")
     kind = input_rows.kind_of(name, wish.form)
+    wish = _of_lines(name, wish) if kind == LINES else wish
     opened = input_rows.opened(name, kind, wish.encoding)
     return Source(name, wish, kind, _chosen(opened, wish), _total(path, kind))
+
+
+def _of_lines(name: str, wish: Wish) -> Wish:
+    """The same wish of lines, which have no columns: each is a text, or the path of a picture."""
+    shown = text_lines.shown_as(name)
+    if wish.columns:
+        raise InputError(f"{shown} is read as lines, which have no columns: leave out {listed(wish.columns.values())}")
+    if "text_pair" in wish.recipe:
+        raise InputError(f"{shown} is read as lines, and this run takes two texts of each row: give a csv or jsonl")
+    role = "image" if "image" in wish.roles else "text"
+    return replace(wish, columns={role: input_rows.TEXT}, recipe={})
 
 
 def _chosen(opened: Opened, wish: Wish) -> dict[str, str]:
@@ -205,26 +218,6 @@ def _folder(path: Path, wish: Wish) -> Source:
     if not files:
         raise InputError(f"{path} holds no pictures ({listed(sorted(pictures.ENDINGS))})")
     return Source(str(path), wish, FILE, {"image": "image"}, len(files), tuple(sorted(files)), passed)
-
-
-def _text(value: Any) -> tuple[str | None, str]:
-    if value is None:
-        return None, "the text is missing"
-    if not isinstance(value, str):
-        return None, f"the text is {brief(value, 40)}: expected text"
-    if _half(value):
-        return None, "the text holds half a sign (a lone surrogate)"
-    if not any(unicodedata.category(sign) not in INVISIBLE for sign in value):
-        return None, "the text is empty"
-    return value, ""
-
-
-def _half(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _picture(value: Any, base: Path) -> tuple[Any, str]:

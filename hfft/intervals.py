@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from hfft.counts import Counts
-from hfft.resamples import Sample
+
+if TYPE_CHECKING:
+    from hfft.resamples import Sample
 
 # Below this many errors in all, resamples of a confusion matrix cannot be trusted alone (see `bca`).
 FEW_ERRORS = 10

@@ -31,6 +31,7 @@ except ImportError:  # Windows: two processes that look at the same moment may b
 
 EMPTY, CHAINED, PLAIN, BROKEN = "empty", "chained", "not chained", "broken"
 OPENED, SCORED = "opened", "scored"
+UNLABELLED = ("export onnx", "export openvino", "export litert")
 GENESIS = "0" * 64
 SEALED = re.compile(rb'(\{.*), "digest": "([0-9a-f]{64})"\}', re.DOTALL)
 
@@ -40,14 +41,24 @@ class Ledger:
     """What a run's ledger says. state: "empty", "chained", "not chained" (lines of an older hfft) or "broken".
 
     looks: one entry per opening, oldest first: time, look, n, fingerprint, weights, and scores, None where the process
-    ended before it had any. count: openings known of, which are more than `looks` where lines are gone. why: a sentence
+    ended before it had any. total: openings known of, which are more than `looks` where lines are gone. why: a sentence
     on a ledger that is broken or not chained, else "".
     """
 
     looks: list[dict[str, Any]]
-    count: int
+    total: int
     state: str
     why: str
+
+    @property
+    def unlabelled(self) -> int:
+        """Openings at which no label was read, as for an export of the same weights: nothing can be tuned by them."""
+        return sum(not reads_labels(look) for look in self.looks)
+
+    @property
+    def count(self) -> int:
+        """Looks: openings that could tell which model is the better one."""
+        return self.total - self.unlabelled
 
     @property
     def weights(self) -> int:
@@ -65,15 +76,21 @@ class _Chain:
     trouble: str
 
 
+def reads_labels(look: dict[str, Any]) -> bool:
+    """Whether a look saw labels of the test rows. An older hfft did not write it down; its float exports saw none."""
+    told = look.get("labels")
+    return told is not False if "labels" in look else str(look.get("for", "")) not in UNLABELLED
+
+
 def read(run: RunFolder) -> Ledger:
     """The run's ledger, checked line by line; a missing one is empty unless something says that it was there."""
     if not run.ledger.is_file():
         return _told(run, b"")
-    with run.ledger.open("rb") as file, _alone(file, shared=True):
+    with run.ledger.open("rb") as file, alone(file, shared=True):
         return _told(run, file.read())
 
 
-def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str = "") -> int:
+def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str = "", labels: bool = True) -> int:
     """Write down that the test split is about to be opened; returns which look this is, counting from 1.
 
     The line is on the disk when this returns: call it before the first test row is given to the model. n: test rows.
@@ -82,7 +99,7 @@ def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str 
     InputError when nothing can be written: then nobody looks.
     """
     facts = {"split": "test", "n": n, "fingerprint": fingerprint, "weights": weights}
-    facts |= {"for": purpose} if purpose else {}
+    facts |= ({"for": purpose} if purpose else {}) | ({} if labels else {"labels": False})
     try:
         return _append(run, OPENED, None, facts)
     except OSError as error:
@@ -99,11 +116,11 @@ def scored(run: RunFolder, look: int, scores: dict[str, float | None]) -> None:
 
 
 def _append(run: RunFolder, event: str, look: int | None, facts: dict[str, Any]) -> int:
-    with run.ledger.open("ab+") as file, _alone(file):
+    with run.ledger.open("ab+") as file, alone(file):
         file.seek(0)
         text = file.read()
         found, chain = _told(run, text), _chain(text)
-        number = found.count + 1 if look is None else look
+        number = found.total + 1 if look is None else look
         entry = {"event": event, "time": _now(), "look": number, **facts}
         if found.state == BROKEN and found.why not in {past.get("found_broken") for past in chain.entries}:
             entry["found_broken"] = found.why
@@ -111,7 +128,7 @@ def _append(run: RunFolder, event: str, look: int | None, facts: dict[str, Any])
         file.write((b"" if not text or text.endswith(b"\n") else b"\n") + line + b"\n")
         file.flush()
         os.fsync(file.fileno())
-        head = {"lines": len(chain.digests), "looks": max(number, found.count), "digest": digest}
+        head = {"lines": len(chain.digests), "looks": max(number, found.total), "digest": digest}
         _write_head(run, head)
     return number
 
@@ -236,7 +253,7 @@ def _looks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _alone(file: BinaryIO, shared: bool = False) -> Iterator[None]:
+def alone(file: BinaryIO, shared: bool = False) -> Iterator[None]:
     """One writer at a time, where the system and the file system know locks; the lock goes when the file is closed."""
     if fcntl is not None:
         with contextlib.suppress(OSError):

@@ -27,8 +27,9 @@ from hfft.recipe import Data
 from hfft.sources import beside, shown
 
 CHUNK = 256  # rows whose files are held at once
+PICTURE = datasets.Image(decode=False)
 FOUND = {
-    "mask": masks.FEATURE,
+    "mask": PICTURE,
     "label": datasets.Value("string"),
     "pixels": datasets.List(datasets.Value("int64")),
     "id": datasets.Value("string"),
@@ -159,7 +160,7 @@ def _of_pairs(pairs: Sequence[mask_folders.Pair]) -> datasets.Dataset:
         role: [{"path": str(path or ""), "bytes": None} for path in paths]
         for role, paths in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs]))
     }
-    features = {"image": masks.FEATURE, "mask": masks.FEATURE}
+    features = {"image": PICTURE, "mask": PICTURE}
     if any(pair.split for pair in pairs):
         columns["split"] = [pair.split for pair in pairs]
         features["split"] = datasets.Value("string")

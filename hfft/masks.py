@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import datasets
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -21,7 +20,6 @@ from hfft import hues, pictures
 from hfft.errors import counted, listed
 from hfft.pictures import UnfitError
 
-FEATURE = datasets.Image(decode=False)
 IGNORED = -100  # counts nowhere: what losses, too, leave out
 UNKNOWN = -1  # a value that the legend does not have
 MOST = 32_767  # classes: what int16 can count

@@ -19,8 +19,9 @@ from hfft.run_folder import RunFolder
 def told(run: RunFolder, metric: str | None, score: Score | None) -> dict[str, Any]:
     """Facts about the openings of a run's test split.
 
-    metric, score: what leads. Out: count, weights, state, why, entries (with the leading metric's value), shared
-    (looks, models, runs, folder), luck (None for a single model) and sentences.
+    metric, score: what leads. Out: count, unlabelled (openings beside them at which no label was read), weights, state,
+    why, entries (with the leading metric's value), shared (looks, models, runs, folder), luck (None for a single model)
+    and sentences.
     """
     found = ledger.read(run)
     last = found.looks[-1].get("fingerprint") if found.looks else None
@@ -28,6 +29,7 @@ def told(run: RunFolder, metric: str | None, score: Score | None) -> dict[str, A
     chance = luck.of(score, shared["models"]) if score else None
     return {
         "count": found.count,
+        "unlabelled": found.unlabelled,
         "weights": found.weights,
         "state": found.state,
         "why": found.why,
@@ -45,6 +47,7 @@ def _shown(look: dict[str, Any], metric: str | None) -> dict[str, Any]:
     value = (scores or {}).get(metric)
     kept: dict[str, Any] = {key: str(look.get(key, "")) for key in ("time", "fingerprint", "weights")}
     kept |= {"n": look.get("n") if isinstance(look.get("n"), int) else 0, "scores": scores}
+    kept |= {"purpose": str(look.get("for", "")), "labels": ledger.reads_labels(look)}
     return kept | {"value": value if isinstance(value, float | int) else None}
 
 
@@ -56,6 +59,16 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
+def beside(unlabelled: int) -> str:
+    """What the openings were at which no label was read, as a sentence without its full stop.
+
+    >>> beside(1)
+    'It was opened once more for an export of the same weights, which read no label and so could tune nothing'
+    """
+    more = "once more for an export" if unlabelled == 1 else f"{unlabelled:,} times more for exports"
+    return f"It was opened {more} of the same weights, which read no label and so could tune nothing"
+
+
 def _shared(run: RunFolder, own: Ledger, rows: object) -> dict[str, Any]:
     """Looks at the same rows that are written down in the folder where this run lies: {looks, models, runs, folder}."""
     root = run.root.resolve().parent
@@ -63,7 +76,8 @@ def _shared(run: RunFolder, own: Ledger, rows: object) -> dict[str, Any]:
         root = root.parent
     looks, weights, runs = own.count, {look.get("weights") for look in own.looks}, int(bool(own.count))
     for other in _beside(root, run.root.resolve()) if rows else ():
-        same = [look for look in ledger.read(RunFolder(other)).looks if look.get("fingerprint") == rows]
+        found = [look for look in ledger.read(RunFolder(other)).looks if look.get("fingerprint") == rows]
+        same = [look for look in found if ledger.reads_labels(look)]
         looks, runs = looks + len(same), runs + bool(same)
         weights |= {look.get("weights") for look in same}
     return {"looks": looks, "models": len(weights), "runs": runs, "folder": root.name}
@@ -90,6 +104,8 @@ def _sentences(found: Ledger, shared: dict[str, Any], chance: luck.Luck | None, 
         return []
     least = "at least " * (found.state == ledger.BROKEN)
     said = [f"The test split of this run has been opened {least}{times(found.count)}{_weights(found)}."]
+    if found.unlabelled:
+        said.append(f"{beside(found.unlabelled)}.")
     if shared["runs"] > 1:
         models = f"{shared['models']:,} models" if shared["models"] > 1 else "one model"
         said.append(f"These test rows have been opened {times(shared['looks'])} for {models} in {shared['folder']}/.")
@@ -115,4 +131,4 @@ def _amount(part: float, metric: str | None) -> str:
 def _weights(found: Ledger) -> str:
     if found.weights > 1:
         return f", with {found.weights:,} different sets of weights"
-    return ", always with the same weights" if len(found.looks) > 1 else ""
+    return ", always with the same weights" if found.count > 1 else ""

@@ -12,13 +12,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import datasets
 import numpy as np
 import torch
-from transformers import TrainingArguments
 
 from hfft import backbones, ensembling, scratch, segmenting, serving, tokenising
 from hfft.ensembling import Ensemble
@@ -35,14 +34,17 @@ SHOWN_PIXELS = 64  # along each axis of an image's logits, at most, that are hel
 SECONDS = 1200
 SWITCH = "HFFT_PARITY"  # "off": no fresh process is started, and nothing is claimed
 SCRIPT = Path(__file__).with_name("parity_check.py")
+# What `segmenting` is to do there: float32, one image at a time, on this process alone.
+ON_CPU: Any = SimpleNamespace(
+    device=torch.device("cpu"), per_device_eval_batch_size=1, bf16=False, fp16=False, process_index=0, world_size=1
+)
 # A process of its own and not one of a launch; on the CPU, in float32, as most will try it.
 FOREIGN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
 
 
 def check(
-    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, rows: datasets.Dataset,
-    args: TrainingArguments, say: Say,
-) -> dict[str, Any] | None:  # fmt: skip
+    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, rows: datasets.Dataset, say: Say
+) -> dict[str, Any] | None:
     """Hold the folder against the model in memory on 200 of `rows`; write and return the facts of parity.json.
 
     {"n", "rows": their ids, "way": how it is called, "largest_logit_gap", "label_flips", "answers", "timm",
@@ -56,10 +58,10 @@ def check(
     if why := unlike(wanted, model):
         facts["why"] = why
     else:
-        some = rows.select(np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).round().astype(int))
+        some = serving.spread(rows, ROWS)
         facts |= {"n": len(some), "rows": some["id"][:]}
         say(f"parity: a fresh process with plain transformers answers {counted(len(some), wanted.unit)} of them")
-        facts |= _held(run, wanted, modality, model, some, args)
+        facts |= _held(run, wanted, modality, model, some)
     write_json(run.parity, facts)
     return facts
 
@@ -76,29 +78,27 @@ def unlike(wanted: Recipe, model: Ensemble) -> str:
 
 
 def _held(
-    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, some: datasets.Dataset,
-    args: TrainingArguments,
-) -> dict[str, Any]:  # fmt: skip
+    run: RunFolder, wanted: Recipe, modality: ModuleType, model: Ensemble, some: datasets.Dataset
+) -> dict[str, Any]:
     part = model.parts[0]
-    names = list(model.names)
+    part.model.cpu().eval()
     with scratch.folder("parity") as room:
-        request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": names}
+        request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": list(model.names)}
         request |= {"threads": torch.get_num_threads(), "step": 1, "reader": None}
         if part.model.config.model_type == "hfft_fcn":
             request["reader"] = "hfft.fcn"
         inputs, way = _inputs(wanted, modality, part, some, room)
-        batches = list(serving.batches(part, modality, some, wanted.model, 1)) if not modality.MASKS else []
-        ours = [] if modality.MASKS else [serving.torch_logits(part.model.cpu(), batch)[0] for batch in batches]
         if modality.MASKS:
-            first = next(serving.batches(part, modality, some.select([0]), wanted.model, 1))
-            sides = serving.torch_logits(part.model.cpu(), first).shape[2:]
-            request["step"] = max(1, -(-max(sides) // SHOWN_PIXELS))
+            shown = segmenting.probabilities(part, some.select([0]), ON_CPU)
+            request["step"] = max(1, -(-max(shown.shape[2:]) // SHOWN_PIXELS))
         found, why = asked(request | inputs, room)
         if found is None:
             return {"passed": False, "why": why, "way": way}
-        if not modality.MASKS:
-            return _judged(np.stack(ours), found, part, way, wanted.unit)
-        return _judged_masks(found, part, modality, some, wanted, args, way, request["step"])
+        if modality.MASKS:
+            return _judged_masks(found, part, some, wanted, way, request["step"])
+        ours = serving.batches(part, modality, some, wanted.model, 1)
+        logits = np.concatenate([serving.torch_logits(part.model, batch) for batch in ours])
+        return _judged(logits, found, part, way, wanted.unit)
 
 
 def _inputs(
@@ -160,19 +160,20 @@ def _apart(ours: np.ndarray, theirs: np.ndarray, answer: Any) -> dict[str, Any]:
 
 
 def _judged_masks(
-    found: dict[str, np.ndarray], part: backbones.Backbone, modality: ModuleType, some: datasets.Dataset,
-    wanted: Recipe, args: TrainingArguments, way: str, step: int,
-) -> dict[str, Any]:  # fmt: skip
+    found: dict[str, np.ndarray], part: backbones.Backbone, some: datasets.Dataset, wanted: Recipe, way: str, step: int
+) -> dict[str, Any]:
     """The same of pixels, one image at a time: logits of all images at once would fill the memory."""
     gap, flips, pixels = 0.0, 0, 0
-    ours = serving.batches(part, modality, some, wanted.model, 1)
-    told = segmenting.answers([part], some, wanted.model, args)
-    for number, (batch, answered) in enumerate(zip(ours, told, strict=True)):
-        logits = serving.torch_logits(part.model.cpu(), batch)[0, :, ::step, ::step]
-        gap = max(gap, float(np.abs(logits.astype(np.float64) - found[f"logits_{number}"]).max()))
-        flips += int((answered.answer != found[f"answer_{number}"]).sum())
-        pixels += answered.answer.size
-        part.model.to(args.device)
+    kept: list[torch.Tensor] = []
+    hook = part.model.register_forward_hook(lambda *called: kept.append(called[-1].logits))
+    try:
+        for number, ours in enumerate(segmenting.answers([part], some, wanted.model, ON_CPU)):
+            logits = kept.pop()[0, :, ::step, ::step].double().numpy()
+            gap = max(gap, float(np.abs(logits - found[f"logits_{number}"]).max()))
+            flips += int((ours.answer != found[f"answer_{number}"]).sum())
+            pixels += ours.answer.size
+    finally:
+        hook.remove()
     facts = {"largest_logit_gap": gap, "label_flips": flips, "answers": pixels, "way": way}
     return facts | _verdict({"transformers.pipeline": facts}, counted(len(some), wanted.unit))
 

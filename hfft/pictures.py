@@ -11,13 +11,16 @@ import math
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import datasets
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hfft.errors import InputError, listed
+from hfft.flattening import upright
+
+if TYPE_CHECKING:  # imported by the two that make tables: `hfft predict` needs none, and it takes a second
+    import datasets
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
@@ -25,7 +28,6 @@ SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fro
 )
 CHANNELS = (1, 3, 4)
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that turn a picture by 90 degrees
-FEATURES = {"image": datasets.Image(decode=False), "label": datasets.Value("string")}
 
 T = TypeVar("T")
 
@@ -48,7 +50,7 @@ def rgb(source: dict[str, Any]) -> Image.Image:
 
     Raises ValueError with a reason a person can act on.
     """
-    return decoded(source, lambda opened, data: flatten(ImageOps.exif_transpose(opened)), "image")
+    return decoded(source, lambda opened, data: upright(opened), "image")
 
 
 def decoded(source: dict[str, Any], use: Callable[[Image.Image, bytes], T], what: str) -> T:
@@ -104,27 +106,6 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def flatten(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB. `convert("RGB")` alone would clip 16 bits to white and turn transparent into black."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        top = _white(image.mode, float(values.max(initial=0)))
-        image = Image.fromarray((values.clip(0) * (255.0 / top)).round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return image.convert("RGB")
-
-
-def _white(mode: str, highest: float) -> float:
-    """The value that stands for white: by the mode where it says, else the smallest usual range that holds all."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    if mode == "F" and highest <= 1:
-        return 1.0
-    return 255.0 if highest <= 255 else max(65535.0, highest)
-
-
 def thumbnail(image: Image.Image, side: int = 96) -> bytes:
     """A small PNG or JPEG, whichever fits the picture: tiny ones are enlarged without smoothing."""
     out = io.BytesIO()
@@ -164,6 +145,8 @@ def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
 
     Listed here because `datasets` takes a class folder named `test` for a split and drops the other classes.
     """
+    import datasets
+
     parts = folders(root)
     rows: list[dict[str, Any]] = []
     if predefined:
@@ -180,7 +163,8 @@ def from_folder(root: Path, predefined: bool) -> datasets.Dataset:
         raise InputError(f"{root}: no images found; expected {root.name}/CLASS/picture.jpg ({listed(ENDINGS)})")
     for row in rows:
         named(row["image"]["path"])
-    features = FEATURES | ({"split": datasets.Value("string")} if predefined else {})
+    texts = ["label", "split"] if predefined else ["label"]
+    features = {"image": datasets.Image(decode=False)} | {name: datasets.Value("string") for name in texts}
     return datasets.Dataset.from_list(rows, features=datasets.Features(features))
 
 
@@ -189,6 +173,8 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
 
     shape: (height, width) or (height, width, channels). Raises InputError when count or range do not fit.
     """
+    import datasets
+
     if len(shape) == 3 and shape[2] not in CHANNELS:
         raise InputError(f"data.pixels {list(shape)}: expected 1 (grey), 3 (RGB) or 4 (RGBA) channels, got {shape[2]}")
     columns = [name for name in table.column_names if name != label]
@@ -207,7 +193,8 @@ def from_numbers(table: datasets.Dataset, shape: tuple[int, ...], label: str, sh
     size = shape[:2] if shape[2:] == (1,) else shape  # Pillow knows grey pictures without a third axis only
     pictures = [Image.fromarray(row) for row in values.astype(np.uint8).reshape(-1, *size)]
     encoded = [datasets.Image().encode_example(picture) for picture in pictures]
-    return datasets.Dataset.from_dict({"image": encoded}, features=datasets.Features({"image": FEATURES["image"]}))
+    kind = datasets.Features({"image": datasets.Image(decode=False)})
+    return datasets.Dataset.from_dict({"image": encoded}, features=kind)
 
 
 def _classes(root: Path) -> Iterable[dict[str, Any]]:

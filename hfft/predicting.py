@@ -31,21 +31,21 @@ def predict(
     modality: ModuleType,
     rows: datasets.Dataset,
     spec: Model,
-    args: TrainingArguments,
-    logits: np.ndarray | None = None,
+    args: Any,
+    scores: np.ndarray | None = None,
 ) -> Any:
     """Class probabilities for rows with `id` and `label`, as `Predictions`; the same on one process and on many.
 
-    The likeliest class is predicted; where several may apply, each with a probability of at least one half. logits:
-    (n, classes), where they are known already. Where each pixel has a class: `MaskPredictions`.
+    The likeliest class is predicted; where several may apply, each with a probability of at least one half. scores:
+    probabilities (n, classes), where they are known already. Where each pixel has a class: `MaskPredictions`.
     """
     if modality.MASKS:
         return segmenting.predict([backbone], rows, spec, args)
     names, many = class_order(backbone.model), several(backbone.model)
     labels = label_ids(rows["label"][:], names, many)
-    if logits is None:
+    if scores is None:
         logits = outputs(backbone.model, backbone.processor, modality, rows, spec, args)
-    scores = tempering.of_logits(logits, many)
+        scores = tempering.of_logits(logits, many)
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
     predicted = scores >= 0.5 if many else scores.argmax(axis=1)

@@ -18,7 +18,7 @@ from typing import Any
 from hfft import card_front, notation, shipping_facts
 from hfft.errors import InputError
 from hfft.records import read_json, write_json
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORTS, RunFolder
 
 MANIFEST = "hfft.json"  # which files of a repository are hfft's
 CARD = "README.md"
@@ -53,7 +53,7 @@ def collect(run: RunFolder, recipe: dict[str, Any], folder: Path, card: str) -> 
     for export in shipping_facts.exports(run, digest):
         for path in sorted(export.iterdir()):
             if ALLOWED.fullmatch(path.name) or EXPORTED.fullmatch(path.name):
-                _copy(path, folder / shipping_facts.EXPORTS / export.name / path.name)
+                _copy(path, folder / EXPORTS / export.name / path.name)
     if run.metrics.is_file():
         _copy(run.metrics, folder / run.metrics.name)
     if parity := shipping_facts.parity(run):  # numbers alone: ids of rows are digests of what rows say

@@ -17,21 +17,28 @@ from hfft.public_files import CARD, MANIFEST
 from hfft.run_folder import RunFolder
 
 LEFT = (".gitattributes",)  # the Hub's own
+RECIPE = "train.hub_model_id"  # in the place of OWNER/NAME: what the recipe has under this key
 NOWHERE = "PATH_OR_HUB_ID_OF_THIS_MODEL"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for, as the options of `hfft push` name it."""
+    """What was asked for, as the options of `hfft push` name it.
 
-    to: str
+    to: OWNER/NAME. private: a new repository is; one that is there has to be. tag: default <run>-<first signs of the
+    weights' digest>. overwrite: also what hfft did not write. dry_run: say what would happen; ask, but send nothing.
+    space: the page to try it, too, under the same name. option: where `to` was told.
+    """
+
+    to: str = RECIPE
     private: bool = False
     tag: str | None = None
     licence: str | None = None
     language: str | None = None
     overwrite: bool = False
+    dry_run: bool = False
+    space: bool = False
     option: str = "--to"
-    base_licence: str = ""  # of the model that was fine-tuned, as this machine knows it
 
 
 def local_card(folder: RunFolder, wanted: Wanted) -> str:
@@ -46,18 +53,21 @@ def local_card(folder: RunFolder, wanted: Wanted) -> str:
     return text
 
 
-def known_to_the_hub(card: str, wanted: Wanted) -> str:
-    """The front matter with the licence and language that are known, and no id that the Hub does not know."""
+def known_to_the_hub(card: str, wanted: Wanted, base_licence: str) -> str:
+    """The front matter with the licence and language that are known, and no id that the Hub does not know.
+
+    base_licence: of the model that was fine-tuned, as this machine knows it; "" for none.
+    """
     front, drop = card_front.read(card), []
     change = {"language": wanted.language} if wanted.language else {}
-    licence = card_front.licence(wanted.base_licence)
+    licence = card_front.licence(base_licence)
     for key, kind in {"base_model": "model", "datasets": "dataset"}.items():
         names = front.get(key) or []
         found = [hub_repo.known(name, kind) for name in ([names] if isinstance(names, str) else names)]
         if not all(found):
             drop.append(key)
         elif key == "base_model" and found:
-            licence = card_front.licence(str(found[0]["license"] or "")) or licence  # type: ignore[index]
+            licence = card_front.licence(card_front.spoken(found[0]["license"])) or licence  # type: ignore[index]
     if wanted.licence:
         change |= card_front.licence(wanted.licence)
     elif "license" not in front:

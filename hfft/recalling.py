@@ -7,6 +7,7 @@ place where stages meet.
 
 from __future__ import annotations
 
+import html
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -215,5 +216,10 @@ def _file(path: Path, image: Any) -> str:
 
 
 def _shown(preview: dict[str, Any], label: str, similarity: float) -> dict[str, Any]:
-    shown = {role: gallery.cut(preview[role]) for role in ("text", "text_pair")}
+    shown = {role: readable(preview[role]) for role in ("text", "text_pair")}
     return shown | {"src": gallery.data_uri(preview["image"]), "label": label, "similarity": similarity}
+
+
+def readable(text: str | None) -> str | None:
+    """A text for people, cut. Data taken from web pages has "&amp;" for "&"; the model reads it as it is."""
+    return gallery.cut(text and html.unescape(text))

@@ -47,6 +47,18 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def cached(name: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a Hub model that is on this disk already."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, file, revision=revision)
+    except HFValidationError:  # no name that the Hub could have
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
 def sha256(path: Path) -> str:
     """Digest of one file, read in blocks."""
     with path.open("rb") as file:

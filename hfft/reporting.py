@@ -25,6 +25,7 @@ from hfft import (
     figures,
     gallery,
     limitations,
+    openings,
     pages,
     shipping_facts,
 )
@@ -100,6 +101,9 @@ def card(run: RunFolder) -> str:
     more: dict[str, Any] = {"front": front, "figures": shown, "room": f"{card_marks.BEGIN}\n{card_marks.END}"}
     more |= {"limits": limitations.limits(facts), "misuses": limitations.purpose(facts), "commands": _commands(facts)}
     more |= {"exports": [path.name for path in shipping_facts.exports(run, shipping_facts.weights(run))]}
+    if facts["task"] == "text_classification":
+        more |= {"longest": shipping_facts.longest(run, facts["recipe"]["model"].get("max_length"))}
+    more |= {"source": card_front.source_name(facts["recipe"].get("data", {}))}
     more |= {"pair": "text_pair" in (facts["recipe"].get("data", {}).get("columns") or {})}
     return card_marks.sealed(pages.template("card.md.j2", FILTERS).render(**facts, **more))
 
@@ -177,6 +181,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": calibration_telling.percent,
     "percent_parts": _percent_parts,
     "beside": calibration_telling.beside,
+    "exports_only": openings.beside,
     "beyond": _beyond,
     "diagram": calibration_figures.diagram,
     "risk_curve": calibration_figures.curve,

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from hfft.errors import InputError, listed
 from hfft.records import FOLDS, SEEDS, Score, read_json, write_json
 
+EXPORTS, EXPORT_FACTS = "exports", "export.json"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -101,7 +103,12 @@ class RunFolder:
         return self.root / "explained"
 
     def export(self, kind: str) -> Path:  # the model in another format, see sessions.py
-        return self.root / "exports" / kind
+        return self.root / EXPORTS / kind
+
+    def answering(self, kind: str) -> RunFolder:
+        """The same, with the files by which probabilities become answers: an export's own, where it was fitted any."""
+        path = self.export(kind) / EXPORT_FACTS
+        return Shipped(self.root, path.parent) if path.is_file() and read_json(path).get("fitted") else self
 
     @property
     def parity(self) -> Path:  # what a fresh process with plain transformers makes of the model
@@ -183,3 +190,14 @@ class RunFolder:
         if not self.metrics.is_file():
             return {}
         return {split: {k: Score(**v) for k, v in part.items()} for split, part in read_json(self.metrics).items()}
+
+
+@dataclass(frozen=True)
+class Shipped(RunFolder):
+    """A run whose answers go by the files in `place`, beside its exported model, and not by those beside its model."""
+
+    place: Path
+
+    @property
+    def model(self) -> Path:
+        return self.place

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfft import claiming, recipe, spaces, storages, studies
+from hfft import recipe, spaces, storages, studies
 from hfft.agreeing import agreed
-from hfft.errors import InputError
+from hfft.errors import InputError, full
 from hfft.milestones import Milestones
 from hfft.spaces import Dimension
 from hfft.watching import OutOfTime, Unpromising, Watch
@@ -129,7 +129,7 @@ def _harmless(error: Exception) -> bool:
 
     On several processes only what all of them meet alike is.
     """
-    return not claiming.full(error) and (isinstance(error, InputError) or os.environ.get("WORLD_SIZE", "1") == "1")
+    return not full(error) and (isinstance(error, InputError) or os.environ.get("WORLD_SIZE", "1") == "1")
 
 
 def _reported(search: Search, study: Any, trial: Any, value: float, share: int) -> bool:

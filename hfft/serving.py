@@ -29,9 +29,9 @@ TENSOR = "pt"
 
 
 class Served(torch.nn.Module):
-    """A session that answers as the model of a `Backbone` does, for what asks a model by its arrays' names."""
+    """A session, or an engine of it, that answers as the model of a `Backbone` does, by its arrays' names."""
 
-    def __init__(self, session: Session, config: Any) -> None:
+    def __init__(self, session: Any, config: Any) -> None:
         super().__init__()
         self.session, self.config = session, config
 
@@ -55,22 +55,6 @@ def batches(
         yield _padded(backbone, modality, prepared, places)
 
 
-def outputs(
-    session: Session, backbone: Backbone, modality: ModuleType, rows: datasets.Dataset, spec: Model, size: int = 16
-) -> np.ndarray:
-    """Logits, float32 (n, classes), in the order of `rows`; of a text in windows their mean. Not for masks."""
-    prepared, owners = _prepared(backbone, modality, rows, spec)
-    lengths = modality.lengths(prepared)
-    order = np.arange(len(prepared)) if lengths is None else np.argsort(-np.asarray(lengths), kind="stable")
-    found = [
-        session.run(_arrays(_padded(backbone, modality, prepared, order[part]))) for part in _places(len(order), size)
-    ]
-    logits = np.concatenate(found)
-    out = np.empty_like(logits)
-    out[order] = logits
-    return pooling.mean(out, owners)
-
-
 def held_against(backbone: Backbone, session: Session, found: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, Any]:
     """Every batch through torch, on the CPU, and the session, one after the other and in turn first.
 
@@ -80,8 +64,8 @@ def held_against(backbone: Backbone, session: Session, found: Iterable[Mapping[s
     model, answer = backbone.model.cpu().eval(), answers_of(backbone.model)
     gap, flips, answers, rows, seconds = 0.0, 0, 0, 0, []
     for number, batch in enumerate(found):
-        arrays = _arrays(batch)
-        ways = [partial(torch_logits, model, batch), partial(session.run, arrays)]
+        given = arrays(batch)
+        ways = [partial(torch_logits, model, batch), partial(session.run, given)]
         if number == 0:  # a first call allocates and chooses kernels
             ways[0](), ways[1]()
         first = number % 2  # in turn first: what one leaves in the caches helps both alike
@@ -94,6 +78,11 @@ def held_against(backbone: Backbone, session: Session, found: Iterable[Mapping[s
         seconds.append((ours / size, theirs / size))
     facts = {"rows": rows, "largest_logit_gap": gap, "label_flips": flips, "answers": answers}
     return facts | {"speed": _speed(np.array(seconds))}
+
+
+def spread(rows: datasets.Dataset, n: int) -> datasets.Dataset:
+    """At most `n` rows, spread evenly: files are often sorted."""
+    return rows if len(rows) <= n else rows.select(np.linspace(0, len(rows) - 1, n).round().astype(int))
 
 
 def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float | None, float | None]:
@@ -150,7 +139,8 @@ def _places(n: int, size: int) -> Iterator[Sequence[int]]:
     return (range(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _arrays(batch: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def arrays(batch: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """A batch as a session takes it."""
     return {name: tensor.numpy() for name, tensor in batch.items()}
 
 

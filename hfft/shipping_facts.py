@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hfft.records import read_json
-from hfft.run_folder import RunFolder
+from hfft.run_folder import EXPORT_FACTS, EXPORTS, RunFolder
 
-EXPORTS, FACTS, PARITY = "exports", "export.json", "parity.json"
+PARITY = "parity.json"
+USUAL = 512  # tokens, of a tokenizer that knows no limit
 
 
 def weights(run: RunFolder) -> str:
@@ -20,9 +21,19 @@ def weights(run: RunFolder) -> str:
     return str((known.get("model") or {}).get("weights_sha256") or "")
 
 
+def longest(run: RunFolder, most: int | None) -> int:
+    """Tokens of a text that the run reads, as `tokenising.limit` has it, from the tokenizer's file.
+
+    most: the recipe's `model.max_length`.
+    """
+    path = run.model / "tokenizer_config.json"
+    own = read_json(path).get("model_max_length", USUAL) if path.is_file() else USUAL
+    return most or min(int(own), USUAL)
+
+
 def exports(run: RunFolder, digest: str) -> list[Path]:
     """Folders of exports that were made from the weights with this digest, and stood their own test."""
-    found = sorted((run.root / EXPORTS).glob(f"*/{FACTS}")) if digest else []
+    found = sorted((run.root / EXPORTS).glob(f"*/{EXPORT_FACTS}")) if digest else []
     facts = {path.parent: read_json(path) for path in found}
     return [path for path, made in facts.items() if made.get("weights_sha256") == digest and made.get("accepted")]
 

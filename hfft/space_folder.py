@@ -1,7 +1,8 @@
 """A folder that the Hub can run as a page to try a model: app.py, requirements.txt, README.md and what they read.
 
-In: a finished run; the id of the pushed model, or None to put the model's own files in. Out: files in a new folder.
-It must not know the Hub. Rows of the data are put in only where they are handed over: a Space is public by default.
+In: a finished run; the id of the pushed model, or None to put the model's own files in. Out: files in a folder. The
+page does without hfft: files of hfft that need nothing else of it are copied beside app.py. It must not know the Hub.
+Rows of the data are put in only where they are handed over: a Space is public by default.
 """
 
 from __future__ import annotations
@@ -14,19 +15,33 @@ from typing import Any
 
 import yaml
 
-from hfft import calibrating, card_front, demo_facts, mask_records, pages, palette, recipe, reporting
-from hfft.errors import InputError
+from hfft import (
+    answer_rows,
+    calibrating,
+    card_front,
+    demo_facts,
+    mask_records,
+    pages,
+    palette,
+    public_files,
+    recipe,
+    references,
+    reporting,
+    shipping_facts,
+)
+from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
-from hfft.records import read_json
+from hfft.records import VALIDATION, read_json
 from hfft.run_folder import RunFolder
 
 # What the page was tried with; what is installed counts where it is.
 TESTED = {"gradio": "6.31.0", "transformers": "5.23.0", "torch": "2.14.1", "torchvision": "0.29.1", "timm": "1.0.31"}
-TESTED |= {"numpy": "2.4.6", "pillow": "12.3.0", "hfft": "0.1.0"}
+TESTED |= {"numpy": "2.4.6", "pillow": "12.3.0"}
 PYTHON = "3.11"
+WRITTEN = ("app.py", "requirements.txt", "README.md")  # from templates
 BESIDE = ("calibration.json", "decision.json", "thresholds.json")  # small, and read by app.py wherever the model is
-CARRIED = (".json", ".safetensors", ".txt", ".model", ".jinja")  # of model/; never training_args.bin
-READERS = {"hfft_fcn": "hfft.fcn"}  # kinds of model that plain transformers does not know
+READERS = {"hfft_fcn": "fcn"}  # kinds of model that plain transformers does not know → file of hfft that tells it
+HOUSE = Path(__file__).parent
 
 
 def write(
@@ -35,64 +50,116 @@ def write(
     model_id: str | None,
     examples: Sequence[Sequence[str]] = (),
     licence: str | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write the Space of a run into a folder that is new or empty: {"space", "files", "model", "examples"}.
+    """Write the Space of a run into a folder that is new or empty: {"space", "files", "bytes", "model", "examples"}.
 
     model_id: of the pushed model on the Hub; None: the model's files come along. examples: texts, pairs of texts or
-    files of pictures, which the Space publishes. licence: default that of the model's card, if it names one. Raises
-    InputError for several models at once, or a folder in use.
+    files of pictures, which the Space publishes. licence: default that of the model's card, if it names one. overwrite:
+    a Space that hfft wrote is written anew; what else lies beside it stays. Raises InputError as `check` does, and for
+    a folder in use.
+    """
+    check(run)
+    stale = _own(folder, overwrite)
+    wanted = recipe.load(str(run.root))
+    facts = _facts(run, wanted, model_id, licence)
+    for name in stale:
+        (folder / name).unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    facts["examples"] = _examples(folder, wanted, examples)
+    for name in WRITTEN:
+        text = pages.template(f"space/{name}.j2", FILTERS).render(**facts)
+        (folder / name).write_text(f"{text}\n", encoding="utf-8")
+    sources = {name: run.model / name for name in BESIDE if (run.model / name).is_file()}
+    sources |= {name: HOUSE / name for name in facts["helpers"]}
+    if model_id is None:
+        (folder / "model").mkdir(exist_ok=True)
+        held = [path for path in sorted(run.model.iterdir()) if public_files.ALLOWED.fullmatch(path.name)]
+        sources |= {f"model/{path.name}": path for path in held}
+    for name, source in sources.items():
+        shutil.copyfile(source, folder / name)
+    files = sorted([*WRITTEN, *sources, *(facts["examples"] if facts["pictured"] else [])])
+    public_files.manifest(run, folder, files, {name: references.sha256(folder / name) for name in files})
+    size = sum((folder / name).stat().st_size for name in files)
+    told = {"space": str(folder), "files": sorted([*files, public_files.MANIFEST]), "bytes": size, "model": model_id}
+    return told | {"examples": len(examples)}
+
+
+def _own(folder: Path, overwrite: bool) -> list[str]:
+    """Files of a Space that hfft wrote into a folder earlier, to be written anew; none in a new or empty one.
+
+    Raises InputError for anything else that lies there, and where that was not asked for.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return []
+    mark = folder / public_files.MANIFEST
+    tree = read_json(mark) if folder.is_dir() and mark.is_file() else None
+    digests = tree.get("files") if isinstance(tree, dict) else None
+    if not isinstance(digests, dict) or "app.py" not in digests:
+        raise InputError(
+            f"{folder} exists and is no Space that hfft wrote: nothing in it is overwritten; type another name"
+        )
+    there = [name for name in public_files.listing(folder) if name in digests]
+    if not overwrite:
+        changed = [name for name in there if references.sha256(folder / name) != digests[name]]
+        lost = f", which loses your changes to {listed(changed)}" if changed else ""
+        raise InputError(f"{folder} holds a Space already; type --overwrite to write it anew{lost}, or another name")
+    return there
+
+
+def check(run: RunFolder) -> None:
+    """Raise InputError where no Space can be made of a run, before anything is written or sent.
+
+    Several models at once, a run that is not finished, files beside the model that do not fit it.
     """
     if run.members:
         raise InputError(
             f"{run.root} holds several models, and a Space has one; type one of them: {run.members[0].root}"
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not empty; nothing in it is overwritten: type another name")
-    wanted = recipe.load(str(run.root))
-    facts = _facts(run, wanted, model_id, licence)
-    folder.mkdir(parents=True, exist_ok=True)
-    facts["examples"] = _examples(folder, wanted, examples)
-    for name in ("app.py", "requirements.txt", "README.md"):
-        text = pages.template(f"space/{name}.j2", FILTERS).render(**facts)
-        (folder / name).write_text(f"{text}\n", encoding="utf-8")
-    kept = [name for name in BESIDE if (run.model / name).is_file()]
-    for name in kept:
-        shutil.copyfile(run.model / name, folder / name)
-    if model_id is None:
-        _carry(run, folder / "model")
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {"space": str(folder), "files": files, "model": model_id, "examples": len(examples)}
+    RunFolder.existing(run.root)
+    held = run.predictions(VALIDATION)
+    if not held.is_file():
+        raise InputError(
+            f"{held} is missing, so this run is not finished; type hfft run {run.root} --resume, then ask again"
+        )
+    wanted, names = recipe.load(str(run.root)), mask_records.read(held).names
+    config = read_json(run.model / "config.json")
+    ids = config.get("id2label") or {}  # left out where classes have no names; models of timm have a list instead
+    own = tuple(str(ids[key]) for key in sorted(ids, key=int)) or tuple(config.get("label_names") or names)
+    if set(own) != set(names):
+        raise InputError(
+            f"{run.model / 'config.json'} names other classes ({listed(own)}) than {held} ({listed(names)}): put the "
+            "model back that this run trained, or train it again"
+        )
+    if not wanted.masks:
+        answer_rows.read(run, wanted, own, wanted.data.multi_label)
 
 
 def _facts(run: RunFolder, wanted: Recipe, model_id: str | None, licence: str | None) -> dict[str, Any]:
     config, stored = read_json(run.model / "config.json"), calibrating.stored(run)
     about = demo_facts.about(run, wanted)
-    names = mask_records.read(run.predictions("validation")).names
+    names = mask_records.read(run.predictions(VALIDATION)).names
+    reader, pictured = READERS.get(config.get("model_type")), wanted.task != "text_classification"
+    withheld = demo_facts.withheld(stored)
     colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette.colours(names)]
     return {
         "name": about["name"],
-        "about": " ".join([about["what"], about["score"], *about["openings"][:1]]),
+        "about": " ".join(filter(None, [about["what"], about["score"], *about["openings"][:1], withheld])),
         "front": yaml.safe_dump(_front(run, about["name"], model_id, licence), sort_keys=False, allow_unicode=True),
         "model_id": model_id,
         "masks": wanted.masks,
-        "pictured": wanted.task != "text_classification",
+        "pictured": pictured,
         "pair": "text_pair" in (wanted.data.columns or {}),
         "several": wanted.data.multi_label,
-        "reader": READERS.get(config.get("model_type")),
-        "limit": _longest(run, wanted),
+        "reader": reader,
+        "helpers": [f"{name}.py" for name in ([reader] if reader else []) + (["flattening"] if pictured else [])],
+        "limit": shipping_facts.longest(run, wanted.model.max_length),
         "limits": _limits(wanted),
         "unsure": demo_facts.unsure(stored),
         "promise": demo_facts.promise(stored),
         "colours": dict(zip(names, colours, strict=True)),
         "requirements": _requirements(config, wanted),
     }
-
-
-def _longest(run: RunFolder, wanted: Recipe) -> int:
-    """Tokens of a text that the run reads, as `tokenising.limit` has it, from the tokenizer's file."""
-    path = run.model / "tokenizer_config.json"
-    own = read_json(path).get("model_max_length", 512) if path.is_file() else 512
-    return wanted.model.max_length or min(int(own), 512)
 
 
 def _front(run: RunFolder, name: str, model_id: str | None, licence: str | None) -> dict[str, Any]:
@@ -123,12 +190,10 @@ def _requirements(config: dict[str, Any], wanted: Recipe) -> list[str]:
     pictured = wanted.task != "text_classification"
     if pictured:
         wants += ["torchvision"]
-    if "timm" in str(config.get("model_type")):
+    kinds = [part.get("model_type") for part in (config, config.get("backbone_config") or {})]
+    if any("timm" in str(kind) or kind in READERS for kind in kinds):
         wants += ["timm"]
-    lines = [f"{name}=={_version(name)}" for name in wants]
-    if config.get("model_type") in READERS:
-        lines += ["# This kind of model is read by hfft, which brings timm along.", f"hfft=={_version('hfft')}"]
-    return lines
+    return [f"{name}=={_version(name)}" for name in wants]
 
 
 def _version(name: str) -> str:
@@ -148,13 +213,6 @@ def _examples(folder: Path, wanted: Recipe, examples: Sequence[Sequence[str]]) -
         found.append(f"example-{number}{Path(source).suffix}")
         shutil.copyfile(source, folder / found[-1])
     return found
-
-
-def _carry(run: RunFolder, target: Path) -> None:
-    target.mkdir()
-    for path in sorted(run.model.iterdir()):
-        if path.is_file() and path.suffix in CARRIED:
-            shutil.copyfile(path, target / path.name)
 
 
 FILTERS = {"py": repr, "md": reporting.FILTERS["md"]}

@@ -99,13 +99,6 @@ def read(path: Path, names: tuple[str, ...]) -> np.ndarray:
     return np.array([float(classes[name]["threshold"]) for name in names])
 
 
-def applying(answers: list[dict[str, float]], path: Path) -> list[list[str]]:
-    """The classes that apply, in the order of each answer. answers: class → probability. path: of the thresholds."""
-    names = tuple(answers[0]) if answers else ()
-    cuts = dict(zip(names, read(path, names).tolist(), strict=True)) if names else {}
-    return [[name for name, chance in answer.items() if chance >= cuts[name]] for answer in answers]
-
-
 def sentence(thresholds: np.ndarray, predictions: Predictions) -> str:
     """What was tuned on how many rows, and what that means for the validation score."""
     lowest, highest = thresholds.min(), thresholds.max()

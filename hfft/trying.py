@@ -101,7 +101,7 @@ def load(run: str) -> Trial:
         (lambda inputs: list(answerer.segment(inputs))) if answerer.masks else answerer.answers,
         demo_facts.about(folder, wanted),
         calibrating.stored(folder),
-        demo_facts.cuts(folder, names) if answerer.multi_label else None,
+        answerer.rule.shown_cuts,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hfft import answering, calibrating, labelsets, recipe, thresholds
+from hfft import answering, calibrating, labelsets, recipe
 from hfft.mask_records import Answers, MaskPredictions
 from hfft.recipe import Recipe
 from hfft.records import (
@@ -128,9 +128,6 @@ def _decided(whole: RunFolder, wanted: Recipe, predictions: Answers, counts: dic
     """The out-of-fold answers by what is tuned on all of them, which is kept in model/; of masks nothing is."""
     if isinstance(predictions, MaskPredictions):
         return predictions
-    if predictions.multi_label:
-        tuned = thresholds.tune(predictions)
-        thresholds.write(whole.thresholds, tuned, predictions, OUT_OF_FOLD)
-        return thresholds.applied(predictions, tuned)
-    likeliest = dataclasses.replace(predictions, predicted=predictions.scores.argmax(axis=1))
-    return answering.settled(whole, wanted, likeliest, counts, OUT_OF_FOLD)
+    if not predictions.multi_label:
+        predictions = dataclasses.replace(predictions, predicted=predictions.scores.argmax(axis=1))
+    return answering.tuned(whole, wanted, predictions, counts, OUT_OF_FOLD)

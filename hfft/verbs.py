@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 import transformers
 
@@ -24,7 +23,6 @@ from hfft import (
     ensembling,
     environment,
     gathering,
-    inferring,
     judging,
     ledger,
     parity,
@@ -142,38 +140,8 @@ def evaluate(name: str, say: Say = print) -> dict[str, Any]:
         return {"run": str(folder.root)}
     yardsticks.write(folder, predictions, train, rows, features, [*notes, *uniting.sentences(folder)])
     yardsticks.liken(folder, predictions, modality, features)
-    parity.check(folder, wanted, modality, model, rows, args, say)
+    parity.check(folder, wanted, modality, model, rows, say)
     return {"look": look} | judging.judged(folder, wanted, predictions, scores)
-
-
-def predict(name: str, inputs: list[Any], calibrated: bool = True) -> list[dict[str, float]]:
-    """Class probabilities of each input by a finished run's model: [{class: probability}, …], the likeliest first.
-
-    name: its folder, or that of a cross-validation: then they are the mean of its models'.
-
-    Where the run decides otherwise (`decide`), its answer comes first, and then the others. They sum to 1, unless
-    several classes may apply (`data.multi_label`): then each is a probability of its own.
-    calibrated: at the temperature of model/calibration.json, where the run has one; the order is the same without.
-    """
-    folder = RunFolder.existing(name, folds=True)
-    wanted = recipe.load(str(folder.root))
-    modality = rooms.find("modalities", wanted.task)
-    if modality.MASKS:
-        raise InputError(f"{name} answers each pixel: in Python, hfft.load({name!r}).segment([...]) gives its masks")
-    return inferring.load(name, calibrated=calibrated).ranked(inputs) if inputs else []
-
-
-def segment(name: str, inputs: list[Any]) -> list[np.ndarray]:
-    """A class index for each pixel of each image, int16 (h, w), by a finished run's model, or its folds together.
-
-    inputs: paths, bytes or PIL pictures. Raises InputError for a run that gives inputs one class each.
-    """
-    folder = RunFolder.existing(name, folds=True)
-    wanted = recipe.load(str(folder.root))
-    modality = rooms.find("modalities", wanted.task)
-    if not modality.MASKS:
-        raise InputError(f"{name} gives each input a class: in Python, hfft.load({name!r}).predict([...])")
-    return list(inferring.load(name).segment(inputs)) if inputs else []
 
 
 def _ended(folder: RunFolder, fit: training.Fit) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 import hfft as package
-from hfft import answer_files, bulk, engines, forwarding, inferring, input_rows, inputs, packed_linear, recipe
+from hfft import answer_files, bulk, engines, forwarding, inferring, input_rows, inputs, packed_linear, recipe, rooms
 from hfft.answer_rows import Rule
 from hfft.errors import InputError
 from hfft.records import Predictions
@@ -55,6 +56,120 @@ def test_a_quote_that_is_never_closed_swallows_no_rows(run, tmp_path, capsys):
     path.write_text('id,text\n1,"two\nlines"\n2,"the last, without an end of line"')
     assert hfft("predict", str(run), str(path), "--output", str(tmp_path / "out.parquet")) == 0
     assert len(table(tmp_path / "out.parquet")) == 2
+
+
+def said_by(monkeypatch, chunks, kind, encoding="utf-8"):
+    """What standard input gives that comes in these chunks: (values, line, problem, note), None for a pause."""
+    given = [*chunks, b""]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read1=lambda size: given.pop(0))))
+    return list(input_rows.opened("-", kind, encoding).rows)
+
+
+def test_a_slow_table_is_answered_as_far_as_it_has_come(monkeypatch):
+    """A pause is passed on between rows, and is none within a quoted text."""
+    rows = said_by(monkeypatch, [b"id,text\n1,a\n", b'2,"b', b'\nc"\n', b"3,", b"d\n"], "csv")
+    assert [row and row.values["text"] for row in rows] == ["a", None, "b\nc", None, "d", None]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_files_and_standard_input_are_decoded_alike(monkeypatch, tmp_path, live):
+    def rows(data, encoding="utf-8"):
+        if live:  # cut within a sign
+            found = said_by(monkeypatch, [data[:9], data[9:]], "csv", encoding)
+        else:
+            (tmp_path / "in.csv").write_bytes(data)
+            found = list(input_rows.opened(str(tmp_path / "in.csv"), "csv", encoding).rows)
+        return [(row.values.get("text"), row.problem) for row in found if row is not None]
+
+    fine = [("caf\xe9", ""), ("\u20ac", "")]
+    assert rows("\ufeffid,text\n1,caf\xe9\n2,\u20ac".encode()) == fine
+    assert rows("id,text\n1,caf\xe9\n2,\u20ac\n".encode("utf-16"), "utf-16") == fine
+    assert rows(b"id,text\n1,caf\xe9\n", "latin-1") == fine[:1]
+    assert [why for _, why in rows(b"id,text\n1,caf\xe9\n2,b\n")] == ["line 2 is not UTF-8 (byte 0xe9)", ""]
+    assert [why[:30] for _, why in rows(b"id,text\n1,a\rb\n2,b\n")] == ["line 2 is no row of a table (a", ""]
+    for data, encoding, told in (
+        (b"id,text\n", "hex", "knows no 'hex' for texts"),
+        ("id,text\n".encode("utf-16"), "utf-8", "is UTF-16; type --encoding utf-16"),
+        (b"id,text\n1,caf\xe9\n", "utf-16", "is not utf-16"),
+        (b"id,text\r1,a\r", "utf-8", "line 1: a carriage return without a line feed"),
+    ):
+        with pytest.raises(InputError, match=told):
+            rows(data, encoding)
+
+
+def test_a_quote_that_a_later_one_closes_is_noted(run, tmp_path, capsys):
+    path = tmp_path / "in.csv"
+    path.write_text('id,text\n1,"lost\n2,b\n3,c\n4,d\n5,"e"\n6,"a poem\nof lines\nthat are, no rows\nat all"\n')
+    assert hfft("predict", str(run), str(path), "--output", str(tmp_path / "out.csv"), "--json") == 0
+    told = capsys.readouterr()
+    assert told.err.count("is a quote missing?") == 1 and json.loads(told.out)["noted"] == 1
+    assert "line 2: a quoted text goes on to line 6, and 3 of its lines have 2 fields as rows have" in told.err
+
+
+def test_lines_have_no_columns(run, tmp_path, capsys):
+    path = tmp_path / "in.txt"
+    path.write_text("a\nb\n")
+    assert hfft("predict", str(run), str(path), "--text-column", "tweet") == 2
+    assert "in.txt is read as lines, which have no columns: leave out tweet" in capsys.readouterr().err
+    with pytest.raises(InputError, match="this run takes two texts of each row: give a csv or jsonl"):
+        inputs.found(str(path), inputs.Wish({"text": True, "text_pair": False}, recipe={"text_pair": "reply"}))
+    assert inputs.found(str(path), inputs.Wish({"image": True})).chosen == {"image": "text"}
+
+
+def test_an_exported_texts_tokenizer_needs_no_class_of_a_model(run):
+    """What answers an exported file without torch makes the inputs that the model's own class makes."""
+    import transformers
+
+    modality, inputs_of = rooms.find("modalities", "text_classification"), ("input_ids", "attention_mask")
+    own = transformers.AutoTokenizer.from_pretrained(str(run / "model"))
+    ours = engines._processor(run / "model", modality, (*inputs_of, "token_type_ids"))
+    texts = [*TEXTS, "Ünïcode \u4f60\u597d don't [MASK] \U0001f600", "long " * 600]
+    for given in ((texts,), (texts, texts[::-1])):
+        assert dict(ours(*given, truncation=True, max_length=32)) == dict(own(*given, truncation=True, max_length=32))
+    assert (ours.pad_token_id, ours.padding_side) == (own.pad_token_id, own.padding_side)
+    assert ours.model_max_length == own.model_max_length
+    assert set(engines._processor(run / "model", modality, inputs_of)(texts)) == set(inputs_of)
+
+
+def test_what_predicting_texts_does_without_is_not_imported():
+    """A bad input is told before torch is there, and tables of rows are never needed."""
+    code = (
+        "import sys; from hfft import bulk; from hfft.modalities import text_classification\n"
+        "assert not {'torch', 'transformers', 'datasets', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "from hfft import backbones, packed_linear\n"
+        "assert 'torch' in sys.modules and not {'datasets', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_python_says_what_the_command_says(run):
+    loaded = package.load(run)
+    assert loaded.answers(TEXTS) == inferring.load(str(run), fast=True).answers(TEXTS) and loaded.answers([]) == []
+    assert [found.sure for found in loaded.answers(TEXTS)].count(True) in (2, 3)
+    assert [[next(iter(found))] for found in loaded.predict(TEXTS)] == loaded.classes(TEXTS)
+    per_class = package.load(run, sets="lac_per_class").answers(TEXTS)
+    assert per_class == inferring.load(str(run), sets="lac_per_class", fast=True).answers(TEXTS)
+    for wrong, told in (({"engine": "onx"}, "did you mean 'onnx'"), ({"sets": "las"}, "did you mean 'lac'")):
+        with pytest.raises(InputError, match=told):
+            package.load(run, **wrong)
+    with pytest.raises(InputError, match="has no onnx export; type hfft export"):
+        package.load(run, engine="onnx").predict(TEXTS)
+    with pytest.raises(InputError, match="input 2 of 2: the text is empty"):
+        loaded.predict(["fine", "\u200b "])
+
+
+def test_what_is_promised_is_said(run, tmp_path, capsys):
+    source, out = write_csv(tmp_path / "in.csv", TEXTS), str(tmp_path / "out.csv")
+    assert hfft("predict", str(run), source, "--output", out) == 0
+    told = capsys.readouterr().err
+    assert (
+        "answers are sure: an answer is sure from a probability of 0." in told and "at most 5 % of them wrong" in told
+    )
+    assert "a set is to hold the right class of 90 % of all rows (by " in told and "model/calibration.json" not in told
+    none = Rule(("a", "b"), False, abstain={"threshold": None, "max_error": 0.2, "level": 0.9, "n": 7})
+    assert none.promise.endswith(
+        "(at most 20 % of them wrong, 90 % sure; by 7 validation rows), so no answer is called sure"
+    )
 
 
 def test_columns_that_are_kept_are_there_and_are_not_ours(run, pictures, tmp_path, capsys):
@@ -107,6 +222,10 @@ def test_the_logits_are_those_of_eval(run, capsys):
     raw = inferring.load(str(run)).raw(rows["text"][:])
     assert len(raw) > 50 and list(rows["id"][:]) == list(known.ids)
     assert np.abs(raw - known.scores).max() < 1e-5
+    fast = inferring.load(str(run), fast=True)
+    joined = [part for part in fast.parts[0].part.model.modules() if getattr(part, "then", "none") == "gelu"]
+    assert len(joined) == packed_linear._works(), "of the one layer"
+    assert np.abs(fast.raw(rows["text"][:]) - known.scores).max() < 1e-5
 
 
 def test_file_and_call_give_the_same_answers(run, tmp_path, capsys, small_parts):
@@ -150,6 +269,12 @@ def test_bad_rows_are_told_and_lose_no_others(run, tmp_path, capsys, small_parts
     ]
     assert all((row["prediction"] is None) == (row["error"] is not None) for row in rows)
     assert facts["rows"] == 7 and facts["answered"] == 2 and facts["first_problem"]["row"] == 2
+    assert facts["problems"] == {
+        "the text is empty": 2,
+        "line … is not UTF-8 (byte …)": 1,
+        "line … has … of … fields": 1,
+        "line … has … fields where the header has …": 1,
+    }
     path.write_text("text\n \n")
     assert hfft("predict", str(run), str(path), "--output", str(tmp_path / "none.csv")) == 2, "no row was answered"
 
@@ -342,14 +467,14 @@ def test_packed_layers_compute_the_same():
 
 def test_a_rule_by_bias_thresholds_and_sets():
     raw = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], dtype=np.float32)
-    rule = Rule(("a", "b", "c"), False, 1.0, np.array([0.0, 1.0, 0.0]), None, True, 0.4, np.full(3, 0.75))
+    rule = Rule(("a", "b", "c"), False, 1.0, np.array([0.0, 1.0, 0.0]), None, {"threshold": 0.4}, np.full(3, 0.75))
     first, second = rule.answers(raw)
     assert (first.prediction, first.sure, list(first.probabilities)) == ("", False, ["b", "a", "c"])
     assert first.set == ("b", "a") and (second.prediction, second.sure) == ("b", True)
     tags = Rule(("a", "b", "c"), True, 2.0, None, np.array([0.5, 0.4, 0.3])).answers(raw)
     assert [tag.prediction for tag in tags] == [("a",), ("b", "c")] and tags[0].set is None
     assert tags[0].probabilities["a"] == pytest.approx(1 / (1 + np.sqrt(0.4 / 0.6)))
-    unkept = Rule(("a", "b", "c"), False, abstains=True).answers(raw)[0]
+    unkept = Rule(("a", "b", "c"), False, abstain={"threshold": None}).answers(raw)[0]
     assert (unkept.prediction, unkept.sure) == ("a", False), "no threshold keeps the promise"
 
 

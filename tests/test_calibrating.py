@@ -254,12 +254,10 @@ def folder(path, validation: Predictions | None) -> RunFolder:
 
 def test_a_run_from_before_gets_its_calibration_when_it_is_evaluated(tmp_path, pair, stored):
     run = folder(tmp_path / "old", pair[0])
-    raw = pair[1].scores[:5]
-    assert calibrating.stored(run) is None and calibrating.applied(run, raw) is raw
+    assert calibrating.stored(run) is None
     facts = settle_and_judge(run, pair[1], WANTED)
     assert json.loads((run.root / "calibration.json").read_text()) == json.loads(json.dumps(facts))
     assert calibrating.stored(run) == stored
-    assert calibrating.applied(run, raw) == pytest.approx(tempering.apply(raw, stored["temperature"]["value"]))
 
 
 def test_a_run_without_validation_predictions_is_judged_as_it_is(tmp_path, pair):

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, space_folder, tempering, thresholds, trying
+from hfft import demo_facts, demo_page, palette, recalling, recipe, rooms, space_folder, tempering, trying
+from hfft.answer_rows import Rule
 from hfft.errors import InputError
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
@@ -22,7 +23,8 @@ from tests.browser import browser, executable, loops_closed
 from tests.command import hfft
 from tests.test_reporting import DIGITS, build
 
-SHORT = ("train.max_steps=2", "data.limit=200", "abstain.max_error=0.9")
+LABELS = ("negative", "neutral", "positive")
+SHORT = ("train.max_steps=2", "data.options={}", "abstain.max_error=0.9")
 PROMISE = {"max_error": 0.05, "level": 0.95, "threshold": 0.9, "answered": 800, "errors": 12, "n": 1200}
 STORED = {"split": "validation", "abstain": PROMISE, "sets": {"coverage": 0.9, "n": 1200}}
 MANY = {f"class {place}": share for place, share in enumerate(np.linspace(2, 0, 77) / 77)}
@@ -31,8 +33,14 @@ MANY = {f"class {place}": share for place, share in enumerate(np.linspace(2, 0, 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished run of texts that no test row was ever read for."""
-    folder = RunFolder(tmp_path_factory.mktemp("runs") / "words")
-    assert hfft("run", "tiny_textcls", *SHORT, "--output-dir", str(folder.root)) == 0
+    root = tmp_path_factory.mktemp("runs")
+    folder, data = RunFolder(root / "words"), root / "rows.csv"
+    draws = np.random.default_rng(0)
+    known = ["".join(draws.choice([*"abcdefghijklmnop"], 5)) for _ in range(500)]
+    texts = [f"{' '.join(draws.choice(known, 12))} &amp; more" for _ in range(200)]
+    lines = [f"{text},{label}" for text, label in zip(texts, draws.choice(LABELS, 200), strict=True)]
+    data.write_text("\n".join(["text,sentiment", *lines]))
+    assert hfft("run", "tiny_textcls", f"data.data_files={data}", *SHORT, "--output-dir", str(folder.root)) == 0
     return folder
 
 
@@ -97,25 +105,46 @@ def test_not_sure_says_what_was_promised_and_on_how_many_rows() -> None:
     told = demo_facts.unsure(STORED)
     assert "from 90.0 % on" in told and "at most 5 %" in told and "of 1,200 validation rows it answered 800, 12" in told
     none = demo_facts.unsure(STORED | {"abstain": PROMISE | {"threshold": None}})
-    assert "No threshold on 1,200 validation rows keeps that" in none
+    assert "No threshold on 1,200 validation rows keeps at most 5 % wrong answers" in none
     facts = demo_facts.answered("", False, {"a": 0.6, "b": 0.4}, ("b", "a"), STORED, None)
     assert (
         facts["unsure"] == told
         and facts["set"]["names"] == ["a", "b"]
         and "nothing is ruled out" in facts["set"]["note"]
     )
-    assert "Not sure" in trying.html("answer", facts | {"how": ""})
+    shown = trying.html("answer", facts | {"how": ""})
+    assert re.search(r"Not sure:</span> best guess a <span", shown) and shown.count('class="track"') == 2
     assert "Not sure" not in trying.html("answer", facts | {"how": "", "sure": True, "unsure": ""})
+
+
+@pytest.mark.parametrize(
+    ("change", "answered"), [({"threshold": None}, "0 (0.0 %)"), ({"answered": 119}, "119 (9.9 %)")]
+)
+def test_a_page_that_is_hardly_ever_sure_says_so_at_its_top(change, answered, run) -> None:
+    assert demo_facts.withheld(STORED) == demo_facts.withheld(None) == ""
+    assert demo_facts.withheld(STORED | {"abstain": PROMISE | {"answered": 120}}) == ""
+    told = demo_facts.withheld(STORED | {"abstain": PROMISE | change}, Path("runs/x"))
+    assert (
+        f"of 1,200 validation rows it would call {answered} sure" in told
+        and "at most 5 % wrong ones with 95 % confidence" in told
+    )
+    assert "in runs/x raise abstain.max_error in recipe.yaml and delete model/calibration.json" in told
+    about = demo_facts.about(run, recipe.load(str(run.root))) | {"withheld": told}
+    assert trying.html("head", about).index("it would call") < trying.html("head", about).index("</div>")
+
+
+def test_neighbours_are_shown_as_people_read_them() -> None:
+    read = recalling.readable("Tom &amp; Jerry &lt;3")
+    assert read == "Tom & Jerry <3" and recalling.readable(None) is None
+    row = {"text": read, "text_pair": None, "src": None, "label": "x", "similarity": 1.0}
+    assert "Tom &amp; Jerry &lt;3" in trying.html("near", {"rows": [row], "sentence": ""}), "escaped once, as HTML"
 
 
 @given(st.lists(st.tuples(st.floats(0.02, 0.98), st.floats(0.001, 0.999)), min_size=1, max_size=5), st.floats(0.2, 5))
 def test_a_threshold_moves_with_the_probabilities(pairs: list[tuple[float, float]], temperature: float) -> None:
     """What applies by the model's own probabilities applies by the ones that are shown."""
     cut, raw = (np.array(column) for column in zip(*pairs, strict=True))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(thresholds, "read", lambda path, names: cut)
-        patch.setattr(demo_facts.calibrating, "stored", lambda folder: {"temperature": {"value": temperature}})
-        shown = demo_facts.cuts(RunFolder(Path("x")), [str(place) for place in range(len(cut))])
+    shown = Rule(tuple(str(place) for place in range(len(cut))), True, temperature, cuts=cut).shown_cuts
     moved = tempering.apply(raw[None], temperature, several=True)[0]
     apart = np.abs(raw - cut) > 1e-9
     assert ((moved >= np.array(list(shown.values()))) == (raw >= cut))[apart].all()
@@ -207,7 +236,7 @@ def test_a_training_row_is_its_own_nearest(trial, run, tmp_path) -> None:
     for row in train.select([0, 17]):
         near = shelf.find(row["text"])
         assert near[0]["similarity"] == pytest.approx(1, abs=1e-3) and len(near) == 5
-        assert (row["text"], row["label"]) in [(found["text"], found["label"]) for found in near]
+        assert (recalling.readable(row["text"]), row["label"]) in [(found["text"], found["label"]) for found in near]
         assert [found["similarity"] for found in near] == sorted((found["similarity"] for found in near), reverse=True)
 
 
@@ -291,7 +320,8 @@ def test_without_gradio_the_extra_is_named(run, monkeypatch) -> None:
         demo_page.serve(str(run.root), 0)
 
 
-# gradio counts how long answers took, for nobody, with a pandas option that pandas 3 warns about.
+# gradio counts how long answers took, for nobody, with two options of pandas that pandas 3 warns about.
+@pytest.mark.filterwarnings("ignore:The copy keyword is deprecated")
 @pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")
 def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     """The whole verb: the page in a browser, and then Ctrl-C."""
@@ -304,8 +334,7 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     def person(page: Any) -> None:
         assert not page.run_history and not page.analytics_enabled and not page.share and not page.enable_monitoring
         with browser() as chromium:
-            for width in (400, 1100):
-                _try(chromium, port, width, seen)
+            _try(chromium, port, (400, 1100), seen)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo_page, "wait", person)
@@ -317,30 +346,40 @@ def test_a_person_types_presses_and_reads(run, monkeypatch) -> None:
     demo_page.free("127.0.0.1", port)
 
 
-def _try(chromium: Any, port: int, width: int, seen: dict[str, Any]) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 900})
+def _try(chromium: Any, port: int, widths: tuple[int, ...], seen: dict[str, Any]) -> None:
+    """All that a person does on one page, at one width after the other: loading it anew takes longest."""
+    context = chromium.new_context(viewport={"width": widths[0], "height": 900})
     tab, home = context.new_page(), f"http://127.0.0.1:{port}/"
     tab.on("request", lambda asked: seen["away"].extend([asked.url] * (not asked.url.startswith((home, "data:")))))
     tab.on("console", lambda line: seen["console"].append(line.text))
     tab.on("pageerror", lambda error: seen["console"].append(str(error)))
     tab.set_default_timeout(15_000)
     tab.goto(home)
-    answer = tab.locator("#answer")
-    tab.get_by_label("Text", exact=True).fill("the flight was late again")
-    tab.get_by_role("button", name="Answer").click()
-    answer.get_by_role("heading", level=2).wait_for()
-    assert answer.locator("tbody tr").count() == 3 and "Calibrated" in answer.inner_text()
-    near = tab.locator("#near li")
+    for width in widths:
+        tab.set_viewport_size({"width": width, "height": 900})
+        _answered(tab, width)
+    context.close()
+
+
+def _answered(tab: Any, width: int) -> None:
+    answer, near, text = tab.locator("#answer"), tab.locator("#near li"), tab.get_by_label("Text", exact=True)
+
+    def pressed(words: str) -> None:
+        text.fill(words)
+        tab.get_by_role("button", name="Answer").click()
+        (answer.get_by_role("heading", level=2) if words.strip() else answer.get_by_role("alert")).wait_for()
+
+    pressed(" ")
+    assert near.count() == 0
+    pressed("the flight was late again")
+    assert answer.locator("tbody tr").count() == 3 and "Probabilities" in answer.inner_text()
     assert near.first.inner_text() and near.count() == 5
-    tab.get_by_label("Text", exact=True).fill(" ")
-    tab.get_by_role("button", name="Answer").click()
-    answer.get_by_role("alert").wait_for()
+    pressed(" ")
     assert near.count() == 0
     cell = tab.locator("#examples tbody td").first
     cell.click()
     answer.get_by_role("heading", level=2).wait_for()
-    assert tab.get_by_label("Text", exact=True).input_value().startswith(cell.inner_text().rstrip(".")[:20])
+    assert text.input_value().startswith(cell.inner_text().rstrip(".")[:20])
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.get_by_role("heading", level=1).inner_text() == "words"
     assert tab.locator("footer:visible a, footer:visible button").count() == 0
-    context.close()

@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 import hfft as package
-from hfft import display_explaining, explained_files, explaining, terminal, verbs
+from hfft import display_explaining, explained_files, explaining, terminal
 from hfft.errors import InputError
 from hfft.pieces import Piece
 from hfft.run_folder import RunFolder
@@ -308,5 +308,5 @@ def test_what_a_long_texts_truncation_leaves_is_what_is_explained(texts, tmp_pat
     weights = {piece["text"]: piece["weight"] for piece in facts["pieces"] if piece["weight"] is not None}
     assert max(weights, key=weights.get) == "money" and 5 <= len(weights) <= 8
     assert any(said in sentence for sentence in facts["sentences"])
-    chances = verbs.predict(str(run.root), [text], calibrated=False)[0]
+    chances = package.load(run.root).predict([text], calibrated=False)[0]
     assert facts["probability"] == pytest.approx(chances["spam"], abs=1e-4)

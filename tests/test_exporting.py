@@ -21,14 +21,25 @@ from PIL import Image
 import hfft as api
 from hfft import (
     backbones,
+    calibrating,
     eight_bit,
+    engines,
+    export_answers,
     export_inputs,
     export_page,
+    export_snippets,
     export_verdicts,
+    forwarding,
+    gathering,
+    inferring,
     ledger,
     lite_graphs,
     onnx_graphs,
+    openings,
+    parity,
     pictures,
+    recipe,
+    segmenting,
     serving,
     sessions,
 )
@@ -124,7 +135,9 @@ def test_a_text_model_gives_the_same_logits_for_200_rows_one_alone_and_sixteen_p
             found.model(**found.processor(text, return_tensors="pt", truncation=True, max_length=32)).logits[0]
             for text in texts(20)
         ]
-    got = serving.outputs(session, found, text_classification, rows.select(range(20)), spec)
+    engine = engines.exported(run / "exports" / "onnx", text_classification)
+    encode = text_classification.encoder(engine.processor, spec)
+    got = forwarding.of_texts(engine, encode, {"text": texts(20)})
     np.testing.assert_allclose(got, torch.stack(own).numpy(), atol=1e-5)
 
 
@@ -137,12 +150,13 @@ def test_a_model_of_images_gives_the_same_logits_for_200_rows_at_two_sizes_of_ba
     for part in parts.values():
         facts = serving.held_against(found, session, part)
         assert facts["rows"] == ROWS and facts["largest_logit_gap"] <= 1e-4 and facts["label_flips"] == 0
+    the_readme_answers_alike(found, modality, tmp_path / "onnx")
     if name != "timm":
         return
     whole = tmp_path / "onnx" / sessions.ONNX
     assert eight_bit.fitting(whole) == eight_bit.STATIC
     (tmp_path / "int8").mkdir()
-    seen = [{key: tensor.numpy() for key, tensor in batch.items()} for batch in parts[10][:2]]
+    seen = map(serving.arrays, parts[10][:2])
     made = eight_bit.quantise(whole, tmp_path / "int8" / sessions.ONNX, seen)
     assert made["how"] == "static" and (tmp_path / "int8" / sessions.ONNX).stat().st_size < 0.5 * whole.stat().st_size
     small = sessions.load(tmp_path / "int8", threads=1)
@@ -162,6 +176,36 @@ def printed(code: str, folder: Path) -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def the_readme_answers_alike(found: backbones.Backbone, modality, folder: Path) -> None:
+    """The lines of a picture export, as they are printed, beside hfft's own answer to the same picture."""
+    draws = np.random.default_rng(0)
+    coarse = Image.fromarray(draws.integers(0, 256, (6, 9, 3), dtype=np.uint8))
+    coarse.resize((90, 60), Image.BICUBIC).save(folder / "picture.jpg")
+    with Image.open(folder / "picture.jpg") as opened:
+        image = opened.convert("RGB")
+    write_json(folder / "export.json", {"classes": list(backbones.class_order(found.model))})
+    inputs = export_inputs.described(found, modality, Model(name=""))
+    facts = {"inputs": inputs, "file": sessions.ONNX, "task": modality.__name__.rpartition(".")[2]}
+    code, packages = export_snippets.snippet(facts | {"multi_label": False}, False, False, False)
+    assert packages == ["onnxruntime", "pillow"]
+    lines, names = printed(code, folder), backbones.class_order(found.model)
+    if not modality.MASKS:
+        with torch.no_grad():
+            logits = found.model(**found.processor([image], return_tensors="pt")).logits[0]
+        best = int(logits.argmax())
+        path, name, chance = lines[0].split()
+        assert (len(lines), path, name) == (1, "picture.jpg", names[best])
+        assert float(chance) == pytest.approx(float(logits.softmax(0)[best]), abs=1e-4)
+        return
+    rows = datasets.Dataset.from_dict({"image": [{"path": str(folder / "picture.jpg"), "bytes": None}]})
+    rows = rows.cast_column("image", datasets.Image(decode=False))
+    answer = next(iter(segmenting.answers([found], rows, Model(name=""), parity.ON_CPU))).answer
+    told = {name: float(share) for name, share in (line.split() for line in lines)}
+    assert sum(told.values()) == pytest.approx(1.0)
+    # Pillow's bilinear is not quite torch's.
+    assert told == pytest.approx({name: (answer == i).mean() for i, name in enumerate(names) if name in told}, abs=0.02)
 
 
 def test_the_export_holds_what_answers_need_and_its_readme_runs_with_onnxruntime_and_tokenizers_alone(run):
@@ -195,6 +239,18 @@ def test_eight_bits_are_kept_only_where_they_are_no_worse(again, capsys):
     assert facts["comparison"]["low"] > -0.3 and facts["parity"]["largest_logit_gap"] > 1e-6
     folder = again / "exports" / "onnx-int8"
     assert "no worse than 0.3 of f1_macro" in (folder / "README.md").read_text()
+    # What the gate judged and what was fitted are the answers that `hfft predict --engine onnx-int8` gives.
+    shipped, wanted = RunFolder(again).answering("onnx-int8"), recipe.load(str(again))
+    assert shipped.model == folder and RunFolder(again).answering("onnx").model == again / "model"
+    rows = gathering.held_back(wanted, RunFolder(again), "validation")
+    own = backbones.reload(again / "model", text_classification)
+    seen = export_answers.predicted(folder, RunFolder(again), wanted, text_classification, own, rows)
+    served = inferring.load(str(again), "onnx-int8")
+    assert np.array_equal(served.raw(rows["text"][:]), seen.scores)
+    stored = calibrating.fitted(seen, wanted.abstain)
+    assert read_json(folder / "calibration.json") == stored != read_json(again / "model" / "calibration.json")
+    assert served.rule.temperature == stored["temperature"]["value"] == facts["fitted"]["temperature"]
+    assert facts["fitted"]["n"] == 60 and inferring.load(str(again)).rule.temperature == facts["fitted"]["before"]
     session = sessions.load(folder)
     arrays = {name: np.ones((3, 7), np.int32) for name in session.inputs}
     assert session.run(arrays | {"more": np.ones(1)}).shape == (3, 3), "arrays of other types and others are taken"
@@ -224,7 +280,8 @@ def test_answers_that_are_worse_are_refused():
 
 
 def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(again, monkeypatch, capsys):
-    ledger.scored(RunFolder(again), ledger.opened(RunFolder(again), 60, "rows", "weights"), {"f1_macro": 0.5})
+    weights = read_json(again / "environment.json")["model"]["weights_sha256"]
+    ledger.scored(RunFolder(again), ledger.opened(RunFolder(again), 60, "rows", weights), {"f1_macro": 0.5})
     (again / "predictions" / "test.parquet").write_bytes((again / "predictions" / "validation.parquet").read_bytes())
     monkeypatch.setattr(export_verdicts, "TOLERANCE", 0.0)  # no rounding is allowed for
     assert hfft("export", str(again), "--rows", "20", "--json") == 1
@@ -232,10 +289,20 @@ def test_of_an_evaluated_run_test_rows_are_used_and_the_look_is_in_the_ledger(ag
     assert facts["split"] == "test" and facts["parity"]["n"] == 20 and facts["look"] == 2
     assert not facts["accepted"] and facts["folder"] is None and not (again / "exports" / "onnx").exists()
     found = ledger.read(RunFolder(again))
-    assert found.state == ledger.CHAINED and found.count == 2
+    assert found.state == ledger.CHAINED and (found.total, found.count, found.unlabelled) == (2, 1, 1)
     assert found.looks[1]["for"] == "export onnx" and found.looks[1]["scores"] == {}
+    told = openings.told(RunFolder(again), None, None)
+    assert told["sentences"][:2] == [
+        "The test split of this run has been opened once.",
+        "It was opened once more for an export of the same weights, which read no label and so could tune nothing.",
+    ]
     assert hfft("export", str(again), "--rows", "20", "--keep") == 1
-    assert "**NOT ACCEPTED**" in (again / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
+    page = (again / "exports" / "onnx" / "README.md").read_text(encoding="utf-8")
+    assert "**NOT ACCEPTED**" in page and "does not count it as a look" in page
+    assert "and no label was read: that is no look" in " ".join(capsys.readouterr().out.split())
+    words = ("--format", "onnx-int8", "--rows", "4")
+    assert hfft("export", str(again), *words) == 2, "the file of test answers is a copy, of other rows"
+    assert ledger.read(RunFolder(again)).count == 2, "labels decide whether 8 bits are accepted: that is a look"
 
 
 def test_a_model_folder_that_answers_otherwise_without_hfft_fails_the_run_loudly(again, capsys):
@@ -259,6 +326,7 @@ def test_a_model_folder_that_answers_otherwise_without_hfft_fails_the_run_loudly
         (("--margin", "2"), "such as 0.01"),
         (("--rows", "0"), "--rows"),
         (("--output-dir", "{run}/model"), "is no export and is not overwritten"),
+        (("--output-dir", "{run}/recipe.yaml/x"), "cannot be written (Not a directory); make it writable"),
     ],
 )
 def test_words_that_make_no_sense_are_refused_in_a_sentence(run, capsys, words, told):

@@ -34,8 +34,10 @@ LAYERS = [
     | {"power_law"}
     | {"transferability"}
     | {"pooling"}
+    | {"flattening"}
     | {"schema_data"},
     {"sessions"}
+    | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
@@ -51,7 +53,7 @@ LAYERS = [
     | {"agreements"}
     | {"mask_records"}
     | {"masks"},
-    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"shipping_facts", "card_marks"},
+    {"answers", "integrated_gradients", "grad_cam", "randomising"} | {"licences"} | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
@@ -117,6 +119,7 @@ LAYERS = [
     {"answer_tables"},
     {"judging", "yardsticks", "selecting"}
     | {"export_verdicts"}
+    | {"export_answers"}
     | {"demo_facts"}
     | {"asking"}
     | {"reckoning"}
@@ -280,11 +283,13 @@ NO_ML += [
     "public_files",
     "hub_repo",
     "pushed_cards",
+    "publishing",
 ]
 NO_ML += ["power_law", "extrapolating", "relabelling", "curve_telling", "curve_figures"]
 NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 NO_ML += ["demo_facts", "space_folder"]
+NO_ML += ["flattening"]
 NO_ML += [
     "boundaries",
     "palette",
@@ -361,6 +366,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"showing"}
     bringing |= {"exporting", "parity", "export_verdicts"}
+    bringing |= {"export_answers"}
     bringing |= {"explaining"}
     bringing |= {"tuning", "trialling", "searching", "reckoning"}
     bringing |= {"bakeoff"}

@@ -15,7 +15,7 @@ import torch
 import transformers
 from PIL import Image
 
-from hfft import backbones, deciding, parity, parity_check, pictures, recipe, rooms, trainer_arguments
+from hfft import backbones, deciding, parity, parity_check, pictures, recipe, rooms
 from hfft.ensembling import Ensemble
 from hfft.recipe import Model
 from hfft.records import read_json, write_json
@@ -81,9 +81,8 @@ def images(n: int) -> datasets.Dataset:
 
 def checked(found, said=None):
     folder, wanted, modality, model, rows = found
-    args = trainer_arguments.arguments(wanted, folder, fitting=False)
     said = [] if said is None else said
-    return parity.check(folder, wanted, modality, model, rows, args, said.append)
+    return parity.check(folder, wanted, modality, model, rows, said.append)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hfft.errors import InputError
+from hfft.flattening import flatten
 from hfft.modalities import image_classification
-from hfft.pictures import flatten, rgb, thumbnail
+from hfft.pictures import rgb, thumbnail
 from hfft.recipe import Model
 
 

