@@ -28,7 +28,7 @@ def pixels_of(augment: Augment, processor: Any) -> Callable[[Image.Image], Any]:
     options = geometry(processor) | {"scale": (augment.crop or 1.0, 1.0), "color_jitter": augment.color_jitter}
     options |= {"ratio": (3 / 4, 4 / 3) if augment.crop else (1.0, 1.0), "hflip": 0.5 if augment.flip else 0.0}
     options |= {"auto_augment": augment.policy, "re_prob": augment.erase or 0.0}
-    made = create_transform(**options, is_training=True)
+    made: Any = create_transform(**options, is_training=True)
     for step in made.transforms:
         for change in getattr(step, "ops", ()):
             if getattr(change, "aug_fn", None) is auto_augment.posterize:

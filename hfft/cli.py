@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, timeline
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, scratch, timeline
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -255,7 +255,8 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
     try:
-        app(arguments, prog_name="hfft")
+        with scratch.stopped_by_sigterm():
+            app(arguments, prog_name="hfft")
     except InputError as error:
         # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
         # because launchers kill what is left as soon as one process is gone.

@@ -6,19 +6,14 @@ comes from elsewhere and nothing goes elsewhere: no fonts, no statistics, no sha
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import signal
 import socket
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hfft import recalling, trying
+from hfft import recalling, scratch, trying
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.run_folder import RunFolder
@@ -51,16 +46,14 @@ def serve(
     gradio()
     trial = trying.load(run)
     page = None
-    with _terminated(), tempfile.TemporaryDirectory(prefix="hfft-demo-") as place:
-        os.environ["GRADIO_TEMP_DIR"] = place  # what is brought to the page is gone when it ends
-        trial.shelf = shelf = recalling.begun(trial.folder, trial.wanted, Path(place), neighbours)
+    with scratch.folder("demo") as place:
+        os.environ["GRADIO_TEMP_DIR"] = str(place)  # what is brought to the page is gone when it ends
+        trial.shelf = shelf = recalling.begun(trial.folder, trial.wanted, place, neighbours)
         try:
             page = build(trial)
             say(f"{trial.folder.root.name}: {launch(page, host, port, browse)}  (Ctrl-C ends it)")
             if not shelf.ready:  # while the page is there already
-                recalling.fill(
-                    shelf, trial.folder, trial.wanted, trial.modality, trial.names, Path(place), neighbours, say
-                )
+                recalling.fill(shelf, trial.folder, trial.wanted, trial.modality, trial.names, place, neighbours, say)
             wait(page)
         except KeyboardInterrupt:
             pass
@@ -73,23 +66,6 @@ def wait(page: Any) -> None:
     """Until Ctrl-C; gradio's own `block_thread` would print a sentence about it."""
     while page.is_running:
         time.sleep(0.5)
-
-
-@contextlib.contextmanager
-def _terminated() -> Iterator[None]:
-    """Within it SIGTERM ends the page as Ctrl-C does: what was brought to it has to be deleted then, too."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def gradio() -> Any:

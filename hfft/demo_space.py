@@ -6,11 +6,10 @@ where rows of it are to be shown. Like verbs.py, this is a place where stages me
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from hfft import recalling, recipe, rooms, space_folder
+from hfft import recalling, recipe, rooms, scratch, space_folder
 from hfft.gathering import Say
 from hfft.run_folder import RunFolder
 
@@ -34,8 +33,8 @@ def write(
     space_folder.check(folder)
     wanted = recipe.load(str(folder.root))
     modality = rooms.find("modalities", wanted.task)
-    with tempfile.TemporaryDirectory(prefix="hfft-space-") as place:
-        rows = recalling.held(folder, wanted, modality, Path(place))
+    with scratch.folder("space") as place:
+        rows = recalling.held(folder, wanted, modality, place)
         facts = space_folder.write(folder, Path(target), model_id, [row.inputs for row in rows], overwrite=overwrite)
     pictures = [name for name in facts["files"] if name.startswith("example-")]
     for number, row in enumerate(rows):

@@ -12,14 +12,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hfft import sessions
+from hfft import scratch, sessions
 
 DYNAMIC, STATIC = "dynamic", "static"
 PRODUCTS = ["MatMul", "Gemm"]
@@ -43,8 +42,8 @@ def quantise(source: Path, target: Path, batches: Iterable[Mapping[str, np.ndarr
     quantization = sessions.imported("onnxruntime.quantization")
     reduce_range = overflows()
     options = {"per_channel": True, "reduce_range": reduce_range, "weight_type": quantization.QuantType.QInt8}
-    with tempfile.TemporaryDirectory(dir=target.parent) as room, _quiet():
-        ready = Path(room) / "ready.onnx"
+    with scratch.folder("int8", target.parent) as room, _quiet():
+        ready = room / "ready.onnx"
         quantization.quant_pre_process(str(source), str(ready), skip_symbolic_shape=True)
         if batches is None:
             quantization.quantize_dynamic(str(ready), str(target), op_types_to_quantize=[*PRODUCTS, *TABLES], **options)

@@ -68,5 +68,5 @@ def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make 
 def labels_of(rows: Any) -> np.ndarray:
     """Class ids (n,), or a number for each class (n, classes), of prepared rows; no picture is decoded for them."""
     plain = rows.with_format("numpy", columns=["labels"])[:]["labels"] if hasattr(rows, "with_format") else rows.labels
-    labels = np.array(plain)
+    labels = np.asarray(plain)
     return labels.astype(np.float32) if labels.dtype.kind == "f" else labels.astype(np.int64)

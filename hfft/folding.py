@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,12 +175,15 @@ def _planned(
     if taken := [word for word in overrides if word.startswith(("data.split.fold",))]:
         raise InputError(f"{taken[0]!r}: hfft cv sets the fold itself; type --folds N")
     root = home(name, output_dir)
+    one = recipe.load(name, (*overrides, f"data.split.folds={folds}", "data.split.fold=1"))
+    if one.data.streaming:
+        raise InputError("data.streaming is true, and folds need all rows at once; type data.streaming=false")
     members = []
     for fold in range(1, folds * repeats + 1):
         words = (*overrides, f"data.split.folds={folds}", f"data.split.fold={fold}")
-        members.append((RunFolder(root / f"{MEMBER}{fold}"), recipe.load(name, words), words))
-    if members[0][1].data.streaming:
-        raise InputError("data.streaming is true, and folds need all rows at once; type data.streaming=false")
+        split = replace(one.data.split, fold=fold)
+        wanted = replace(one, data=replace(one.data, split=split))
+        members.append((RunFolder(root / f"{MEMBER}{fold}"), wanted, words))
     return root, members
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hfft import hub_access
+from hfft import hub_access, scratch
 from hfft.errors import InputError
 
 TRIES = 4  # of one push; huggingface_hub tries each request up to five times besides
@@ -80,7 +79,7 @@ def text(repo: Repo, path: str) -> str:
 
     if path not in repo.files:
         return ""
-    with plainly(repo.name), tempfile.TemporaryDirectory() as empty:
+    with plainly(repo.name), scratch.folder("hub") as empty:
         got = hf_hub_download(repo.name, path, repo_type=repo.kind, revision=repo.head, cache_dir=empty)
         return Path(got).read_text(encoding="utf-8", errors="replace")
 

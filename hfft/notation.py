@@ -7,6 +7,8 @@ keys mean.
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,12 @@ def read(path: Path) -> Any:
 
 def parse(text: str) -> Any:
     """The value of one YAML document. Raises InputError with one line that says where and why it is not readable."""
+    return copy.deepcopy(_parsed(text))
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """A verb reads its recipe up to ten times, and PyYAML takes 10 ms each."""
     try:
         node = yaml.compose(text, Loader=_Loader)
         if node is None:

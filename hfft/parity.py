@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,7 +20,7 @@ import datasets
 import numpy as np
 import torch
 
-from hfft import backbones, ensembling, segmenting, serving, timeline, tokenising
+from hfft import backbones, ensembling, scratch, segmenting, serving, timeline, tokenising
 from hfft.ensembling import Ensemble
 from hfft.errors import counted
 from hfft.gathering import Say
@@ -85,17 +84,17 @@ def _held(
 ) -> dict[str, Any]:
     part = model.parts[0]
     part.model.cpu().eval()
-    with tempfile.TemporaryDirectory(prefix="hfft-parity-") as room:
+    with scratch.folder("parity") as room:
         request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": list(model.names)}
         request |= {"threads": torch.get_num_threads(), "step": 1, "reader": None}
         if part.model.config.model_type == "hfft_fcn":
             request["reader"] = "hfft.fcn"
-        inputs, way = _inputs(wanted, modality, part, some, Path(room))
+        inputs, way = _inputs(wanted, modality, part, some, room)
         if modality.MASKS:
             shown = segmenting.probabilities(part, some.select([0]), ON_CPU)
             request["step"] = max(1, -(-max(shown.shape[2:]) // SHOWN_PIXELS))
         with ThreadPoolExecutor(1) as beside:  # most of what the process takes are its imports
-            pending = beside.submit(asked, request | inputs, Path(room))
+            pending = beside.submit(asked, request | inputs, room)
             batches = [] if modality.MASKS else serving.batches(part, modality, some, wanted.model, 1)
             ours = [serving.torch_logits(part.model, batch) for batch in batches]
             found, why = pending.result()

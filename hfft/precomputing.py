@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import hashlib
 import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from transformers import TrainingArguments
 
-from hfft import predicting, remembering
+from hfft import predicting, remembering, scratch
 from hfft.backbones import Backbone
 from hfft.recipe import Model
 from hfft.records import content_of
@@ -167,8 +166,8 @@ def prime(
     below, key = _below(backbone, head, modality, rows, spec, args)
     contents = [content_of(row) for row in rows["id"][:]]
     try:
-        with tempfile.TemporaryDirectory(prefix="hfft-features-") as room:
-            compute = partial(_computed, below, backbone, modality, rows, spec, args, Path(room) / "all.npy")
+        with scratch.folder("features") as room:
+            compute = partial(_computed, below, backbone, modality, rows, spec, args, room / "all.npy")
             remembering.computed(key, contents, compute, whole=True)
     finally:
         below.handle.remove()

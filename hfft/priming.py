@@ -7,14 +7,22 @@ where stages meet.
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import datasets
 import transformers
 
-from hfft import adapting, anatomy, backbones, gathering, precomputing, predicting, timeline, trainer_arguments
+from hfft import (
+    adapting,
+    anatomy,
+    backbones,
+    gathering,
+    precomputing,
+    predicting,
+    scratch,
+    timeline,
+    trainer_arguments,
+)
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
@@ -34,8 +42,8 @@ def features(wanted: Recipe) -> None:
     ids = rows["id"][:]
     rows = predicting.labelled(rows.select(sorted(range(len(ids)), key=lambda i: ids[i])), backbone)
     head = anatomy.dissect(backbone.model, backbone.fresh).head
-    with tempfile.TemporaryDirectory(prefix="hfft-features-") as room:  # Trainer makes a folder, whatever it is for
-        args = trainer_arguments.arguments(wanted, RunFolder(Path(room)), fitting=False)
+    with scratch.folder("features") as room:  # Trainer makes a folder, whatever it is for
+        args = trainer_arguments.arguments(wanted, RunFolder(room), fitting=False)
         if not adapting.changing(wanted, args, rows) and len(head) == 1:
             with contextlib.suppress(precomputing.Unfit):  # each fold says why, and trains through the backbone
                 precomputing.prime(backbone, head[0], modality, rows, wanted.model, args)

@@ -7,7 +7,6 @@ stays closed.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,7 @@ from hfft import (
     licences,
     public_files,
     pushed_cards,
+    scratch,
     shipping_facts,
     space_folder,
 )
@@ -88,12 +88,12 @@ def publish(run: str, wanted: Wanted, say: Say = print) -> dict[str, Any]:
             say(f"note: {sentence}")
     if "test" not in folder.read_scores():
         say("the test split has not been opened, so the card has validation numbers; hfft eval, then push again")
-    with tempfile.TemporaryDirectory(prefix=".hfft-push-", dir=claiming.scratch(folder)) as room:
-        model = _model(folder, wanted, Path(room) / MODEL, say)
-        page = _page(folder, wanted, Path(room) / SPACE, model) if wanted.space else None
+    with scratch.folder("push", claiming.scratch(folder)) as room:
+        model = _model(folder, wanted, room / MODEL, say)
+        page = _page(folder, wanted, room / SPACE, model) if wanted.space else None
         facts = _sent(model, wanted, say)
         if facts["commit"] and facts["changed"]:
-            facts["checked"] = _checked(folder, model, facts["commit"], Path(room) / "cache", say)
+            facts["checked"] = _checked(folder, model, facts["commit"], room / "cache", say)
         if page:
             facts |= {SPACE: _sent_after(page, wanted, facts["url"], say)}
     return {"run": str(folder.root), "dry_run": wanted.dry_run} | facts

@@ -7,7 +7,6 @@ finalists are trained, a run folder for each. The test split stays sealed. Like 
 from __future__ import annotations
 
 import gc
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from hfft import (
     rank_figures,
     recipe,
     reporting,
+    scratch,
     trainer_arguments,
     transferability,
 )
@@ -107,8 +107,8 @@ def _probed(entrant: Entrant, dealt: Holdouts, way: Milestones, say: Say) -> str
         way.skipped(entrant.name, _value(entrant, way))
         return None
     try:
-        with way.step(entrant.name) as step, tempfile.TemporaryDirectory(prefix="hfft-rank-") as room:
-            args = trainer_arguments.arguments(entrant.wanted, RunFolder(Path(room)), fitting=False)
+        with way.step(entrant.name) as step, scratch.folder("rank") as room:
+            args = trainer_arguments.arguments(entrant.wanted, RunFolder(room), fitting=False)
             backbone = backbones.load(entrant.wanted.model, entrant.modality, dealt.names, dealt.given.ndim == 2)
             facts, features = contenders.seen(backbone, entrant.modality, dealt.rows, entrant.wanted.model, args)
             del backbone

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import transformers
 
-from hfft import backbones, gathering, predicting, rates, recipe, sweeping, trainer_arguments, training
+from hfft import backbones, gathering, predicting, rates, recipe, scratch, sweeping, trainer_arguments, training
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
@@ -43,8 +41,8 @@ def find(name: str, overrides: tuple[str, ...] = (), steps: int = STEPS, say: Sa
     wanted = recipe.load(name, overrides)
     found = gathering.read(wanted, say, steps * wanted.train.get("per_device_train_batch_size", 16))
     parts = gathering.shown_parts(found)
-    with tempfile.TemporaryDirectory(prefix="hfft-lr-") as scratch:
-        small, folder = _small(wanted, steps), RunFolder(Path(scratch) / "run")
+    with scratch.folder("lr") as place:
+        small, folder = _small(wanted, steps), RunFolder(place / "run")
         args = trainer_arguments.arguments(small, folder)
         transformers.set_seed(wanted.seed)
         backbone = backbones.load(wanted.model, found.modality, found.splits.labels, wanted.data.multi_label)

@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from hfft import (
     robustness,
     rooms,
     scoring,
+    scratch,
     trainer_arguments,
     training,
 )
@@ -104,8 +104,8 @@ def rehearse(
     """
     alone()
     clock = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=".hfft-rehearsal-", dir=claiming.scratch(run)) as scratch:
-        folder = RunFolder(Path(scratch) / run.root.absolute().name)
+    with scratch.folder("rehearsal", claiming.scratch(run)) as place:
+        folder = RunFolder(place / run.root.absolute().name)
         folder.root.mkdir()
         chosen = resolved(wanted.train, wanted.adapt.average)
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,8 @@ FEWEST = 16  # shingles; below (about four words) one word decides what a text s
 FOLDED = 0.65  # similarity of texts of fewer than FEWEST shingles that differ in punctuation, URLs and handles only
 LONG = 200  # different shingles from which on a text is compared by a sketch of them: an exact join takes too long
 LONGEST = 50_000  # characters of a text that are compared
+# Where Unicode has punctuation and invisible characters: what lies between are ideographs and codes without a meaning.
+SIGNS = (range(0x20000), range(0xE0000, 0xE0200))
 
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
 _URL = re.compile(r"(?:https?://|www\.)\S+")
@@ -44,9 +45,9 @@ _IDEOGRAPH = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\
 @functools.cache
 def _dropped() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """(punctuation, invisible characters) as patterns; computed once, when first needed."""
-    every = [chr(code) for code in range(sys.maxunicode + 1)]
-    marks = "".join(c for c in every if unicodedata.category(c)[0] == "P" or unicodedata.category(c) == "Sk")
-    unseen = "".join(c for c in every if unicodedata.category(c) == "Cf") + "\ufe0e\ufe0f"
+    kinds = [(chr(code), unicodedata.category(chr(code))) for code in chain(*SIGNS)]
+    marks = "".join(c for c, kind in kinds if kind[0] == "P" or kind == "Sk")
+    unseen = "".join(c for c, kind in kinds if kind == "Cf") + "\ufe0e\ufe0f"
     plain = re.escape("".join(sorted(set(marks) - set("#%-"))))
     punctuation = rf"(?:[{plain}]|(?<![^\W\d_])#|-(?!\d)|(?<=\w)-)+"
     return re.compile(punctuation), re.compile(f"[{re.escape(unseen)}]+")

@@ -8,7 +8,6 @@ place where stages meet.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from hfft import (
     overlays,
     predicting,
     recipe,
+    scratch,
     trainer_arguments,
     training,
 )
@@ -102,8 +102,8 @@ def _taken(
     """What training does until its first batch is there, in a folder that goes away."""
     watch = First()
     quiet = {"eval_on_start": False, "report_to": "none"}
-    with tempfile.TemporaryDirectory(prefix="hfft-batch-") as scratch:
-        run = RunFolder(Path(scratch) / "run")
+    with scratch.folder("batch") as place:
+        run = RunFolder(place / "run")
         # What is trained does not change what is read, and features computed once would take its place.
         wanted = replace(wanted, train=wanted.train | quiet, adapt=Adapt(), speed=Speed("fp32", False))
         args = trainer_arguments.arguments(wanted, run)

@@ -5,10 +5,7 @@ In: batches of rows. Out: a memory-mapped `Dataset`, a random sample, or an iter
 
 from __future__ import annotations
 
-import atexit
 import itertools
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,10 +119,3 @@ class Stream(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             part.set_epoch(epoch)
         if hasattr(self.encoder, "epoch"):
             self.encoder.epoch = epoch
-
-
-def folder() -> Path:
-    """A folder for spooled rows that goes when the program ends."""
-    path = Path(tempfile.mkdtemp(prefix="hfft-stream-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path

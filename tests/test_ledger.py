@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -189,8 +188,7 @@ def _look(root: str) -> None:
 
 
 def test_two_processes_at_once(tmp_path):
-    fork = multiprocessing.get_context("spawn")
-    both = [fork.Process(target=_look, args=(str(tmp_path),)) for _ in range(2)]
+    both = [CONTEXT.Process(target=_look, args=(str(tmp_path),)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:

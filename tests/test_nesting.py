@@ -12,6 +12,8 @@ from hfft.records import FOLDS, HELD_OUT, read_json
 from hfft.run_folder import RunFolder
 from tests.command import hfft
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 WORDS = ("cv", "tiny_textcls", "data.limit=120", "train.max_steps=1", "train.per_device_train_batch_size=64")
 SEARCH = ("--folds", "2", "--space", "train.learning_rate=1e-4..1e-1", "--trials", "2")
 

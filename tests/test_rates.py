@@ -14,6 +14,8 @@ from hfft import rate_finding, rates, recipe, sweeping
 from hfft.errors import InputError
 from tests.command import hfft
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 
 def tiny(folder):
     """The tiny recipe without a learning rate, as a file."""

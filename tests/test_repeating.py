@@ -30,6 +30,12 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def drawn_no_more(monkeypatch):
+    """Pages of the runs above are looked at, those of further ones are not."""
+    monkeypatch.setattr("hfft.judging.publish", lambda _: [])
+
+
 def members(root: Path) -> list[RunFolder]:
     return [RunFolder.existing(root / name) for name in read_json(root / "seeds.json")["members"]]
 
@@ -46,6 +52,7 @@ def test_one_split_and_several_whole_runs(folder):
         assert set(run.read_scores()) == {"validation", "test"} and run.report.is_file()
 
 
+@pytest.mark.usefixtures("drawn_no_more")
 def test_a_seeds_run_is_the_same_as_that_run_alone(folder, tmp_path):
     words = ("seed=43", "data.split.seed=42", *SHORT)
     assert hfft("run", "tiny_textcls", *words, "--output-dir", str(tmp_path / "alone")) == 0
@@ -74,6 +81,7 @@ def test_spreads_are_those_of_the_runs(folder, capsys):
         assert "Other training seeds" in page and "for 2 models in runs0/" in page.replace(folder.parent.name, "runs0")
 
 
+@pytest.mark.usefixtures("drawn_no_more")
 def test_gates_of_all_runs_make_the_exit_code(folder, capsys):
     last = members(folder)[1].root / "recipe.yaml"
     kept = last.read_text()
@@ -121,6 +129,7 @@ def test_the_report_of_several_seeds_is_an_index_of_them(folder, capsys):
     assert all(f'href="./{run.root.name}/report.html"' in html for run in members(folder))
 
 
+@pytest.mark.usefixtures("drawn_no_more")
 def test_an_interrupted_one_goes_on_and_more_seeds_can_follow(tmp_path, monkeypatch, capsys):
     from hfft import training
 
@@ -146,6 +155,7 @@ def test_an_interrupted_one_goes_on_and_more_seeds_can_follow(tmp_path, monkeypa
     assert facts["seeds"] == [42, 43, 44] and facts["split_seed"] == 42 and facts["test"] == {}
 
 
+@pytest.mark.usefixtures("drawn_no_more")
 def test_means_are_compared_with_means(folder, tmp_path, capsys):
     other = tmp_path / "other"
     longer = ("train.max_steps=12", "train.learning_rate=0.01")

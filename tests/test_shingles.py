@@ -1,7 +1,9 @@
 """Near-duplicate texts: exactly what comparing all pairs gives, on texts people write and on texts they should not."""
 
 import random
+import sys
 import tracemalloc
+import unicodedata
 
 import numpy as np
 import pytest
@@ -214,6 +216,11 @@ def test_of_few_words_the_equal_spelling_is_preferred_to_an_earlier_row():
     found = shingles.matches(["@anna thanks", "thanks @x", "@bob thanks!", "@bob  Thanks!"], np.array([0, 0, 0, 1]))
     assert found.index[:, 1].tolist() == [3, -1, 3, -1] and found.index[3, 0] == 2
     assert found.similarity[:, 1].tolist() == [np.float32(shingles.FOLDED), 0, 1, 0]
+
+
+def test_no_sign_of_any_script_is_passed_over():
+    rest = set(range(sys.maxunicode + 1)).difference(*shingles.SIGNS)
+    assert len(rest) > 900_000 and {unicodedata.category(chr(code)) for code in rest} == {"Lo", "Cn", "Co"}
 
 
 def test_a_script_without_spaces():

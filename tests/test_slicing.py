@@ -44,23 +44,23 @@ def test_weak_slices_are_found_most_of_the_time():
     found = sum(
         "slice:planted"
         in states(slicing.of_attributes(*simulated.world(2000, rng, False, weak=0.6))).get("confirmed", [])
-        for rng in map(np.random.default_rng, range(60))
+        for rng in map(np.random.default_rng, range(40))
     )
-    assert found >= 48  # benchmarks/slices.py: 92 %
+    assert found >= 32  # benchmarks/slices.py: 92 %
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_where_no_slice_is_weaker_none_is_confirmed(grouped):
-    """120 test sets, 15 attributes each; more than 5 % of them (with 99.9 % certainty) would be 14. See
+    """80 test sets, 15 attributes each; more than 5 % of them (with 99.9 % certainty) would be 12. See
     benchmarks/slices.py for 2,000."""
     alarms, suspected = 0, 0
-    for seed in range(120):
+    for seed in range(80):
         facts = slicing.of_attributes(*simulated.world(500, np.random.default_rng(seed), grouped))
         found = states(facts)
         alarms += "confirmed" in found
         suspected += "suspected" in found
-    assert alarms <= 13
-    assert suspected > 20, "the first half alone would raise many alarms"
+    assert alarms <= 11
+    assert suspected > 14, "the first half alone would raise many alarms"
 
 
 def test_the_confirming_half_does_not_choose(planted):
