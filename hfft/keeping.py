@@ -37,7 +37,7 @@ def kept(
     name: of the split. Raises InputError where pictures must be kept and cannot be.
     """
     asked = wanted.speed.cache_images
-    change = prepared.format["format_kwargs"].get("transform") if isinstance(prepared, datasets.Dataset) else None
+    change: Any = prepared.format["format_kwargs"].get("transform") if isinstance(prepared, datasets.Dataset) else None
     if asked is False or not hasattr(change, "keeps"):
         return prepared
     if not change.keeps or (asked == "auto" and not _again(args, len(prepared))):
