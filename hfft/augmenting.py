@@ -42,7 +42,7 @@ def steps_of(augment: Augment, processor: Any) -> tuple[Callable[[np.ndarray], A
     The first: uint8 array (h, w, 3) → uint8 tensor (3, side, side). Together they are not drawn as `pixels_of` is: the
     first takes no random numbers of the row's.
     """
-    made = pixels_of(augment, processor)
+    made: Any = pixels_of(augment, processor)
     if augment.crop is not None or not hasattr(made.transforms[0].interpolation, "value"):  # or one drawn each time
         return None, made
     whole, *drawn = made.transforms
