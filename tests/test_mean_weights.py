@@ -71,7 +71,7 @@ def test_a_run_averages_its_last_checkpoints(tmp_path):
     train = EPOCHS | {"learning_rate": 0.5, "num_train_epochs": 3, "per_device_train_batch_size": 16}
     done, _, said = fit("bert", tmp_path / "run", {"average": 2, "freeze": "backbone"}, train)
     saved = load_file(tmp_path / "run" / "model" / "model.safetensors")["classifier.weight"]
-    points = {p.name: p / "model.safetensors" for p in (tmp_path / "run" / "checkpoints").iterdir()}
+    points = {p.name: p / "model.safetensors" for p in (tmp_path / "run" / "checkpoints").glob("checkpoint-*")}
     assert set(points) == {"checkpoint-4", "checkpoint-8", "checkpoint-12"}
     one, other = (load_file(points[f"checkpoint-{step}"])["head.weight"] for step in (8, 12))
     best = load_file(points[f"checkpoint-{done.best['step']}"])["head.weight"]

@@ -21,6 +21,7 @@ from tests.command import hfft
 
 WORDS = {"good": ("lovely", "great", "kind"), "bad": ("awful", "late", "rude")}
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+TINY |= {"initializer_range": 0.3}  # at 0.02 so small a model answers all rows alike
 TEXTS = {
     "task": "text_classification",
     "data": {"path": "rows.csv"},
@@ -295,9 +296,9 @@ def test_probes_in_8_bits_are_held_against_answers_in_8_bits_and_decide_no_gate(
     assert hfft("probe", str(run.root), "typos", "--rows", "12") == 0
     assert "speed.int8: probes with" in capsys.readouterr().out
     blind = answers.read(run.probed("validation"))
-    for cells, differ in ((seeing, True), (blind, False)):
+    for cells, rows, differ in ((seeing, 45, True), (blind, 12, False)):
         plain = cells[answers.AS_IT_IS].scores
-        assert plain.shape == (12, 2) and (np.ptp(plain, axis=0).max() > 1e-4) == differ
+        assert plain.shape == (rows, 2) and (np.ptp(plain, axis=0).max() > 1e-4) == differ
     assert {cell[0] for cell in blind} >= {"", "typos"} and len(blind) > 2
     assert all(np.ptp(part.scores, axis=0).max() < 1e-6 for cell, part in blind.items() if cell[0] == "typos")
     assert any("int8" in told for told in read_json(run.probes)["validation"]["sentences"])
