@@ -1,7 +1,7 @@
 """hfft beside other ways of doing the same work, on this machine, in one run: `make bench`. Tables as Markdown.
 
     python benchmarks/speed.py                          # everything, under 40 minutes on 2 cores
-    python benchmarks/speed.py text images --turns 3    # parts: text, images, jobs, start
+    python benchmarks/speed.py text images --turns 3    # parts: start, text, images, jobs, image_jobs
     python benchmarks/speed.py jobs --rows 6000 --epochs 2
 
 The other ways are in benchmarks/ways/, each named for what it imitates; every one is a process of its own that waits
@@ -29,14 +29,14 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "ways"))
 MARK = "@@"
 PEERS = os.environ.get("HFFT_PEERS", "")  # a Python that has the peers installed beside hfft's own libraries
-TRADED = {"text": ["speed.dropout=0"], "images": ["speed.image_sizes=auto"]}
+SMALL_FIRST = ["adapt.freeze=3", "speed.image_sizes=auto"]
 TEXT = {
     "run_classification.py way": ["text_trainer.py"],
     "nlp_example.py way": ["text_loop.py"],
     "simpletransformers": ["text_simpletransformers.py"],
     "bare loop, the same math": ["text_limit.py"],
     "hfft": ["hfft_way.py"],
-    "hfft with speed:": ["hfft_way.py", "--set", *TRADED["text"]],
+    "hfft with speed:": ["hfft_way.py", "--set", "speed.dropout=0"],
 }
 IMAGES = {
     "tutorial loop": ["image_loop.py"],
@@ -45,10 +45,13 @@ IMAGES = {
     "fastai": ["image_fastai.py"],
     "bare loop, the same math": ["image_limit.py"],
     "hfft": ["hfft_way.py"],
-    "hfft with speed:": ["hfft_way.py", "--set", *TRADED["images"]],
+    "hfft with speed:": ["hfft_way.py", "--set", "adapt.freeze=3"],  # sizes change over a run, not in a turn,
 }
 INSTALLED = ("text_simpletransformers.py", "image_fastai.py")  # the packages themselves
 JOBS = ("run_classification.py way", "nlp_example.py way", "hfft", "hfft with speed:")
+IMAGE_JOBS = {name: IMAGES[name] for name in ("tutorial loop", "run_image_classification.py way", "hfft")}
+IMAGE_JOBS |= {"hfft with speed:": ["hfft_way.py", "--set", *SMALL_FIRST]}
+IMAGE_JOBS |= {"hfft, frozen backbone": ["hfft_way.py", "--set", "adapt.freeze=backbone", "train.learning_rate=1e-2"]}
 
 
 @dataclass
@@ -186,7 +189,7 @@ def start(turns: int) -> None:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("parts", nargs="*", default=["start", "text", "images", "jobs"])
+    words.add_argument("parts", nargs="*", default=["start", "text", "images", "jobs", "image_jobs"])
     words.add_argument("--turns", type=int, default=5)
     words.add_argument("--rows", type=int, default=6000, help="training rows of the whole jobs")
     words.add_argument("--epochs", type=int, default=2, help="of the whole jobs")
@@ -210,6 +213,10 @@ def main() -> None:
         if "jobs" in asked.parts:
             labels = [label for _, label in data.table(texts / "test.csv")]
             jobs(f"Text, {asked.rows:,} rows", {name: TEXT[name] for name in JOBS}, texts, asked.epochs, labels)
+        if "image_jobs" in asked.parts:
+            pictures = data.pictures(Path(room) / "more", 1500, 1000, asked.cifar)
+            labels = [path.parent.name for path in sorted((pictures / "test").glob("*/*.jpg"))]
+            jobs("Images, 1,500 files of 500 x 375", IMAGE_JOBS, pictures, asked.epochs, labels)
 
 
 def processor() -> str:

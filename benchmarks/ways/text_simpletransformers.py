@@ -22,6 +22,7 @@ arguments = ClassificationArgs(
     num_train_epochs=words.epochs if words.job else 1000,
     output_dir=str(words.data.parent / "out_simple"),
     cache_dir=str(words.data.parent / "out_simple_cache"),
+    tensorboard_dir=str(words.data.parent / "out_simple_board"),
     overwrite_output_dir=True,
     silent=True,
     no_cache=True,
