@@ -161,7 +161,6 @@ class Packed:
 
     def __init__(self, model: Any, fresh: tuple[str, ...] = ()) -> None:
         self.model = model
-        self.layout: Layout | None = None
         self.stack, self.last = _stack(model, fresh)
         self.takes = inspect.signature(self.stack.forward)
         self.handles: list[Any] = []
@@ -197,7 +196,7 @@ class Packed:
         self.model.config._attn_implementation = NAME
         self.handles = [
             self.stack.register_forward_pre_hook(self._pack, with_kwargs=True),
-            self.stack.register_forward_hook(self._unpack),
+            self.stack.register_forward_hook(self._unpack, with_kwargs=True),
         ]
         if self.first:
             self.handles.append(self.last.attention.register_forward_hook(_firsts, with_kwargs=True))
@@ -215,19 +214,18 @@ class Packed:
     def _pack(self, stack: Any, args: Any, kwargs: Any) -> Any:
         given = self.takes.bind(*args, **kwargs)
         hidden, mask = given.arguments["hidden_states"], given.arguments.get("attention_mask")
-        self.layout = None
         if mask is None:
             return None
         keys = (mask[:, 0, 0] if mask.ndim == 4 else mask).bool()
         if not keys[:, 0].all():
             return None
-        self.layout = layout = Layout.of(keys, self.brief)
+        layout = Layout.of(keys, self.brief)
         given.arguments["hidden_states"] = hidden.flatten(0, 1).index_select(0, layout.real)[None]
         given.arguments["attention_mask"] = layout
         return given.args, given.kwargs
 
-    def _unpack(self, stack: Any, args: Any, output: Any) -> Any:
-        layout, self.layout = self.layout, None
+    def _unpack(self, stack: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        layout = _layout(args, kwargs)
         if layout is None:
             return None
         packed = output[0][0]
@@ -238,9 +236,14 @@ class Packed:
         return output
 
 
+def _layout(args: Any, kwargs: Any) -> Layout | None:
+    """What a module was given in the place of a mask. Nothing is kept in between: several threads may ask one model."""
+    return next((given for given in (*args, *kwargs.values()) if isinstance(given, Layout)), None)
+
+
 def _firsts(module: Any, args: Any, kwargs: Any, output: Any) -> Any:
     """What attention gives for each row's first token alone, (1, rows, hidden)."""
-    layout = next((given for given in (*args, *kwargs.values()) if isinstance(given, Layout)), None)
+    layout = _layout(args, kwargs)
     if layout is None:
         return output
     return output[0].index_select(1, layout.first), *output[1:]

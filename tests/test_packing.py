@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -176,3 +177,16 @@ def test_nothing_of_it_is_saved(tmp_path):
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "within" / name).read_bytes() == (tmp_path / "before" / name).read_bytes()
     assert "hfft" not in json.dumps(json.loads((tmp_path / "within" / "config.json").read_text()))
+
+
+def test_several_threads_ask_one_model_as_evaluation_does():
+    model = made("bert", BERT).eval()
+    batches = [batch(tuple(range(1 + n % 5, 30, 1 + n % 4))) for n in range(60)]
+    with torch.no_grad():
+        alone = [model(**one).logits for one in batches]
+        packed = packing.Packed(model)
+        with ThreadPoolExecutor(4) as threads:
+            beside = list(threads.map(lambda one: torch.no_grad()(model)(**one).logits, batches))
+    packed.end()
+    for one, other in zip(alone, beside, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5)
