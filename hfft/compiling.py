@@ -19,7 +19,7 @@ from transformers import TrainingArguments
 
 from hfft.agreeing import agreed
 from hfft.errors import InputError
-from hfft.precisions import Step
+from hfft.precisions import Step, unmeasured
 from hfft.recipe import Recipe
 from hfft.schema_speed import AUTO
 
@@ -80,8 +80,8 @@ def settle(
         found = Choice(bool(wanted), "speed.compile")
     elif args.device.type == "cpu":
         found = Choice(False, "on CPU it took longer to compile than it saved")
-    elif step is None or unfit(recipe):
-        found = Choice(False, unfit(recipe) or "a head alone is trained")
+    elif step is None or unfit(recipe) or unmeasured(args):
+        found = Choice(False, unfit(recipe) or unmeasured(args) or "a head alone is trained")
     else:
         found = agreed(lambda: measured(step(), precision, steps))
         say(f"compile: {'yes' if found.compiled else 'no'} ({found.why})")
@@ -100,10 +100,14 @@ def measured(
         if steps * plain < LONG:
             return Choice(False, f"compiling is tried from {LONG / 60:.0f} minutes of training on")
         began = now()
-        with _compiled(step, backend):
-            step(precision)
-            taken = now() - began
-            fast = _each(step, precision, now)
+        try:
+            with _compiled(step, backend):
+                step(precision)
+                taken = now() - began
+                fast = _each(step, precision, now)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            return Choice(False, "there was no memory to measure in")
     pays = plain / fast >= WINS and steps * (plain - fast) > PAYS * taken
     return Choice(pays, f"a step {plain / fast:.2f} x as fast, compiled in {taken:.0f} s, for {steps:,} steps")
 

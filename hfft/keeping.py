@@ -6,8 +6,10 @@ a hidden file of the run folder where it pays. Training sees the same numbers ei
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -42,8 +44,8 @@ def kept(
         return prepared
     if not change.keeps or (asked == "auto" and not _again(args, len(prepared))):
         return prepared
-    room, shape = run.root / ROOM, change.shape
-    if not kept_pixels.fits(room, len(prepared), shape):
+    folder, shape = run.root / ROOM, change.shape
+    if not _fits(folder, len(prepared), shape, args):
         told = f"{name}: {len(prepared):,} pictures are not kept for the next epoch: the disk has no room to spare"
         if asked is True:
             raise InputError(f"speed.cache_images: {told}; leave the key out")
@@ -52,18 +54,32 @@ def kept(
     # Machines that share a disk keep a file each: only within one machine is what was written seen at once.
     file = f"{name}-{args.process_index - args.local_process_index}"
     if args.local_process_index == 0:
-        kept_pixels.begin(room / file, len(prepared), shape)
+        kept_pixels.begin(folder / file, len(prepared), shape)
     if args.world_size > 1:
         torch.distributed.barrier()
-    return modality.keep(prepared, kept_pixels.Kept(room / file, len(prepared), shape))
+    return modality.keep(prepared, kept_pixels.Kept(folder / file, len(prepared), shape))
 
 
-def end(run: RunFolder, args: TrainingArguments) -> None:
-    """Remove what was kept, once all processes are done with it."""
-    if args.world_size > 1:
-        torch.distributed.barrier()
-    if args.local_process_index == 0:
-        shutil.rmtree(run.root / ROOM, ignore_errors=True)
+@contextlib.contextmanager
+def room(run: RunFolder, args: TrainingArguments) -> Iterator[None]:
+    """Remove what was kept, however it ends; at a good end, once all processes are done with it."""
+    try:
+        yield
+        if args.world_size > 1:
+            torch.distributed.barrier()
+    finally:
+        if args.local_process_index == 0:
+            shutil.rmtree(run.root / ROOM, ignore_errors=True)
+
+
+def _fits(folder: Path, count: int, shape: kept_pixels.Shape, args: TrainingArguments) -> bool:
+    """Whether the disk has room, on every machine: all processes go the same way."""
+    found = kept_pixels.fits(folder, count, shape)
+    if args.world_size == 1:
+        return found
+    votes: list[Any] = [None] * args.world_size
+    torch.distributed.all_gather_object(votes, found)
+    return all(votes)
 
 
 def _again(args: TrainingArguments, rows: int) -> bool:

@@ -8,6 +8,7 @@ holds as much of it in memory as it has to spare, and none of it counts as the p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import weakref
@@ -43,8 +44,9 @@ class Kept:
             data = bytearray(os.pread(file, self.size, place * self.size))
             return torch.frombuffer(data, dtype=torch.uint8).view(high, wide, channels).permute(2, 0, 1)
         made = make()
-        os.pwrite(file, made.permute(1, 2, 0).contiguous().numpy().tobytes(), place * self.size)
-        os.pwrite(file, READY, self.count * self.size + place)
+        with contextlib.suppress(OSError):  # a full disk: the picture is made again in the next epoch
+            if os.pwrite(file, made.permute(1, 2, 0).contiguous().numpy().tobytes(), place * self.size) == self.size:
+                os.pwrite(file, READY, self.count * self.size + place)
         return made
 
     def _file(self) -> int:
@@ -69,7 +71,8 @@ def fits(room: Path, count: int, shape: Shape) -> bool:
     if not hasattr(os, "pread"):
         return False
     there = next(folder for folder in (room, *room.absolute().parents) if folder.is_dir())
-    return _bytes(count, shape) <= LEFT * shutil.disk_usage(there).free
+    promised = sum(path.stat().st_size - path.stat().st_blocks * 512 for path in room.glob("*"))  # to sparse files
+    return _bytes(count, shape) <= LEFT * (shutil.disk_usage(there).free - promised)
 
 
 def _bytes(count: int, shape: Shape) -> int:

@@ -171,8 +171,11 @@ class Packed:
             raise Unfit("its layers' own outputs are asked for")
         AttentionInterface.register(NAME, attention)
         AttentionMaskInterface.register(NAME, sdpa_mask)
-        inputs = _inputs(model)
-        padded, reason = _logits(model, inputs), ""
+        try:
+            inputs = _inputs(model)
+            padded, reason = _logits(model, inputs), ""
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise Unfit(f"it cannot be tried on made-up rows ({type(error).__name__})") from error
         if float((padded.amax(0) - padded.amin(0)).max()) < 10 * NEAR:
             raise Unfit("it answers alike whatever it reads, so nothing can be compared")
         for first in (True, False):

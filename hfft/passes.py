@@ -165,7 +165,7 @@ def _ahead(engine: _Engine, prepare: Prepare, jobs: Sequence[np.ndarray]) -> Ite
 def _answering(model: Any, args: Any, rows: int, layer: packed_linear.Make | None) -> Iterator[None]:
     """Within it the model is ready to answer where `args` say; afterwards its modules are in their own modes again."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval().to(args.device)
+    model.train().eval().to(args.device)  # some models keep what they computed in evaluation until they train
     if whole := torch.float16 if args.fp16_full_eval else torch.bfloat16 if args.bf16_full_eval else None:
         model.to(whole)
     pays = layer is not None or rows >= WORTH

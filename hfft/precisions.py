@@ -38,6 +38,8 @@ SECONDS, ROUNDS, LEAST = 1.0, 20, 3  # of the measurement: at most, and rounds o
 LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
 SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
 GIVEN = "speed.precision"
+# With these a step takes less memory, or another number of rows, than the one that would be measured.
+NOT_MEASURED = ("activation_checkpointing", "auto_find_batch_size", "fsdp", "deepspeed")
 KEPT = "precision.json"  # beside the checkpoints, for a resume
 
 _choices: ContextVar[dict[str, Choice] | None] = ContextVar("choices", default=None)
@@ -81,7 +83,7 @@ class Step:
 
     def gradients(self, precision: str) -> tuple[float, torch.Tensor]:
         """(loss, all gradients in a row, float32), without dropout: what may be compared."""
-        self.model.eval()
+        self.model.train().eval()  # some models keep what they computed in evaluation until they train
         value = float(self(precision))
         found = [p.grad.detach().float().flatten() for p in self.model.parameters() if p.grad is not None]
         return value, torch.cat(found) / (SCALE if precision == FP16 else 1.0)
@@ -107,10 +109,13 @@ class Step:
             np.random.set_state(numbers)
 
 
-def candidates(device: torch.device) -> tuple[list[str], str]:
+def candidates(args: TrainingArguments) -> tuple[list[str], str]:
     """(what may be faster than fp32 here, in the order of preference; why there is nothing)."""
+    device = args.device
     if device.type == "cuda":
-        found = [TF32] if torch.cuda.get_device_capability()[0] >= 8 else []
+        # Where train.tf32 or the compiler has set it, it is not ours to choose.
+        free = args.tf32 is None and not args.torch_compile
+        found = [TF32] if free and torch.cuda.get_device_capability()[0] >= 8 else []
         return [*found, *([BF16] if torch.cuda.is_bf16_supported(including_emulation=False) else []), FP16], ""
     if device.type == "cpu":
         # Without tiles (AMX) bf16 runs at half the speed of fp32, with AVX512_BF16, too: see docs/speed.md.
@@ -188,8 +193,24 @@ def settle(
 def _best(args: TrainingArguments, step: Callable[[], Step] | None) -> Choice:
     if step is None:
         return Choice(FP32, "a head alone is trained")
-    names, why = candidates(args.device)
-    return agreed(lambda: choose(names, step())) if names else Choice(FP32, why)  # type: ignore[no-any-return]
+    names, why = candidates(args)
+    if names and (why_not := unmeasured(args)):
+        names, why = [], why_not
+    return agreed(lambda: _measured(names, step)) if names else Choice(FP32, why)  # type: ignore[no-any-return]
+
+
+def unmeasured(args: TrainingArguments) -> str:
+    """Why no step is taken before training begins; "" where one may be."""
+    key = next((key for key in NOT_MEASURED if getattr(args, key, None)), None)
+    return "" if key is None else f"not measured with train.{key}, without which the model may not fit"
+
+
+def _measured(names: Sequence[str], step: Callable[[], Step]) -> Choice:
+    try:
+        return choose(names, step())
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return Choice(FP32, "there was no memory to measure in")
 
 
 @contextlib.contextmanager
@@ -247,9 +268,13 @@ def _tf32(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
+    # As transformers sets it: torch refuses a mix of this and its older way.
+    parts: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [part.fp32_precision for part in parts]
     try:
+        for part in parts:
+            part.fp32_precision = "tf32"
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for part, was in zip(parts, before, strict=True):
+            part.fp32_precision = was

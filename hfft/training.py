@@ -141,10 +141,11 @@ def fit(
     eight = recipe.speed.int8
     layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks) if eight else (None, "")
     evaluation_loop.install(trainer, backbone.processor, layer)
-    with precisions.applied(precision), quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say):
-        seconds = _trained(trainer, resume) + adapted.seconds
-    keeping.end(run, args)
-    mean = adapted.finish(trainer, run)
+    with keeping.room(run, args):
+        # Quick comes first: it compares the model with itself, to more digits than tf32 has.
+        with quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say), precisions.applied(precision):
+            seconds = _trained(trainer, resume) + adapted.seconds
+        mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
     value = state.best_metric if args.load_best_model_at_end else None

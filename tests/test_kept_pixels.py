@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hfft.errors import InputError
 from hfft.kept_pixels import Kept
 from hfft.modalities.image_classification import Decoding
 from hfft.recipe import Augment
+from hfft.run_folder import RunFolder
 from tests.layouts import fit
 
 TWO = {"num_train_epochs": 2, "max_steps": -1, "eval_strategy": "epoch"}
@@ -62,6 +65,30 @@ def test_training_is_the_same_with_and_without_bit_for_bit(augment, tmp_path, mo
 
 
 jpegs_pixels = jpegs.pixels
+
+
+def test_a_disk_that_fills_up_in_between_costs_time_and_no_pixels(tmp_path, monkeypatch):
+    kept_pixels.begin(tmp_path / "f", 3, SHAPE)
+    kept, made, real = Kept(tmp_path / "f", 3, SHAPE), [], os.pwrite
+
+    def full(file: int, data: bytes, place: int) -> int:
+        if place == 0:
+            raise OSError(28, "No space left on device")
+        return real(file, data[: len(data) // 2] if len(data) > 1 else data, place)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    for _ in range(2):
+        for row in range(2):
+            assert torch.equal(kept.get(row, lambda row=row: made.append(row) or picture(row)), picture(row))
+    assert made == [0, 1, 0, 1]
+
+
+def test_what_is_kept_goes_however_training_ends(tmp_path):
+    run, one = RunFolder(tmp_path), SimpleNamespace(world_size=1, local_process_index=0)
+    with pytest.raises(ZeroDivisionError), keeping.room(run, one):
+        (tmp_path / keeping.ROOM).mkdir()
+        raise ZeroDivisionError
+    assert not (tmp_path / keeping.ROOM).exists()
 
 
 def test_random_crops_are_another_part_of_the_picture_each_time():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -152,7 +153,20 @@ def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_tiles(t
 
 def test_a_cpu_with_tiles_is_measured(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
-    assert precisions.candidates(CPU) == ([BF16], "")
+    assert precisions.candidates(args()) == ([BF16], "")
+    less = args(activation_checkpointing=True)
+    assert "train.activation_checkpointing" in precisions.unmeasured(less) and not precisions.unmeasured(args())
+    found = precisions.settle(recipe.load("tiny_textcls"), less, never, Path("nowhere"), False, pytest.fail)
+    assert found.precision == FP32 and found.why == precisions.unmeasured(less)
+
+
+def test_where_memory_is_short_nothing_is_measured(monkeypatch):
+    def short() -> Step:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    found = precisions.settle(recipe.load("tiny_textcls"), args(), short, Path("nowhere"), False, pytest.fail)
+    assert found == Choice(FP32, "there was no memory to measure in")
 
 
 def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch):
@@ -171,10 +185,10 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
 
     monkeypatch.setattr(torch.nn.Linear, "forward", forward)
     with monkeypatch.context() as here:
-        here.setattr(precisions, "candidates", lambda device: ([BF16], ""))
+        here.setattr(precisions, "candidates", lambda args: ([BF16], ""))
         here.setattr(precisions, "choose", lambda names, step: Choice(BF16, "measured", {BF16: 2.0}))
         fit("bert", tmp_path / "whole", train, **changes)
-    monkeypatch.setattr(precisions, "candidates", lambda device: pytest.fail("measured again"))
+    monkeypatch.setattr(precisions, "candidates", lambda args: pytest.fail("measured again"))
     kept = json.loads((tmp_path / "whole" / "checkpoints" / precisions.KEPT).read_text())
     assert kept == {"precision": BF16, "why": "measured", "times": {BF16: 2.0}}
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
@@ -185,7 +199,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
 
 def test_folds_are_of_one_precision(tmp_path, monkeypatch):
     told = iter([BF16, FP32, FP32])
-    monkeypatch.setattr(precisions, "candidates", lambda device: ([BF16], ""))
+    monkeypatch.setattr(precisions, "candidates", lambda args: ([BF16], ""))
     monkeypatch.setattr(precisions, "choose", lambda names, step: Choice(next(told), "measured"))
     with precisions.shared():
         assert [settle(args(), tmp_path, made=dict).precision for _ in range(2)] == [BF16, BF16]
