@@ -269,7 +269,8 @@ def _tf32(wanted: bool) -> Iterator[None]:
         yield
         return
     # As transformers sets it: torch refuses a mix of this and its older way.
-    parts: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    backends: Any = torch.backends
+    parts = (backends.cuda.matmul, backends.cudnn.conv)
     before = [part.fp32_precision for part in parts]
     try:
         for part in parts:
