@@ -20,7 +20,7 @@ import datasets
 import numpy as np
 import torch
 
-from hfft import backbones, ensembling, scratch, segmenting, serving, timeline, tokenising
+from hfft import backbones, ensembling, passes, scratch, segmenting, serving, timeline, tokenising
 from hfft.ensembling import Ensemble
 from hfft.errors import counted
 from hfft.gathering import Say
@@ -86,14 +86,16 @@ def _held(
     part.model.cpu().eval()
     with scratch.folder("parity") as room:
         request = {"model": str(run.model.resolve()), "pipeline": modality.PIPELINE, "names": list(model.names)}
-        request |= {"threads": torch.get_num_threads(), "step": 1, "reader": None}
+        # Both compute at once, and threads that wait for a core of the other's cost more than fewer threads.
+        mine = max(1, torch.get_num_threads() // 2)
+        request |= {"threads": torch.get_num_threads() if modality.MASKS else mine, "step": 1, "reader": None}
         if part.model.config.model_type == "hfft_fcn":
             request["reader"] = "hfft.fcn"
         inputs, way = _inputs(wanted, modality, part, some, room)
         if modality.MASKS:
             shown = segmenting.probabilities(part, some.select([0]), ON_CPU)
             request["step"] = max(1, -(-max(shown.shape[2:]) // SHOWN_PIXELS))
-        with ThreadPoolExecutor(1) as beside:  # most of what the process takes are its imports
+        with passes.on_threads(mine), ThreadPoolExecutor(1) as beside:  # most of what the process takes are its imports
             pending = beside.submit(asked, request | inputs, room)
             batches = [] if modality.MASKS else serving.batches(part, modality, some, wanted.model, 1)
             ours = [serving.torch_logits(part.model, batch) for batch in batches]

@@ -96,7 +96,7 @@ class _Engine:
     workers: int
 
     def each_alone(self) -> contextlib.AbstractContextManager[None]:
-        return one_thread_each()
+        return on_threads(1)  # batches beside one another are faster than threads in one
 
     def run(self, arrays: Batch) -> np.ndarray:
         given = {name: self._there(torch.as_tensor(array)) for name, array in arrays.items()}
@@ -112,10 +112,10 @@ class _Engine:
 
 
 @contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Within it, a batch is computed by one thread: batches beside one another are faster than threads in one."""
+def on_threads(count: int) -> Iterator[None]:
+    """Within it, a batch is computed by so many threads."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
