@@ -1,6 +1,7 @@
 """One process decides, all processes of a launch do the same.
 
-In: a decision. Out: the first process's answer, everywhere. On a single process nothing happens at all.
+In: a decision, or parts of one. Out: the first process's answer, or all parts, everywhere. On a single process nothing
+happens at all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,17 @@ def first() -> bool:
 def only(say: Callable[[str], None]) -> Callable[[str], None]:
     """`say` on the first process, and silence on the others."""
     return say if first() else lambda sentence: None
+
+
+def gathered(mine: list[Any], world: int) -> list[Any]:
+    """The parts of all processes, one after the other, everywhere. world: how many there are."""
+    if world == 1:
+        return mine
+    import torch
+
+    box: list[Any] = [None] * world
+    torch.distributed.all_gather_object(box, mine)
+    return [one for part in box for one in part]
 
 
 def agreed(decide: Callable[[], Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hfft import environment, sessions, trainer_options
+from hfft import environment, forwarding, sessions, trainer_options
 from hfft.errors import InputError, listed, meant
 from hfft.forwarding import Engine
 from hfft.recipe import Recipe
@@ -73,17 +73,8 @@ class Torch:
     def pictures(self) -> int:
         return PICTURES.get(self.device.type, MANY)
 
-    @contextlib.contextmanager
-    def each_alone(self) -> Iterator[None]:
-        """Within it, a batch is computed by one thread: batches beside one another are faster than threads in one."""
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def each_alone(self) -> contextlib.AbstractContextManager[None]:
+        return forwarding.on_threads(1)  # batches beside one another are faster than threads in one
 
     def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Logits, float32 (n, classes)."""

@@ -9,10 +9,10 @@ torch takes its fastest attention. A batch is bounded by its tokens, so that mem
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,10 +53,23 @@ class Engine(Protocol):
     @property
     def pictures(self) -> int: ...
 
-    def each_alone(self) -> AbstractContextManager[None]: ...
+    def each_alone(self) -> contextlib.AbstractContextManager[None]: ...
 
     def run(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """Logits, float32 (n, …), of arrays with n rows."""
+
+
+@contextlib.contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Within it, torch computes a batch by so many threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def of_texts(

@@ -17,7 +17,7 @@ import datasets
 import torch
 from transformers import TrainingArguments
 
-from hfft import kept_pixels
+from hfft import agreeing, kept_pixels
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
@@ -74,12 +74,7 @@ def room(run: RunFolder, args: TrainingArguments) -> Iterator[None]:
 
 def _fits(folder: Path, count: int, shape: kept_pixels.Shape, args: TrainingArguments) -> bool:
     """Whether the disk has room, on every machine: all processes go the same way."""
-    found = kept_pixels.fits(folder, count, shape)
-    if args.world_size == 1:
-        return found
-    votes: list[Any] = [None] * args.world_size
-    torch.distributed.all_gather_object(votes, found)
-    return all(votes)
+    return all(agreeing.gathered([kept_pixels.fits(folder, count, shape)], args.world_size))
 
 
 def _again(args: TrainingArguments, rows: int) -> bool:

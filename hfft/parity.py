@@ -20,7 +20,7 @@ import datasets
 import numpy as np
 import torch
 
-from hfft import backbones, ensembling, passes, scratch, segmenting, serving, timeline, tokenising
+from hfft import backbones, ensembling, forwarding, scratch, segmenting, serving, timeline, tokenising
 from hfft.ensembling import Ensemble
 from hfft.errors import counted
 from hfft.gathering import Say
@@ -95,7 +95,10 @@ def _held(
         if modality.MASKS:
             shown = segmenting.probabilities(part, some.select([0]), ON_CPU)
             request["step"] = max(1, -(-max(shown.shape[2:]) // SHOWN_PIXELS))
-        with passes.on_threads(mine), ThreadPoolExecutor(1) as beside:  # most of what the process takes are its imports
+        with (
+            forwarding.on_threads(mine),
+            ThreadPoolExecutor(1) as beside,
+        ):  # most of what the process takes are its imports
             pending = beside.submit(asked, request | inputs, room)
             batches = [] if modality.MASKS else serving.batches(part, modality, some, wanted.model, 1)
             ours = [serving.torch_logits(part.model, batch) for batch in batches]

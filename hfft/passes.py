@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import environment, forwarding, packed_linear, token_table
+from hfft import agreeing, environment, forwarding, packed_linear, token_table
 
 WINDOW = 1 << 16  # rows that are sorted together: their tokens are in memory
 TOKENS = {"cpu": 2048}  # of a batch
@@ -96,7 +96,7 @@ class _Engine:
     workers: int
 
     def each_alone(self) -> contextlib.AbstractContextManager[None]:
-        return on_threads(1)  # batches beside one another are faster than threads in one
+        return forwarding.on_threads(1)  # batches beside one another are faster than threads in one
 
     def run(self, arrays: Batch) -> np.ndarray:
         given = {name: self._there(torch.as_tensor(array)) for name, array in arrays.items()}
@@ -109,17 +109,6 @@ class _Engine:
         moved = tensor.to(self.device, non_blocking=True)
         kind = getattr(self.model, "dtype", None)
         return moved.to(kind) if moved.is_floating_point() and kind in (torch.bfloat16, torch.float16) else moved
-
-
-@contextlib.contextmanager
-def on_threads(count: int) -> Iterator[None]:
-    """Within it, a batch is computed by so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _first(found: Any) -> torch.Tensor:
@@ -140,7 +129,7 @@ def _one(model: Any, plan: Pass, args: Any, after: Callable[[np.ndarray], None] 
         made.append((places, values))
         if after is not None:
             after(places)
-    every = _gathered(made, args.world_size)
+    every = agreeing.gathered(made, args.world_size)
     n = sum(len(places) for places in plan.batches)
     out = np.empty((n, *every[0][1].shape[1:]), every[0][1].dtype) if every else np.empty((0, 0), np.float32)
     for places, values in every:
@@ -176,12 +165,3 @@ def _answering(model: Any, args: Any, rows: int, layer: packed_linear.Make | Non
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-def _gathered(mine: list[Any], world: int) -> list[Any]:
-    """Of all processes."""
-    if world == 1:
-        return mine
-    box: list[Any] = [None] * world
-    torch.distributed.all_gather_object(box, mine)
-    return [one for part in box for one in part]

@@ -83,8 +83,3 @@ def memory_gb(work: Work) -> float:
     """On each device: weights, gradients and moments in float32, and what a step keeps for its backward pass."""
     weights = work.parameters + (1 + MOMENTS) * work.trained
     return (weights * FLOAT + work.batch * work.activations) / 1e9
-
-
-def disk_gb(work: Work, checkpoints: int) -> float:
-    """Of the model and so many checkpoints with their moments."""
-    return (work.parameters + checkpoints * (work.parameters + MOMENTS * work.trained)) * FLOAT / 1e9

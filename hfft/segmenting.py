@@ -24,7 +24,7 @@ import torch
 from scipy.sparse import csr_array
 from transformers import TrainingArguments
 
-from hfft import boundaries, counts, masks, upsampling
+from hfft import agreeing, boundaries, counts, masks, upsampling
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
@@ -69,7 +69,7 @@ def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # counting releases the interpreter while the model works
         mine = _ahead(pool, told, answers(parts, rows, spec, args, shared=True))
-    every = sorted(_gathered(mine, args), key=lambda row: row[0])
+    every = sorted(agreeing.gathered(mine, args.world_size), key=lambda row: row[0])
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
     ends = np.cumsum([0, *(len(row[1]) for row in every)])
@@ -202,11 +202,3 @@ def _ahead(pool: ThreadPoolExecutor, work: Callable[[Answered], Any], items: Ite
         if len(waiting) > 2 * (os.cpu_count() or 1):
             made.append(waiting.pop(0).result())
     return [*made, *(one.result() for one in waiting)]
-
-
-def _gathered(mine: list[Any], args: TrainingArguments) -> list[Any]:
-    if args.world_size == 1:
-        return mine
-    box: list[Any] = [None] * args.world_size
-    torch.distributed.all_gather_object(box, mine)
-    return [row for part in box for row in part]

@@ -24,7 +24,6 @@ def test_a_run_by_hand():
     assert projecting.seconds(WORK, PAIR) == pytest.approx(3.2e12 / 1e12 + 50 * 4e8 / 1e10)
     assert projecting.share(WORK, projecting.seconds(WORK, CPU), CPU.peak) == pytest.approx(0.5)
     assert projecting.memory_gb(WORK) == pytest.approx(1.6 + 0.1)  # 16 bytes a weight, 10 rows of 10 MB
-    assert projecting.disk_gb(WORK, 2) == pytest.approx(0.4 + 2 * 1.2)
 
 
 def test_small_steps_take_the_least_time_there_is():
