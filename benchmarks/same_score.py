@@ -89,6 +89,7 @@ def main() -> None:
     words.add_argument("--seeds", type=int, default=2)
     words.add_argument("--train", type=int, default=1500, help="pictures to train on")
     words.add_argument("--test", type=int, default=1000, help="pictures to test on")
+    words.add_argument("--ways", nargs="*", help="some of them; the first is what the others are held against")
     asked = words.parse_args()
     import data
 
@@ -106,6 +107,8 @@ def main() -> None:
         found: dict[str, list[tuple[float, np.ndarray]]] = {}
         for seed in range(asked.seeds):
             for name, way in (PICTURES if pictures else TEXTS).items():
+                if asked.ways and name not in asked.ways:
+                    continue
                 made = scores(answers(way, folder, asked.epochs, seed), truth, draws)
                 found.setdefault(name, []).append(made)
                 print(f"seed {seed}: {name} {made[0]:.4f}", file=sys.stderr, flush=True)

@@ -70,7 +70,10 @@ def contents() -> list[str]:
 
     if texts:
         return [_digest([text]) for text, _ in table(words.data / "test.csv")]
-    return [picture_rows.digest(pictures.rgb(path)) for path in sorted((words.data / "test").glob("*/*.jpg"))]
+    return [
+        picture_rows.digest(pictures.rgb({"bytes": None, "path": str(path)}))
+        for path in sorted((words.data / "test").glob("*/*.jpg"))
+    ]
 
 
 def job() -> None:
