@@ -20,7 +20,7 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import batch_norms, lite0, naming, processors, references, timeline, timm_models, token_mean
+from hfft import batch_norms, lite0, naming, processors, references, spreading, timeline, timm_models, token_mean
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -55,7 +55,7 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     """
     path, bare = _located(spec, modality)
     _check_digest(spec, path)
-    with _explained(spec, path):
+    with spreading.whole(), _explained(spec, path):
         if bare:
             found = _from_state(spec, Path(path), modality, labels)
         elif path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
@@ -90,7 +90,8 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     try:
-        model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
+        with spreading.whole():
+            model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
     except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {references.short(error)}") from error

@@ -44,12 +44,14 @@ LAYERS = [
     | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
+    | {"lost_peers"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
     | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
     | {"schema_imbalance", "class_weights", "draws", "soft_labels"},
     {"milestones"}
+    | {"launches"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
     | {"card_front", "limitations"}
@@ -82,6 +84,7 @@ LAYERS = [
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"fitted_pixels"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"spreading"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"} | {"dropping"},
@@ -330,6 +333,7 @@ NO_ML += [
     "mask_baselines",
 ]
 NO_ML += ["scratch"]
+NO_ML += ["lost_peers"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
