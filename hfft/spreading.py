@@ -83,6 +83,21 @@ def whole() -> Iterator[None]:
             os.environ[key] = before
 
 
+def cut(trainer: Any) -> None:
+    """Say which layers FSDP deals out by themselves, where nobody has said it.
+
+    accelerate takes every kind that the model names, and then the token embeddings once more: where a kind holds them,
+    as BertEmbeddings does, torch refuses to deal them out twice.
+    """
+    plugin, model = getattr(trainer.accelerator.state, "fsdp_plugin", None), trainer.model
+    if plugin is None or plugin.transformer_cls_names_to_wrap:
+        return
+    tokens = getattr(model, "get_input_embeddings", lambda: None)()
+    named = [module for module in model.modules() if type(module).__name__ in (model._no_split_modules or ())]
+    holds = {type(module).__name__ for module in named if any(part is tokens for part in module.modules())}
+    plugin.transformer_cls_names_to_wrap = sorted({type(module).__name__ for module in named} - holds)
+
+
 def gather(trainer: Any) -> None:
     """Let the next `save_model` write the whole model in one, whatever checkpoints are written in."""
     if trainer.is_fsdp_enabled:

@@ -138,6 +138,7 @@ def fit(
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), *adapted.callbacks, *watchers, line, Laps()],
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    spreading.cut(trainer)
     texts = modality.INPUT == "text" and cached is None
     eight = recipe.speed.int8 and not spreading.way(args)
     layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks) if eight else (None, "")
