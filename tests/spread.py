@@ -3,7 +3,6 @@
 torch shards on gloo as it does on NCCL; accelerate only never asks it to (AcceleratorState, MULTI_CPU).
 """
 
-import os
 import sys
 from typing import Any
 
@@ -11,7 +10,7 @@ from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
 from hfft import spreading
-from hfft.cli import main
+from tests.host import run
 
 begin = AcceleratorState.__init__
 
@@ -26,5 +25,4 @@ def begun(self: Any, *given: Any, fsdp_plugin: Any = None, **more: Any) -> None:
 if __name__ == "__main__":
     AcceleratorState.__init__ = begun  # type: ignore[method-assign]
     spreading.LEFT_OUT = ()
-    os.environ |= dict(word.split("=", 1) for word in os.environ.get("LAUNCH", "").split())
-    main(sys.argv[1:])
+    run(sys.argv[1:])
