@@ -10,6 +10,7 @@ import sys
 import threading
 
 SECONDS = 5.0
+SET = "HF_HUB_OFFLINE is set"
 _known: dict[str, str] = {}  # address → why it cannot be asked, or ""
 
 
@@ -19,7 +20,7 @@ def why() -> str:
 
     address = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
-        return _known.get(address) or "HF_HUB_OFFLINE is set"
+        return _known.get(address) or SET
     if address not in _known:
         _known[address] = _asked(address)
     if _known[address]:

@@ -80,8 +80,8 @@ def unreachable(name: str, path: str, error: Exception, why: str = "") -> str:
         return f"model.name {name!r}: no such folder (current folder: {Path.cwd()})"
     if why:
         return (
-            f"model.name {name!r}: not a local folder, nor is all of it on this disk, and the Hugging Face Hub cannot be reached: "
-            f"{why}; {brought(name)}"
+            f"model.name {name!r}: not a local folder, nor is all of it on this disk, and the Hugging Face Hub cannot "
+            f"be reached: {why}; {brought(name)}"
         )
     return (
         f"model.name {name!r}: not a local folder, and not to be had from the Hugging Face Hub ({short(error)}). "

@@ -273,6 +273,7 @@ def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> s
         return f"{what}: not readable as {builder}: {text}"
     if why := reaching.why():
         return (
-            f"{brief(builder)} is neither a local file nor folder, and {why}; {references.brought(builder, 'dataset')}"
+            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached: {why}; "
+            f"{references.brought(builder, 'dataset')}"
         )
     return f"{brief(builder)}: the data set cannot be loaded: {text}"
