@@ -25,13 +25,13 @@ CONTEXT.set_forkserver_preload([*WARM, "sklearn.feature_extraction.text", "tests
 SECONDS = 300
 
 
-def together(program: str, *words: str, cwd: Path = ROOT) -> str:
+def together(program: str, *words: str, cwd: Path = ROOT, **environment: str) -> str:
     """What two processes of `python -m PROGRAM WORDS` (or `python FILE.py WORDS`) print on stdout; both must end well.
 
     program: a module, or a file below `cwd`.
     """
     launch = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": _free_port(), "MASTER_ADDR": "127.0.0.1"}
-    places = [launch | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(2)]
+    places = [launch | environment | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(2)]
     return "".join(_all([(program, words, cwd, place) for place in places]))
 
 
