@@ -52,8 +52,13 @@ def check(recipe: Recipe, args: Any) -> None:
             f"train.save_only_model: {asked} goes back to the best checkpoint by its own files, which are left out "
             "then; leave the key out"
         )
+    fits(recipe, asked)
+
+
+def fits(recipe: Recipe, asked: str) -> None:
+    """Raise InputError for what a recipe asks of its model that only a whole one can do."""
     for key, why in _unfit(recipe).items():
-        raise InputError(f"{key} {why}; with {asked} leave it out, or train without {asked}")
+        raise InputError(f"{key} {why}; with {asked} leave it out")
 
 
 def alone(recipe: Recipe) -> tuple[Recipe, str]:
