@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hfft.errors import InputError, listed
 from hfft.recipe import Recipe
 
@@ -92,7 +94,8 @@ def cut(trainer: Any) -> None:
     """Say which layers FSDP deals out by themselves, where nobody has said it.
 
     accelerate takes every kind that the model names, and then the token embeddings once more: where a kind holds them,
-    as BertEmbeddings does, torch refuses to deal them out twice.
+    as BertEmbeddings does, torch refuses to deal them out twice. Of a model that names none, as DistilBERT, it would
+    make a single part.
     """
     plugin, model = getattr(trainer.accelerator.state, "fsdp_plugin", None), trainer.model
     if plugin is None or plugin.transformer_cls_names_to_wrap:
@@ -100,7 +103,9 @@ def cut(trainer: Any) -> None:
     tokens = getattr(model, "get_input_embeddings", lambda: None)()
     named = [module for module in model.modules() if type(module).__name__ in (model._no_split_modules or ())]
     holds = {type(module).__name__ for module in named if any(part is tokens for part in module.modules())}
-    plugin.transformer_cls_names_to_wrap = sorted({type(module).__name__ for module in named} - holds)
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    layers = named or list(max(lists, key=len, default=()))
+    plugin.transformer_cls_names_to_wrap = sorted({type(module).__name__ for module in layers} - holds)
 
 
 def gather(trainer: Any) -> None:

@@ -17,9 +17,9 @@ from tests.test_launches import STEPS, WORDS, alike, plain  # noqa: F401 - a fix
 PARTS = "train.fsdp_config={state_dict_type: SHARDED_STATE_DICT}"
 
 
-def test_trained_in_parts_cut_and_resumed_it_is_the_model_of_one_process(plain, tmp_path):  # noqa: F811
+def test_trained_in_parts_cut_and_resumed_it_is_the_model_of_whole_ones(plain, tmp_path):  # noqa: F811
     run = RunFolder(tmp_path / "parts")
-    words = ["run", *WORDS, "train.per_device_train_batch_size=8", "train.fsdp=true", PARTS, "--output-dir", "parts"]
+    words = ["run", *WORDS, "train.fsdp=true", PARTS, "--output-dir", "parts"]
     said = together("tests.spread", *words, cwd=tmp_path, FATE=f"0 {STEPS + 3} cut")
     assert f"resuming from parts/checkpoints/checkpoint-{STEPS}" in said
     assert "batches are padded in every layer: FSDP has each of them spread" in said
