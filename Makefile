@@ -36,6 +36,9 @@ eval: $(READY) ## Score the run RUN on its held-out test split; one more line in
 test: $(READY) ## Run the tests (offline, 2 processes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
+offline: $(READY) ## The same tests where there is no network at all but loopback, for no language (Linux)
+	@unshare --net --map-root-user sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -n 2 --dist loadfile'
+
 prove: $(READY) ## 10,000 generated cases of every property of the splits, and of every metric (minutes)
 	@HFFT_CASES=10000 $(BIN)/python -m pytest -n 2 tests/test_dealing.py tests/test_metrics.py tests/test_graded.py
 
@@ -59,4 +62,4 @@ clean: ## Remove .venv and caches; runs/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run eval test prove mutants bench lint clean
+.PHONY: help setup run eval test offline prove mutants bench lint clean

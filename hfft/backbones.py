@@ -20,7 +20,18 @@ import transformers
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
 from safetensors import SafetensorError
 
-from hfft import batch_norms, lite0, naming, processors, references, timeline, timm_models, token_mean
+from hfft import (
+    batch_norms,
+    lite0,
+    naming,
+    processors,
+    reaching,
+    references,
+    spreading,
+    timeline,
+    timm_models,
+    token_mean,
+)
 from hfft.errors import InputError, listed
 from hfft.processors import SAFE
 from hfft.recipe import Model
@@ -55,7 +66,7 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     """
     path, bare = _located(spec, modality)
     _check_digest(spec, path)
-    with _explained(spec, path):
+    with spreading.whole(), _explained(spec, path):
         if bare:
             found = _from_state(spec, Path(path), modality, labels)
         elif path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
@@ -90,7 +101,8 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     try:
-        model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
+        with spreading.whole():
+            model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
     except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {references.short(error)}") from error
@@ -275,7 +287,15 @@ def _located(spec: Model, modality: ModuleType) -> tuple[str, bool]:
     bare = Path(path).suffix in (".pth", ".pt", ".bin")
     if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
         raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
+    if spec.pretrained or not path.startswith(TIMM):
+        _ask(path)
     return path, bare
+
+
+def _ask(path: str) -> None:
+    """Go offline, for what the Hub would have to be asked about, where it does not answer."""
+    if not path.startswith((".", "/", "~")) and not references.is_file(path) and not references.is_folder(path):
+        reaching.why()
 
 
 @contextlib.contextmanager
@@ -284,7 +304,8 @@ def _explained(spec: Model, path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, HfHubHTTPError, HFValidationError) as error:
-        raise InputError(references.unreachable(spec.name, path, error)) from error
+        why = "" if references.is_folder(path) else reaching.why()
+        raise InputError(references.unreachable(spec.name, path, error, why)) from error
     except DAMAGED as error:
         raise InputError(
             f"model.name {spec.name!r}: the weights are damaged or of another kind: {references.short(error)}"

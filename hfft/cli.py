@@ -10,11 +10,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, scratch, timeline
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, lost_peers, scratch, timeline
 from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
@@ -258,14 +258,25 @@ def main(arguments: list[str] | None = None) -> None:
         with scratch.stopped_by_sigterm():
             app(arguments, prog_name="hfft")
     except InputError as error:
-        # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
-        # because launchers kill what is left as soon as one process is gone.
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"hfft: {error}", file=sys.stderr, flush=True)
-        else:
-            time.sleep(2)
-        sys.exit(2)
+        _stop(str(error))
+    except Exception as error:
+        if not (sentence := lost_peers.told(error)):
+            raise
+        _stop(sentence)
     except SystemExit as end:
         if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
         raise
+
+
+def _stop(sentence: str) -> NoReturn:
+    """Exit with code 2, and with a sentence that one process of each machine says.
+
+    All of a launch come to the same end, and the others wait for it: launchers kill what is left as soon as one process
+    is gone.
+    """
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"hfft: {sentence}", file=sys.stderr, flush=True)
+    else:
+        time.sleep(2)
+    sys.exit(2)

@@ -39,14 +39,7 @@ def fits(spec: Model, modality: ModuleType) -> None:
             raise InputError(
                 f"model.name {spec.name!r} is a {kind}: no model for {task}, which the recipe has"
             ) from error
-        if "Hugging Face Hub" not in str(error):
-            raise
-        own = "tokenizer.json" if modality.INPUT == "text" else "preprocessor_config.json"
-        files = f"config.json, model.safetensors, {own}"
-        raise InputError(
-            f"model.name {spec.name!r}: not a local folder, and not to be had from the Hugging Face Hub: check the "
-            f"name and the network. Without one, bring its folder ({files}) and type the path"
-        ) from error
+        raise
 
 
 def _foreign(spec: Model, modality: ModuleType) -> str | None:

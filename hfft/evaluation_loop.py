@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,28 +17,46 @@ import torch
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, denumpify_detensorize
 
-from hfft import arranging, passes
+from hfft import arranging, passes, spreading
 from hfft.packed_linear import Make
 
 
 def install(trainer: Trainer, processor: Any, layer: Make | None = None) -> None:
     """Let the Trainer evaluate by `passes`, wherever it can.
 
-    Its own loop stays where the model is spread over processes, compiled, or where metrics are made batch by batch,
-    as those of masks are. processor: of the rows. layer: see packed_linear.answering.
+    Its own loop stays where the model is spread over processes or compiled, with another way to the loss, and where
+    metrics are made batch by batch, as those of masks are. processor: of the rows. layer: see packed_linear.answering.
     """
     args: Any = trainer.args
-    if args.batch_eval_metrics or args.torch_compile or args.include_for_metrics:
-        return
-    if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or args.device.type == "xla":
+    if args.batch_eval_metrics or args.include_for_metrics:
         return
     known = weakref.ref(trainer)  # a Trainer that held itself would keep its model until the garbage is collected
+    if args.torch_compile or spreading.way(args) or args.device.type == "xla":
+        trainer.evaluation_loop = partial(_over_rows, known)  # type: ignore[method-assign, assignment]
+        return
 
     def loop(dataloader: Any, description: str, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> EvalLoopOutput:
         asked: Any = known()
         return evaluated(asked, dataloader.dataset, processor, metric_key_prefix, layer)
 
     trainer.evaluation_loop = loop  # type: ignore[method-assign, assignment]
+
+
+def _over_rows(known: Any, *given: Any, **options: Any) -> EvalLoopOutput:
+    """Trainer's own loop, with the loss as the mean over all rows: its own is one of batches, and where processes have
+    unequal shares, some rows count twice.
+    """
+    trainer = known()
+    found = Trainer.evaluation_loop(trainer, *given, **options)
+    prefix = options.get("metric_key_prefix", "eval")
+    return found._replace(
+        metrics=found.metrics | {f"{prefix}_loss": _loss(trainer, found.predictions, found.label_ids)}
+    )
+
+
+def _loss(trainer: Any, logits: Any, labels: Any) -> float:
+    with torch.no_grad():
+        return float(trainer.compute_loss_func({"logits": torch.from_numpy(logits)}, torch.from_numpy(labels)))
 
 
 def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make | None = None) -> EvalLoopOutput:
@@ -60,9 +79,7 @@ def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make 
     metrics: dict[str, Any] = {}
     if trainer.compute_metrics is not None:
         metrics = trainer.compute_metrics(EvalPrediction(predictions=found, label_ids=labels))
-    with torch.no_grad():
-        given = {"logits": torch.from_numpy(found)}
-        metrics["loss"] = float(trainer.compute_loss_func(given, torch.from_numpy(labels)))
+    metrics["loss"] = _loss(trainer, found, labels)
     named = {f"{prefix}_{key.removeprefix(f'{prefix}_')}": value for key, value in metrics.items()}
     return EvalLoopOutput(found, labels, denumpify_detensorize(named), len(labels))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hfft import reaching
 from hfft.errors import InputError, listed
 
 LOGIN = "type `hf auth login` with a token that may write (https://huggingface.co/settings/tokens), or set HF_TOKEN"
@@ -24,10 +25,12 @@ def check(repo: str, option: str = "--hub", kind: str = "model") -> str:
     from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     named(repo, option)
-    if constants.HF_HUB_OFFLINE:
-        raise InputError("HF_HUB_OFFLINE is set, so nothing can be pushed; unset it, or push later")
+    if (why := reaching.why()) == reaching.SET:
+        raise InputError(f"{why}, so nothing can be pushed; unset it, or push later")
     if get_token() is None:
         raise InputError(f"there is no token for the Hub here; {LOGIN}")
+    if why:
+        raise InputError(f"{why}, so nothing can be pushed; check the network and HF_ENDPOINT, or push later")
     api = HfApi()
     try:
         me = api.whoami()

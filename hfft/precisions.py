@@ -23,6 +23,7 @@ import torch
 from accelerate.state import AcceleratorState
 from transformers import TrainingArguments
 
+from hfft import spreading
 from hfft.agreeing import agreed
 from hfft.errors import InputError
 from hfft.recipe import Recipe
@@ -39,7 +40,7 @@ LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
 SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
 GIVEN = "speed.precision"
 # With these a step takes less memory, or another number of rows, than the one that would be measured.
-NOT_MEASURED = ("activation_checkpointing", "auto_find_batch_size", "fsdp", "deepspeed")
+NOT_MEASURED = ("activation_checkpointing", "auto_find_batch_size")
 KEPT = "precision.json"  # beside the checkpoints, for a resume
 
 _choices: ContextVar[dict[str, Choice] | None] = ContextVar("choices", default=None)
@@ -201,8 +202,8 @@ def _best(args: TrainingArguments, step: Callable[[], Step] | None) -> Choice:
 
 def unmeasured(args: TrainingArguments) -> str:
     """Why no step is taken before training begins; "" where one may be."""
-    key = next((key for key in NOT_MEASURED if getattr(args, key, None)), None)
-    return "" if key is None else f"not measured with train.{key}, without which the model may not fit"
+    key = next((f"train.{key}" for key in NOT_MEASURED if getattr(args, key, None)), spreading.way(args))
+    return f"not measured with {key}, without which the model may not fit" if key else ""
 
 
 def _measured(names: Sequence[str], step: Callable[[], Step]) -> Choice:

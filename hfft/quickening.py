@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from hfft import dropping, packing
+from hfft import dropping, packing, spreading
 from hfft.errors import InputError
 from hfft.recipe import Speed
 
@@ -43,6 +43,8 @@ def quick(
             try:
                 if args.torch_compile:
                     raise packing.Unfit("torch.compile wants shapes that stay")
+                if way := spreading.way(args):
+                    raise packing.Unfit(f"{way} has each of them spread over the processes")
                 undone.callback(packing.Packed(model, fresh).end)
             except packing.Unfit as unfit:
                 say(f"batches are padded in every layer: {unfit}")

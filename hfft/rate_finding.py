@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 import transformers
 
-from hfft import backbones, gathering, predicting, rates, recipe, scratch, sweeping, trainer_arguments, training
+from hfft import (
+    backbones,
+    gathering,
+    predicting,
+    rates,
+    recipe,
+    scratch,
+    spreading,
+    sweeping,
+    trainer_arguments,
+    training,
+)
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
@@ -38,7 +49,7 @@ def find(name: str, overrides: tuple[str, ...] = (), steps: int = STEPS, say: Sa
         raise InputError("a learning-rate sweep runs in one process; type `hfft lr` without the launcher")
     if steps < (least := 3 * sweeping.LEAST):
         raise InputError(f"--steps {steps}: expected at least {least}; fewer make no curve")
-    wanted = recipe.load(name, overrides)
+    wanted, _ = spreading.alone(recipe.load(name, overrides))
     found = gathering.read(wanted, say, steps * wanted.train.get("per_device_train_batch_size", 16))
     parts = gathering.shown_parts(found)
     with scratch.folder("lr") as place:

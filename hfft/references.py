@@ -72,15 +72,37 @@ def _blocks(file) -> str:  # type: ignore[no-untyped-def]  # Python 3.10 has no 
     return digest.hexdigest()
 
 
-def unreachable(name: str, path: str, error: Exception) -> str:
-    """Why the model `name`, looked for at `path`, cannot be had, and what to check."""
+def unreachable(name: str, path: str, error: Exception, why: str = "") -> str:
+    """Why the model `name`, looked for at `path`, cannot be had, and what to check. why: the Hub cannot be asked."""
     if Path(path).is_dir():
         return f"model.name {name!r}: the folder holds no loadable model ({short(error)})"
     if name.startswith((".", "/", "~")):
         return f"model.name {name!r}: no such folder (current folder: {Path.cwd()})"
+    if why:
+        return (
+            f"model.name {name!r}: not a local folder, nor is all of it on this disk, and the Hugging Face Hub cannot "
+            f"be reached: {why}; {brought(name)}"
+        )
     return (
         f"model.name {name!r}: not a local folder, and not to be had from the Hugging Face Hub ({short(error)}). "
-        "Check the name and the network, or name a folder or pkg:// reference"
+        "Check the name, or name a folder or pkg:// reference"
+    )
+
+
+def brought(name: str, kind: str = "model") -> str:
+    """What to fetch where there is a network, and where to put it. kind: "model" or "dataset"."""
+    from huggingface_hub import constants
+
+    if kind == "dataset":
+        folder = name.rpartition("/")[2]
+        return (
+            f"where there is a network, type `hf download --repo-type dataset {name} --local-dir {folder}`; bring that "
+            f"folder here and type data.path={folder} (docs/offline.md)"
+        )
+    held = f"models--{name.replace('/', '--')}"
+    return (
+        f"where there is a network, type `hf download {name}`; bring the folder {held} of its cache to "
+        f"{constants.HF_HUB_CACHE} (docs/offline.md)"
     )
 
 

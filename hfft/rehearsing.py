@@ -41,6 +41,7 @@ from hfft import (
     rooms,
     scoring,
     scratch,
+    spreading,
     trainer_arguments,
     training,
 )
@@ -103,12 +104,16 @@ def rehearse(
     several processes.
     """
     alone()
+    wanted, spread = spreading.alone(wanted)
     clock = time.perf_counter()
     with scratch.folder("rehearsal", claiming.scratch(run)) as place:
         folder = RunFolder(place / run.root.absolute().name)
         folder.root.mkdir()
         chosen = resolved(wanted.train, wanted.adapt.average)
         trial = Trial(wanted, chosen, labels, rooms.find("modalities", wanted.task), folder, split)
+        if spread:
+            trial.notes.append(spread)
+            trial.attempt("spread model", KEYS, lambda: spreading.fits(wanted, "a spread model"))
         args = _names(trial, run, train)
         try:
             claiming.fresh(run)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from datasets.data_files import resolve_pattern
 from datasets.table import CastError
 
-from hfft import faults, pictures, references
+from hfft import faults, pictures, reaching, references
 from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 
@@ -29,6 +29,8 @@ FILES = (*BUILDERS.values(), "imagefolder", "text")
 TABLES = {f".{ending}" for ending in (*BUILDERS, "arrow", "tar")}
 ROLES = ("text", "text_pair", "label", "image", "mask", "group", "time")  # the columns whose text a CSV file keeps
 Files = dict[str, list[str]]  # split → files
+# `datasets` tells its servers of each table that it opens, local ones, too; where the user says so, it may.
+datasets.config.HF_UPDATE_DOWNLOAD_COUNTS &= "HF_UPDATE_DOWNLOAD_COUNTS" in os.environ
 FINDERS = ("name", "data_dir", "revision")  # the options that decide which files of a folder are read
 
 
@@ -71,6 +73,8 @@ def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
             options = _csv_options(data, files) | options
         elif name := next((path for path in _json_files(builder, files) if faults.null(path)), None):
             raise InputError(f"{name}: line 1 is null: expected an object")
+        elif files is None and not references.is_folder(builder):
+            reaching.why()  # goes offline where the Hub does not answer
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
             loaded = datasets.load_dataset(builder, data_files=_escaped(files), streaming=data.streaming, **options)
@@ -261,10 +265,15 @@ def _folder_sentence(error: Exception, data: Data, builder: str) -> str | None:
 
 def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> str:
     if builder in FILES:
+        if "://" in what:
+            return (
+                f"{what}: cannot be fetched ({text}); fetch the file where there is a network, bring it here and type "
+                "data.data_files=FILE (docs/offline.md)"
+            )
         return f"{what}: not readable as {builder}: {text}"
-    words = f"{type(error).__name__} {type(error.__cause__ or error.__context__).__name__} {text}"
-    if any(word in words for word in ("Offline", "Connect", "resolution")):
+    if why := reaching.why():
         return (
-            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached ({text})"
+            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached: {why}; "
+            f"{references.brought(builder, 'dataset')}"
         )
     return f"{brief(builder)}: the data set cannot be loaded: {text}"

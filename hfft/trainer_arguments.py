@@ -14,7 +14,7 @@ import transformers
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations, get_reporting_integration_callbacks
 
-from hfft import arranging, compiling, environment, low_rank, precisions, rooms
+from hfft import arranging, compiling, environment, launches, low_rank, precisions, rooms, spreading
 from hfft.errors import InputError, listed
 from hfft.objectives import check_loss
 from hfft.recipe import Recipe
@@ -57,9 +57,12 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         chosen |= {"batch_eval_metrics": True}  # masks of all images would be gathered otherwise
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
+        chosen = {key: value for key, value in chosen.items() if key not in spreading.KEYS}
+    if chosen["use_cpu"] and not chosen.get("ddp_backend"):
+        launches.meet(chosen.get("ddp_timeout") or TrainingArguments.ddp_timeout)
     try:
         args = TrainingArguments(**chosen)
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, OSError) as error:
         raise InputError(f"train: {' '.join(str(error).split())}") from error
     expected = int(os.environ.get("WORLD_SIZE", "1"))
     if args.world_size != expected:
@@ -71,6 +74,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         _check_patience(recipe, args)
         precisions.given(recipe, args)
         compiling.check(recipe, args)
+        spreading.check(recipe, args)
     if args.device.type == "cpu":
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))

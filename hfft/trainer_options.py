@@ -59,6 +59,8 @@ DEFAULTS: dict[str, Any] = {
 OWN: dict[str, Any] = {"minutes": float, "patience": int}
 # Fields of TrainingArguments that hfft answers to itself: the Trainer never pushes (see pushing.py).
 PUSH = ("push_to_hub", "hub_model_id", "hub_private_repo")
+# Declared as text for the sake of command lines, and meant as yes or no.
+DECLARED = {"fsdp": ["bool", "str", "None"]}
 SIMPLE = {"bool": bool, "int": int, "float": float, "str": str}
 # Old habits of version 4 and what they are called now.
 RENAMED = {
@@ -80,11 +82,12 @@ def fields() -> dict[str, list[str]]:
     source = (Path(spec.origin).parent / "training_args.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef) and node.name == "TrainingArguments":
-            return {
+            found = {
                 line.target.id: [part.strip() for part in ast.unparse(line.annotation).split("|")]
                 for line in node.body
                 if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
             }
+            return found | DECLARED
     raise RuntimeError("TrainingArguments not found in transformers/training_args.py")
 
 

@@ -39,6 +39,7 @@ from hfft import (
     quickening,
     quoting,
     scoring,
+    spreading,
     stopping,
     timeline,
     watching,
@@ -137,8 +138,9 @@ def fit(
         callbacks=[StopOnNaN(), Seal(), Epochs(prepared), *adapted.callbacks, *watchers, line, Laps()],
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    spreading.cut(trainer)
     texts = modality.INPUT == "text" and cached is None
-    eight = recipe.speed.int8
+    eight = recipe.speed.int8 and not spreading.way(args)
     layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks) if eight else (None, "")
     evaluation_loop.install(trainer, backbone.processor, layer)
     with keeping.room(run, args):
@@ -289,7 +291,9 @@ def first_output(logits: Any, labels: Any) -> torch.Tensor:
 def save(trainer: Trainer, backbone: Backbone, run: RunFolder) -> None:
     """`model/` as transformers reads it, on the main process; moved into place when complete."""
     partial = run.root / ".model"
+    spreading.gather(trainer)
     trainer.save_model(str(partial))
+    spreading.check_saved(trainer, partial)
     if trainer.args.should_save:
         # A pickle of all arguments: nobody needs it, and it must never be pushed.
         (partial / "training_args.bin").unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from functools import partial
 from typing import Any
 
 import datasets
@@ -27,6 +28,7 @@ from hfft import (
     environment,
     gathering,
     judging,
+    launches,
     ledger,
     parity,
     predicting,
@@ -74,9 +76,9 @@ def run(
     claiming.writable(folder)
     args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
-    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
+    _met(wanted, folder, args, say)
     point = claiming.resumed(folder, wanted, say) if resume else None
-    found = gathering.read(wanted, say)
+    found = _read(wanted, args, say)
     gathering.check_names(wanted, found.splits.labels)
     size = gathering.balance(wanted, found, say)
     if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
@@ -166,6 +168,20 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
     adapting.check_average(wanted.adapt, planned.checkpoints)
     kept, trained = adapting.saved(wanted.adapt, backbone)
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
+
+
+def _met(wanted: Recipe, folder: RunFolder, args: Any, say: Say) -> None:
+    """Say who trains what. Raises InputError where the machines of a launch do not have the same before them."""
+    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
+    launches.shared(partial(claiming.place, folder), args.world_size)
+    launches.same("the recipe", recipe.dump(wanted), "copy one file to all of them", args.world_size)
+
+
+def _read(wanted: Recipe, args: Any, say: Say) -> gathering.Inputs:
+    """The data, read by each process for itself. Raises InputError where they do not all find the same."""
+    found = gathering.read(wanted, say)
+    launches.same("the data", found.report.fingerprints, "copy one set of files to all of them", args.world_size)
+    return found
 
 
 def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:

@@ -4,9 +4,9 @@ The environment is set before anything of Hugging Face is imported: its librarie
 """
 
 import gc
+import importlib.util
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 HOME = tempfile.mkdtemp(prefix="hfft-tests-")
+ATTEMPTS = Path(HOME) / "attempts"
+GUARD = str(Path(__file__).parent / "guard")
 os.environ |= {
     "HF_HOME": f"{HOME}/hf",
     "HF_HUB_CACHE": f"{HOME}/hf/hub",
@@ -29,6 +31,8 @@ os.environ |= {
     "CUDA_VISIBLE_DEVICES": "",  # the same numbers with and without a GPU
     "NO_COLOR": "1",
     "COLUMNS": "120",
+    "HFFT_ATTEMPTS": f"{HOME}/attempts",  # at the network
+    "PYTHONPATH": os.pathsep.join([GUARD, *filter(None, [os.environ.get("PYTHONPATH")])]),
     "HFFT_PARITY": "off",  # `hfft eval` starts a process that loads transformers, in seconds: on in its own tests alone
 }
 for name in ("HF_TOKEN", "HF_ENDPOINT", "ACCELERATE_USE_CPU", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR"):
@@ -44,6 +48,10 @@ if worker and hasattr(os, "sched_setaffinity"):
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
+GUARDING = importlib.util.spec_from_file_location("guarding", f"{GUARD}/sitecustomize.py")
+guarding = importlib.util.module_from_spec(GUARDING)
+GUARDING.loader.exec_module(guarding)  # from here on, this process stays on this machine, too
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -51,56 +59,29 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
 settings.load_profile("same")
 
-LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
-
-
-class NetworkUsedError(RuntimeError):
-    """A test reached for the network."""
-
-
-attempts: list[str] = []
-
-
-def _local(host: object) -> bool:
-    return host is None or str(host).startswith(LOOPBACK)
-
-
-def _refuse(target: object) -> None:
-    attempts.append(str(target))
-    raise NetworkUsedError(f"tests run offline, but {target} was asked for")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network():
-    """Connections and name look-ups that leave this machine raise; local ones work."""
-    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+    """Connections and name look-ups that leave this machine raise, also in processes that tests start; local ones work.
 
-    def guarded(real: Callable) -> Callable:
-        def call(self, address):
-            if self.family != socket.AF_UNIX and not _local(address[0]):
-                _refuse(address)
-            return real(self, address)
-
-        return call
-
-    def guarded_look_up(host, *rest, **options):
-        if not _local(host):
-            _refuse(host)
-        return look_up(host, *rest, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", guarded(connect))
-        patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
-        patch.setattr(socket, "getaddrinfo", guarded_look_up)
-        yield attempts
+    The attempts, one a line of a file: see guard/sitecustomize.py.
+    """
+    ATTEMPTS.touch()
+    return ATTEMPTS
 
 
 @pytest.fixture(autouse=True)
 def nothing_reached_out(no_network):
     """A library that swallows the refusal is found out all the same."""
-    no_network.clear()
+    no_network.write_text("")
     yield
-    assert not no_network, f"asked for the network: {no_network}"
+    assert not no_network.stat().st_size, f"asked for the network: {no_network.read_text()}"
+
+
+@pytest.fixture
+def network_down(monkeypatch):
+    """The network is down, as it is for a user: no failure of the test, but of what asks for it."""
+    monkeypatch.setenv("HFFT_NETWORK", "down")
 
 
 @pytest.fixture(scope="session", autouse=True)

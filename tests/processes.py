@@ -25,16 +25,13 @@ CONTEXT.set_forkserver_preload([*WARM, "sklearn.feature_extraction.text", "tests
 SECONDS = 300
 
 
-def together(program: str, *words: str, cwd: Path = ROOT) -> str:
+def together(program: str, *words: str, cwd: Path = ROOT, **environment: str) -> str:
     """What two processes of `python -m PROGRAM WORDS` (or `python FILE.py WORDS`) print on stdout; both must end well.
 
     program: a module, or a file below `cwd`.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launch = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
-    places = [launch | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(2)]
+    launch = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": _free_port(), "MASTER_ADDR": "127.0.0.1"}
+    places = [launch | environment | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(2)]
     return "".join(_all([(program, words, cwd, place) for place in places]))
 
 
@@ -43,8 +40,39 @@ def beside(program: str, *commands: tuple[str, ...], cwd: Path = ROOT) -> list[s
     return _all([(program, words, cwd, {}) for words in commands])
 
 
+def machines(*words: str, cwd: Path, beside: Path | None = None, fate: str = "") -> tuple[list[int], list[str]]:
+    """(exit code, standard error) of each of two machines of one process, which torchrun --nnodes 2 starts on two
+    addresses of this one, with `hfft WORDS` as their work.
+
+    beside: the second machine's folder, where it is not `cwd`. fate: what happens to one of them, see host.py. torchrun
+    itself is forked from the warm server, and its workers from it.
+    """
+    port = _free_port()
+    given = []
+    for number, place in enumerate((cwd, beside or cwd)):
+        launch = ["--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(number), "--master-port", str(port)]
+        launch += ["--master-addr", "127.0.0.1", "--local-addr", f"127.0.0.{number + 1}"]
+        launch += ["--start-method", "fork", "--run-path", str(ROOT / "tests" / "host.py")]
+        given.append(("torch.distributed.run", (*launch, *words), place, {"FATE": fate}))
+    ends, _, told = _ended(given)
+    return ends, told
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _all(given: list[tuple[Any, ...]]) -> list[str]:
     """Standard output of each process; all must end well."""
+    ends, said, told = _ended(given)
+    assert ends == [0] * len(given), "\n".join(log[-3000:] for log in (*said, *told))
+    return said
+
+
+def _ended(given: list[tuple[Any, ...]]) -> tuple[list[int], list[str], list[str]]:
+    """(exit code, standard output, standard error) of each process."""
     with tempfile.TemporaryDirectory() as room:
         said, told = ([Path(room) / f"{number}.{end}" for number in range(len(given))] for end in ("out", "err"))
         for log in (*said, *told):
@@ -60,8 +88,7 @@ def _all(given: list[tuple[Any, ...]]) -> list[str]:
             worker.kill()  # does nothing to one that has ended
             worker.join()
         ends = [worker.exitcode for worker in workers]
-        assert ends == [0] * len(given), "\n".join(log.read_text()[-3000:] for log in (*said, *told))
-        return [log.read_text() for log in said]
+        return ends, [log.read_text() for log in said], [log.read_text() for log in told]
 
 
 def _work(out: Path, err: Path, program: str, words: tuple[str, ...], cwd: Path, places: dict[str, Any]) -> None:

@@ -25,6 +25,8 @@ def test_the_wheel_carries_recipes_templates_and_every_room(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     held = set(zipfile.ZipFile(next(tmp_path.glob("hfft-*.whl"))).namelist())
     assert {f"hfft/recipes/{name}.yaml" for name in recipe.shipped()} <= held
+    launches = list((ROOT / "recipes" / "accelerate").glob("*.yaml"))
+    assert len(launches) == 7 and {f"hfft/recipes/accelerate/{path.name}" for path in launches} <= held
     for room in ("losses", "metrics", "modalities"):
         assert {f"hfft/{room}/{name}.py" for name in rooms.names(room)} <= held
     assert {"hfft/templates/report.html.j2", "hfft/templates/card.md.j2", "hfft/py.typed", "hfft/cli.py"} <= held

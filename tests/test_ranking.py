@@ -201,7 +201,7 @@ def test_finalists_are_trained_on_growing_shares(ranked, models, tmp_path, capsy
         ((), "which models? type two or more"),
         (("--models", "SMALL,MIDDLE,SMALL"), "is named twice"),
         (("--models", "SMALL", "SMALL/../small"), "is the same as"),
-        (("--models", "SMALL", "gone/model"), "bring its folder (config.json, model.safetensors, tokenizer.json)"),
+        (("--models", "SMALL", "gone/model"), "bring the folder models--gone--model of its cache to"),
         (("--models", "SMALL", "./gone"), "no such folder"),
         (("--models", "SMALL", "pkg://nobody/model"), "package 'nobody' is not installed"),
         (("--models", "SMALL", "timm/resnet18"), "is an image model; this task needs a text model"),
