@@ -180,6 +180,7 @@ HELPERS = {
     ("passes", "forwarding"),
     ("passes", "packed_linear"),
     ("predicting", "segmenting"),
+    ("segmenting", "forwarding"),
     ("training", "pixel_counting"),
     ("pixel_counting", "scoring"),
     ("schema", "schema_imbalance"),
