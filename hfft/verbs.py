@@ -25,6 +25,7 @@ from hfft import (
     describing,
     ensembling,
     environment,
+    file_prints,
     gathering,
     judging,
     ledger,
@@ -89,7 +90,7 @@ def run(
     _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
-    _begin(folder, wanted, found.splits, args)
+    files = _begin(folder, wanted, found.splits, args)
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
@@ -103,7 +104,7 @@ def run(
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
-    write_json(folder.environment, written | {"train": settled})
+    write_json(folder.environment, written | {"train": settled, "data": files})
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
@@ -167,14 +168,19 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
 
 
-def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
-    """Everything could be read: only now does the run folder come into being, once for all processes."""
+def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> dict[str, Any]:
+    """Everything could be read: only now does the run folder come into being, once for all processes.
+
+    Returns what the files are that were read, on the first process.
+    """
     if args.world_size > 1:
         torch.distributed.barrier()
-    if args.process_index == 0:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
-        splitting.write(splits, folder)
+    if args.process_index:
+        return {}
+    folder.root.mkdir(parents=True, exist_ok=True)
+    (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
+    splitting.write(splits, folder)
+    return file_prints.of(wanted.data)
 
 
 def _answered(folder: RunFolder, wanted: Recipe, predictions: Any, rows: dict[str, int], say: Say) -> Any:
