@@ -17,18 +17,21 @@ from hfft import references
 from hfft.errors import counted
 from hfft.recipe import Data
 
+LARGE, END = 1 << 30, 1 << 20  # bytes
+
 
 def of(data: Data) -> dict[str, dict[str, Any]]:
     """Of a file {"bytes", "sha256"}; of a folder, or a pattern, {"files", "bytes", "names_and_sizes": their digest}.
 
-    What is not on this disk, such as a data set of the Hub, is left out. A folder's files are not read: pictures have
-    digests of their own in the rows' ids.
+    Of a file of more than a gigabyte, which takes long to read, "ends_sha256": of its first and last megabyte. What is
+    not on this disk, such as a data set of the Hub, is left out. A folder's files are not read: pictures have digests
+    of their own in the rows' ids.
     """
     found = {}
     for name in dict.fromkeys(_names(data)):
         path = Path(references.resolve(name)).expanduser()
         if references.is_file(path):
-            found[name] = {"bytes": path.stat().st_size, "sha256": references.sha256(path)}
+            found[name] = _one(path)
         elif references.is_folder(path):
             found[name] = _many(path, _below(path))
         elif "*" in name and (matching := [Path(match) for match in sorted(glob.glob(str(path)))]):  # noqa: PTH207
@@ -45,7 +48,7 @@ def apart(then: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> li
             continue
         if first is None or second is None:
             told.append(f"{name} was {'not read' if first is None else 'there'} then")
-        elif "sha256" in first and "sha256" in second:
+        elif "files" not in first and "files" not in second:
             told.append(f"{name} is another file now: {_file(first)} then, {_file(second)} now")
         else:
             told.append(f"{name} holds other files now: {_size(first)} then, {_size(second)} now")
@@ -62,6 +65,16 @@ def _names(data: Data) -> Iterator[str]:
     if isinstance(data.classes, str):
         yield data.classes
     yield from (str(value) for value in data.options.values() if str(value).startswith(references.SCHEME))
+
+
+def _one(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size <= LARGE:
+        return {"bytes": size, "sha256": references.sha256(path)}
+    with path.open("rb") as file:
+        first = file.read(END)
+        file.seek(-END, os.SEEK_END)
+        return {"bytes": size, "ends_sha256": hashlib.sha256(first + file.read()).hexdigest()}
 
 
 def _below(root: Path) -> Iterator[Path]:
@@ -81,7 +94,7 @@ def _many(root: Path, paths: Iterable[Path]) -> dict[str, Any]:
 
 
 def _file(one: dict[str, Any]) -> str:
-    return f"{_size(one)} with sha256 {one['sha256'][:12]}"
+    return f"{_size(one)} with sha256 {(one.get('sha256') or one['ends_sha256'])[:12]}"
 
 
 def _size(one: dict[str, Any]) -> str:

@@ -104,7 +104,8 @@ def _target(folder: RunFolder, output_dir: str | None) -> Path:
 
 def _same_processes(made: dict[str, Any], name: str) -> None:
     """Raise InputError where a step would see other rows than it did then."""
-    then, now = made.get("hardware", {}).get("processes", 1), int(os.environ.get("WORLD_SIZE", "1"))
+    now = int(os.environ.get("WORLD_SIZE", "1"))
+    then = made.get("hardware", {}).get("processes", now)
     if then != now:
         launch = f"torchrun --nproc_per_node {then} -m hfft" if then > 1 else "hfft"
         raise InputError(
@@ -114,7 +115,7 @@ def _same_processes(made: dict[str, Any], name: str) -> None:
 
 
 def _data(folder: RunFolder, wanted: Recipe, made: dict[str, Any]) -> dict[str, Any]:
-    """{"fingerprints", "rows", "files": sentences on what is another file, "sentence"}.
+    """{"fingerprints", "files": sentences on what is another file, "sentence"}.
 
     Raises InputError, with the difference, unless the rows and their splits are those the run was made with.
     """

@@ -293,5 +293,12 @@ def test_a_file_that_was_written_anew_is_noticed_and_a_folder_by_names_and_sizes
     assert "pictures holds other files now: 2 files, 36 bytes then, 3 files, 40 bytes now" in told[1][0]
     Path("a.csv").unlink()
     assert "a.csv was there then" in file_prints.apart(then[0], file_prints.of(asked[0]))[0]
+    with monkeypatch.context() as patch:  # of a large file the ends alone are read
+        patch.setattr(file_prints, "LARGE", 4)
+        patch.setattr(file_prints, "END", 2)
+        large, same = file_prints.of(Data("b.csv")), Path("b.csv").read_text()
+        for text, told in (("B.CSv", []), ("X.csv", [1]), ("B.csX", [1]), ("B...csv", [1]), (same, [])):
+            Path("b.csv").write_text(text)
+            assert len(file_prints.apart(large, file_prints.of(Data("b.csv")))) == len(told), text
     write_json(tmp_path / "kept.json", then)
     assert read_json(tmp_path / "kept.json") == then
