@@ -297,7 +297,7 @@ def test_a_file_that_was_written_anew_is_noticed_and_a_folder_by_names_and_sizes
         patch.setattr(file_prints, "LARGE", 4)
         patch.setattr(file_prints, "END", 2)
         large, same = file_prints.of(Data("b.csv")), Path("b.csv").read_text()
-        for text, told in (("B.CSv", []), ("X.csv", [1]), ("B.csX", [1]), ("B...csv", [1]), (same, [])):
+        for text, told in (("B.Csv", []), ("X.csv", [1]), ("B.csX", [1]), ("B...csv", [1]), (same, [])):
             Path("b.csv").write_text(text)
             assert len(file_prints.apart(large, file_prints.of(Data("b.csv")))) == len(told), text
     write_json(tmp_path / "kept.json", then)
