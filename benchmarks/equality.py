@@ -17,6 +17,7 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,21 @@ def compared(job: dict[str, Any], root: Path) -> dict[str, Any]:
     return facts
 
 
-def measured(jobs: list[dict[str, Any]], root: Path) -> list[dict[str, Any]]:
-    """`compared` of each: two processes are launched beside one, and again for the answers."""
+def measured(
+    jobs: list[dict[str, Any]], root: Path, alone: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
+    """`compared` of each. alone: does one process's part of the work; None for a process that is forked for it."""
     from tests.processes import beside, together
 
     (root / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     program, place = "benchmarks.equality", str(root)
-    beside(program, ("--work", "train", place))
+    one = alone or (lambda what: beside(program, ("--work", what, place)))
+    one("train")
     if any(job["processes"] == 2 for job in jobs):
         together(program, "--work", "train", place)
     together(program, "--work", "two", place)
-    beside(program, ("--work", "one", place), ("--work", "rows", place))
+    one("one")
+    one("rows")
     return [compared(job, root) for job in jobs]
 
 
