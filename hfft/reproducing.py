@@ -72,8 +72,8 @@ def reproduce(
 def _compared(folder: RunFolder, again: RunFolder, wanted: Recipe, within: float) -> dict[str, Any]:
     """The half of the facts that is about what came out."""
     weighed = sameness.weights(folder.model, again.model)
-    answers = [mask_records.read(run.predictions("validation")) for run in (folder, again)]
-    answered = sameness.answers(*answers, wanted.metrics)
+    first, second = (mask_records.read(run.predictions("validation")) for run in (folder, again))
+    answered = sameness.answers(first, second, wanted.metrics)
     scores = sameness.scores(*(run.read_scores().get("validation", {}) for run in (folder, again)))
     how, why = sameness.verdict(weighed, answered, within)
     back = how != sameness.NOT
