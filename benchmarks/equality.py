@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -155,8 +156,6 @@ def measured(
 
 def work(what: str, root: Path) -> None:
     """A launched process's part."""
-    import os
-
     jobs = json.loads((root / "jobs.json").read_text(encoding="utf-8"))
     if what == "train":
         trained(jobs, root, int(os.environ.get("WORLD_SIZE", "1")))
@@ -198,6 +197,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.work:
         return work(given.work[0], Path(given.work[1]))
+    os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
     from tests import processes
 
     processes.SECONDS = 3600  # for one part
