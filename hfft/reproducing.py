@@ -58,12 +58,13 @@ def reproduce(
     with gathering.shared():  # the training below reads the same rows
         checked = _data(folder, wanted, made)
         machine = _machine(made)
-        for sentence in [checked["sentence"], *_told(machine)]:
+        for sentence in [checked["sentence"], *_told(machine), *made.get("forced", [])]:
             agreeing.only(say)(sentence)
         result = verbs.run(str(folder.root), _words(wanted, made), str(target), say=say)
     if "validation" not in result:  # a process other than the first
         return {"run": result["run"]}
     facts = {"run": str(folder.root), "again": str(target), "data": checked, **machine, "seed": wanted.seed}
+    facts["forced"] = made.get("forced", [])  # a run that was resumed with something changed may well be another
     facts |= {"test": _test(folder)} | _compared(folder, RunFolder(target), wanted, within)
     write_json(target / FILE, facts)
     return facts

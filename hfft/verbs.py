@@ -90,7 +90,8 @@ def run(
     _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
-    files = _begin(folder, wanted, found.splits, args)
+    _begin(folder, wanted, found.splits, args)
+    files = {} if args.process_index else file_prints.of(wanted.data)  # now: they may be others after training
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
@@ -168,19 +169,14 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
 
 
-def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> dict[str, Any]:
-    """Everything could be read: only now does the run folder come into being, once for all processes.
-
-    Returns what the files are that were read, on the first process.
-    """
+def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
+    """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
         torch.distributed.barrier()
-    if args.process_index:
-        return {}
-    folder.root.mkdir(parents=True, exist_ok=True)
-    (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
-    splitting.write(splits, folder)
-    return file_prints.of(wanted.data)
+    if args.process_index == 0:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
+        splitting.write(splits, folder)
 
 
 def _answered(folder: RunFolder, wanted: Recipe, predictions: Any, rows: dict[str, int], say: Say) -> Any:
