@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hfft.answer_rows import Answer
     from hfft.inferring import Answerer
 
-__all__ = ["InputError", "Run", "evaluate", "load", "train"]
+__all__ = ["InputError", "Run", "evaluate", "load", "reproduce", "train"]
 __version__ = "0.1.0"
 
 
@@ -151,6 +151,19 @@ def evaluate(run: str | Path) -> dict[str, Any]:
     from hfft import verbs
 
     return verbs.evaluate(str(run))
+
+
+def reproduce(run: str | Path, output_dir: str | Path | None = None, within: float = 0.01) -> dict[str, Any]:
+    """Train a finished run's recipe again in a folder beside it, and say how near the result comes.
+
+    output_dir: of the new run, default RUN-reproduced. within: how far the leading metric may lie off, where bits
+    differ. Returns the facts of reproduce.json: came_back, how ("bits", "answers", "metric", "not"), sentence, weights,
+    answers, metrics, data, versions, hardware. Opens no test split. Raises InputError where it cannot be tried: the
+    data is gone, or not what it was.
+    """
+    from hfft import reproducing
+
+    return reproducing.reproduce(str(run), str(output_dir) if output_dir else None, within)
 
 
 def load(run: str | Path, engine: str = "torch", sets: str = "lac") -> Run:

@@ -1,6 +1,7 @@
 """The command line: words in, sentences and exit codes out. A stage is imported only when its verb is called.
 
-Exit codes: 0 done, 1 a gate failed, 2 the input is wrong (one sentence on stderr), 3 a gate cannot be decided.
+Exit codes: 0 done, 1 a gate failed or a run did not come back, 2 the input is wrong (one sentence on stderr), 3 a gate
+cannot be decided.
 """
 
 from __future__ import annotations
@@ -214,6 +215,7 @@ def report(
 app.command("probe")(cli_after.probe)
 app.command("explain")(cli_after.explain)
 app.command("labels")(cli_after.labels)
+app.command("reproduce")(cli_after.reproduce)
 app.command("export")(cli_export.export)
 app.command("predict")(cli_predict.predict)
 app.command("push")(cli_push.push)

@@ -62,3 +62,23 @@ def labels(
     facts = auditing.labels(folder, train, sayer(as_json))
     if "splits" in facts:
         print_json(facts) if as_json else display.doubts(facts)
+
+
+def reproduce(
+    folder: Folder,
+    output_dir: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of the new run (default: RUN-reproduced).")
+    ] = None,
+    within: Annotated[
+        float, typer.Option(metavar="POINTS", help="Where bits differ: how far the leading metric may lie off.")
+    ] = 0.01,
+    as_json: Json = False,
+) -> None:
+    """Check data, versions and split of a run, train it again beside it, and say how near it came back. No test row."""
+    from hfft import display_reproduced, reproducing
+
+    facts = reproducing.reproduce(folder, output_dir, within, sayer(as_json))
+    if "came_back" not in facts:  # a process other than the first
+        return
+    print_json(facts) if as_json else display_reproduced.reproduced(facts)
+    raise typer.Exit(facts["exit_code"])

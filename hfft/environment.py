@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+PACKAGES: tuple[str, ...]
 PACKAGES = ("hfft", "torch", "transformers", "datasets", "evaluate", "accelerate", "timm", "scikit-learn", "numpy")
+PACKAGES += ("tokenizers", "torchvision", "pillow", "scipy")  # which make token ids, pixels and intervals
 
 
 def versions() -> dict[str, str]:

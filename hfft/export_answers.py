@@ -37,7 +37,7 @@ def predicted(
     engine = engines.exported(place, modality)
     if modality.MASKS:
         served = engines.as_backbone(engine, backbone.model.config)
-        return segmenting.predict([served], rows, wanted.model, inferring.mask_arguments(engine, wanted))
+        return segmenting.predict([served], rows, wanted.model, inferring.mask_arguments(engine, wanted), beside=0)
     asked = inferring.Answerer(str(run.root), wanted, modality, (engine,), Rule(engine.names, engine.several))
     found = []
     for some in _inputs(rows, modality):

@@ -5,8 +5,9 @@ know labels, nor what is made of the outputs. Nothing that training goes by is c
 every module is in the mode that it was in.
 
 Texts are sorted by length, and a batch is bounded by its tokens (see forwarding.py); batches are made up by the rows
-alone, so that one process and many compute the same. On a CPU batches run beside one another, one thread each, and a
-picture is decoded while another one is computed; for an accelerator threads make batches ahead of it.
+alone, so that one process and many compute the same. On a CPU batches run beside one another, one thread each (how
+many threads share a product decides in which order it is summed), and a picture is decoded while another one is
+computed; for an accelerator threads make batches ahead of it.
 """
 
 from __future__ import annotations
@@ -125,10 +126,11 @@ def _one(model: Any, plan: Pass, args: Any, after: Callable[[np.ndarray], None] 
     engine: Any = _Engine(model, args.device, half, environment.own_cores() if cpu else 1)
     each = forwarding.each(engine, plan.prepare, mine) if cpu else _ahead(engine, plan.prepare, mine)
     made = []
-    for places, values in zip(mine, each, strict=True):
-        made.append((places, values))
-        if after is not None:
-            after(places)
+    with forwarding.on_threads(1) if cpu else contextlib.nullcontext():  # a batch that is the only one, too
+        for places, values in zip(mine, each, strict=True):
+            made.append((places, values))
+            if after is not None:
+                after(places)
     every = agreeing.gathered(made, args.world_size)
     n = sum(len(places) for places in plan.batches)
     out = np.empty((n, *every[0][1].shape[1:]), every[0][1].dtype) if every else np.empty((0, 0), np.float32)

@@ -5,14 +5,18 @@ answers at a time, or `MaskPredictions`, which hold an image's confusion matrix 
 split the rows are of.
 
 Images are dealt to processes in whole batches whose make-up depends on the rows alone, so that one process and many
-compute the same. Where `model.window` is set an image keeps its size and is read in overlapping windows, whose logits
-are averaged where they overlap; otherwise it is resized, and its logits are brought back to the size of its mask.
+compute the same. On a CPU each image is a batch of its own and has one thread, several beside one another: how many
+threads share a sum decides its last digit, and so now and then which of two classes a pixel is given. Where
+`model.window` is set an image keeps its size and is read in overlapping windows, whose logits are averaged where they
+overlap; otherwise it is resized, and its logits are brought back to the size of its mask.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +28,7 @@ import torch
 from scipy.sparse import csr_array
 from transformers import TrainingArguments
 
-from hfft import agreeing, boundaries, counts, masks, upsampling
+from hfft import agreeing, boundaries, counts, environment, forwarding, masks, upsampling
 from hfft.backbones import Backbone, class_order
 from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
@@ -56,8 +60,13 @@ class Answered:
         return float((self.answer[known] != self.before[known]).mean())
 
 
-def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args: TrainingArguments) -> MaskPredictions:
-    """What the models together answer for rows with `id` and `mask`; the same on one process and on many."""
+def predict(
+    parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args: TrainingArguments, beside: int | None = None
+) -> MaskPredictions:
+    """What the models together answer for rows with `id` and `mask`; the same on one process and on many.
+
+    beside: of `answers`; None for as many as this process has cores.
+    """
     names = class_order(parts[0].model)
 
     def told(found: Answered) -> tuple[Any, ...]:
@@ -67,8 +76,9 @@ def predict(parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args
         there = np.flatnonzero(matrix)  # with 150 classes an image has some hundred of 22,500 cells
         return found.place, there, matrix[there], edges, found.flipped
 
+    beside = _cores(args) if beside is None else beside
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # counting releases the interpreter while the model works
-        mine = _ahead(pool, told, answers(parts, rows, spec, args, shared=True))
+        mine = list(_ahead(pool, told, answers(parts, rows, spec, args, shared=True, beside=beside)))
     every = sorted(agreeing.gathered(mine, args.world_size), key=lambda row: row[0])
     ids = np.array(rows["id"][:], dtype=object)
     groups = np.array(rows["group"][:], dtype=object) if "group" in rows.column_names else None
@@ -83,7 +93,7 @@ def asker(
     parts: Sequence[Backbone], spec: Model, args: TrainingArguments
 ) -> Callable[[datasets.Dataset], list[np.ndarray]]:
     """The models as a function from rows to answers, int16 (h, w) each; on this process alone."""
-    return lambda rows: [found.answer for found in answers(parts, rows, spec, args)]
+    return lambda rows: [found.answer for found in answers(parts, rows, spec, args, beside=_cores(args))]
 
 
 def probabilities(part: Backbone, rows: datasets.Dataset, args: TrainingArguments) -> np.ndarray:
@@ -94,15 +104,40 @@ def probabilities(part: Backbone, rows: datasets.Dataset, args: TrainingArgument
 
 
 def answers(
-    parts: Sequence[Backbone], rows: datasets.Dataset, spec: Model, args: TrainingArguments, shared: bool = False
+    parts: Sequence[Backbone],
+    rows: datasets.Dataset,
+    spec: Model,
+    args: TrainingArguments,
+    shared: bool = False,
+    beside: int = 0,
 ) -> Iterator[Answered]:
-    """The answer to each row, one at a time, in the rows' order. shared: of the batches that fall to this process."""
-    size = max(1, args.per_device_eval_batch_size) if not spec.window else 1
+    """The answer to each row, one at a time, in the rows' order. shared: of the batches that fall to this process.
+
+    beside: how many images are computed beside one another, each on one thread; 0 for batches of
+    `per_device_eval_batch_size`, one after another, on all threads.
+    """
+    size = max(1, args.per_device_eval_batch_size) if not (spec.window or beside) else 1
     for part in parts:
         part.model.eval().to(args.device, memory_format=torch.channels_last)
     rank, world = (args.process_index, args.world_size) if shared else (0, 1)
     mine = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)][rank::world]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+    def asked(places: range, taken: datasets.Dataset, images: Sequence[Any]) -> Iterator[Answered]:
+        truths = _truths(taken, images)
+        known = taken[BEFORE][:] if BEFORE in taken.column_names else [None] * len(taken)
+        made = _asked(parts, images, truths, spec, args)
+        for place, truth, answer, before in zip(places, truths, made, known, strict=True):
+            yield Answered(place, truth, answer, before and masks.ids(before))
+
+    def alone(places: range) -> list[Answered]:
+        taken = rows.select(places)
+        with forwarding.on_threads(1):
+            return list(asked(places, taken, [decoded(source) for source in taken["image"][:]]))
+
+    with ThreadPoolExecutor(beside or os.cpu_count()) as pool:
+        if beside:
+            yield from itertools.chain.from_iterable(_ahead(pool, alone, iter(mine)))
+            return
 
         def begun(places: range) -> tuple[datasets.Dataset, list[Any]]:
             taken = rows.select(places)
@@ -113,12 +148,12 @@ def answers(
         for places, after in zip(mine, [*mine[1:], None], strict=False):
             assert ahead is not None
             (taken, decoding), ahead = ahead, begun(after) if after is not None else None
-            images = [one.result() for one in decoding]
-            truths = _truths(taken, images)
-            known = taken[BEFORE][:] if BEFORE in taken.column_names else [None] * len(taken)
-            made = _asked(parts, images, truths, spec, args)
-            for place, truth, answer, before in zip(places, truths, made, known, strict=True):
-                yield Answered(place, truth, answer, before and masks.ids(before))
+            yield from asked(places, taken, [one.result() for one in decoding])
+
+
+def _cores(args: TrainingArguments) -> int:
+    """Images beside one another: on an accelerator none, which computes a batch at once."""
+    return environment.own_cores() if args.device.type == "cpu" else 0
 
 
 def _truths(taken: datasets.Dataset, images: Sequence[Any]) -> list[np.ndarray]:
@@ -193,12 +228,12 @@ def _logits(part: Backbone, pixels: torch.Tensor, args: TrainingArguments) -> to
     return found.float()  # type: ignore[no-any-return]
 
 
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[Answered], Any], items: Iterator[Answered]) -> list[Any]:
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Iterator[Any]) -> Iterator[Any]:
     """`work` on each item while the next are made; a few are held at a time, whatever their number."""
-    made: list[Any] = []
-    waiting: list[Any] = []
+    waiting: deque[Any] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))
         if len(waiting) > 2 * (os.cpu_count() or 1):
-            made.append(waiting.pop(0).result())
-    return [*made, *(one.result() for one in waiting)]
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

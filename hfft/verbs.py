@@ -26,6 +26,7 @@ from hfft import (
     describing,
     ensembling,
     environment,
+    file_prints,
     gathering,
     judging,
     launches,
@@ -92,6 +93,7 @@ def run(
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args)
+    files = {} if args.process_index else file_prints.of(wanted.data)  # now: they may be others after training
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
@@ -106,7 +108,7 @@ def run(
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
-    write_json(folder.environment, written | {"train": settled})
+    write_json(folder.environment, written | {"train": settled, "data": files})
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")

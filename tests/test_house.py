@@ -77,6 +77,7 @@ LAYERS = [
     | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"}
+    | {"file_prints"}
     | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
@@ -128,6 +129,7 @@ LAYERS = [
     {"gathering", "ending", "deciding", "excerpts"}
     | {"extrapolating", "relabelling"}
     | {"ensembling", "uniting", "fold_pages"}
+    | {"sameness"}
     | {"answer_rows"},
     {"rehearsing"} | {"engines"} | {"askers"} | {"parity"} | {"rereading", "pushed_cards"},
     {"inferring"} | {"input_rows", "answer_files"},
@@ -150,7 +152,7 @@ LAYERS = [
     | {"showing"}
     | {"publishing"}
     | {"bulk"},
-    {"repeating", "presenting"} | {"trying", "demo_space"} | {"pushing"},
+    {"repeating", "presenting"} | {"trying", "demo_space"} | {"pushing"} | {"reproducing"},
     {"demo_page"},
     {"bakeoff"} | {"folding"} | {"searching"} | {"learning_curves"} | {"knockout"},
     {"trialling"},
@@ -167,6 +169,7 @@ LAYERS = [
     | {"display_curves"}
     | {"display_ranks"}
     | {"display_masks"}
+    | {"display_reproduced"}
     | {"cli_predict"}
     | {"cli_push"}
     | {"cli_demo"},
@@ -183,6 +186,7 @@ HELPERS = {
     ("passes", "forwarding"),
     ("passes", "packed_linear"),
     ("predicting", "segmenting"),
+    ("segmenting", "forwarding"),
     ("training", "pixel_counting"),
     ("pixel_counting", "scoring"),
     ("schema", "schema_imbalance"),
@@ -260,6 +264,7 @@ HELPERS = {
     ("cli", "display_probes"),
     ("cli_after", "display_probes"),
     ("cli_after", "display"),
+    ("cli_after", "display_reproduced"),
     ("cli", "cli_after"),
     ("cli", "cli_predict"),
     ("cli", "cli_export"),
@@ -398,6 +403,7 @@ def test_only_the_verbs_and_rehearsals_bring_stages_together():
     bringing |= {"rehearsing", "stressing", "deciding", "repeating", "averaging", "selecting"}
     bringing |= {"presenting", "rate_finding"}
     bringing |= {"askers"}
+    bringing |= {"sameness", "reproducing"}
     bringing |= {"showing"}
     bringing |= {"exporting", "parity", "export_verdicts"}
     bringing |= {"export_answers"}
