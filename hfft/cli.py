@@ -9,7 +9,10 @@ import io
 import os
 import sys
 import time
+import traceback
+import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -27,6 +30,7 @@ from hfft.phrases import (
     first_line,
     print_json,
     recipe_words,
+    safe,
     sayer,
 )
 
@@ -172,7 +176,7 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
     shown = display_seeds.tested if many else display.verdict
     print_json(facts) if as_json else shown(facts)
     if (facts.get("parity") or {}).get("passed") is False:
-        print(f"hfft: {facts['parity']['why']}", file=sys.stderr, flush=True)
+        print(f"hfft: {safe(facts['parity']['why'])}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -247,6 +251,11 @@ def _run_seeds(
         print_json(facts) if as_json else display_seeds.trained(facts)
 
 
+def _told_safely(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of hfft ends as a traceback; what libraries write into theirs may hold an address with its password."""
+    print(safe("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr, flush=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
@@ -254,6 +263,9 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
+        sys.excepthook = _told_safely
+        # Pillow's own word on pictures that hfft refuses in one sentence of its own.
+        warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         with scratch.stopped_by_sigterm():
             app(arguments, prog_name="hfft")
@@ -261,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
         # because launchers kill what is left as soon as one process is gone.
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"hfft: {error}", file=sys.stderr, flush=True)
+            print(f"hfft: {safe(error)}", file=sys.stderr, flush=True)
         else:
             time.sleep(2)
         sys.exit(2)

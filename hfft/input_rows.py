@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hfft import text_lines
+from hfft import declared_sizes, text_lines
 from hfft.errors import InputError, listed, meant
 from hfft.text_lines import STDIN, Line
 
@@ -235,6 +235,7 @@ def _parquet(name: str, columns: tuple[str, ...] | None) -> Opened:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    declared_sizes.check(Path(name), name)
     try:
         file = pq.ParquetFile(name)
     except (pa.ArrowException, OSError) as error:
