@@ -1,8 +1,8 @@
 """What a packed file becomes when it is unpacked, found out before anybody unpacks it.
 
-In: a file that may be packed (zip, tar, gz, bz2, xz, zst), told by its first bytes as `datasets` tells it. Out: nothing,
-or one sentence on why it is not unpacked: too large for its size, or a name in it that leads out of it. It must not know
-what the files in it hold. Nothing is written.
+In: a file that may be packed (zip, tar, gz, bz2, xz, zst), told by its first bytes as `datasets` tells it. Out: one
+sentence on why it is not unpacked, or none: it is too large for its size, or a name in it leads out of it. It must not
+know what the files in it hold. Nothing is written.
 """
 
 from __future__ import annotations
@@ -153,4 +153,3 @@ def _opener(found: str) -> Callable[[Path], Any] | None:
     except ImportError:
         return None
     return lambda path: zstandard.open(path, "rb")  # type: ignore[no-any-return]
-

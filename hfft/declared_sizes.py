@@ -1,7 +1,8 @@
 """How much a file of rows becomes in memory and on the disk, found out before its rows are read.
 
-In: files and folders. Out: nothing, or one sentence. Of Parquet: a page of 50 KB may stand for a thousand million equal values, and a text of a
-megabyte may be named a million times by its number: both are read without a word, and fill the memory.
+In: files and folders. Out: nothing, or one sentence. Of Parquet: a page of 50 KB may stand for a thousand million equal
+values, and a text of a megabyte may be named a million times by its number. Both are read without a word, and fill the
+memory.
 """
 
 from __future__ import annotations
@@ -83,12 +84,11 @@ def _check_named(path: Path, columns: list[str], size: int, stored: int, shown: 
 def _spelt(column: pa.Array) -> int:
     """Bytes of the texts that a column names by number, as if each were written out."""
     if pa.types.is_dictionary(column.type):
-        if not len(column.dictionary) or not pa.types.is_binary(column.dictionary.type) and not pa.types.is_string(
-            column.dictionary.type
-        ):
+        kind = column.dictionary.type
+        if not len(column.dictionary) or not (pa.types.is_binary(kind) or pa.types.is_string(kind)):
             return 0
-        found = pc.sum(pc.binary_length(column.dictionary).take(column.indices).cast(pa.int64())).as_py()
-        return found or 0
+        lengths = pc.binary_length(column.dictionary).cast(pa.int64())
+        return pc.sum(lengths.take(column.indices)).as_py() or 0
     if pa.types.is_struct(column.type) or pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         inside = column.flatten()
         return sum(map(_spelt, inside)) if isinstance(inside, list) else _spelt(inside)

@@ -36,15 +36,19 @@ def check(rows: datasets.Dataset, data: Data, base: Path) -> None:
         for number, path in enumerate(_paths(rows, role), 1):
             if path and not any(_within(_located(path, base), root) for root in roots):
                 raise InputError(
-                    f"{sources.shown(data)}: row {number:,}: {brief(path)} lies outside of the data; a table that comes "
-                    "from the Hub, an address or an archive may name its own files alone. If it may, save the table "
-                    "here and name that file"
+                    f"{sources.shown(data)}: row {number:,}: {brief(path)} lies outside of the data; a table that "
+                    "comes from the Hub, an address or an archive may name its own files alone. If it may, save the "
+                    "table here and name that file"
                 )
 
 
 def _caches() -> list[str]:
     """Where huggingface_hub and `datasets` put what they fetched and unpacked."""
-    return [constants.HF_HUB_CACHE, str(datasets.config.HF_DATASETS_CACHE), str(datasets.config.DOWNLOADED_DATASETS_PATH)]
+    return [
+        constants.HF_HUB_CACHE,
+        str(datasets.config.HF_DATASETS_CACHE),
+        str(datasets.config.DOWNLOADED_DATASETS_PATH),
+    ]
 
 
 def _located(path: str, base: Path) -> str:

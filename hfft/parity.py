@@ -72,6 +72,8 @@ def unlike(wanted: Recipe, model: Ensemble) -> str:
     """Why a plain pipeline does not read inputs as this run does; "" where it does."""
     if len(model.parts) > 1:
         return "the models of several folds answer together, which no single pipeline does"
+    if wanted.model.trust_remote_code:
+        return "the model runs Python code of its own, which a pipeline does not run unasked"
     if wanted.model.window:
         return "images are read in windows at their own size, and a pipeline reads them whole"
     if wanted.model.truncation not in ("head", "tail"):

@@ -175,7 +175,9 @@ def _filled(value: Any) -> Any:
     try:
         return credentials.filled(value)
     except KeyError as error:
-        raise InputError(f"data: ${{{error.args[0]}}} is not in the environment; type export {error.args[0]}=…") from error
+        raise InputError(
+            f"data: ${{{error.args[0]}}} is not in the environment; type export {error.args[0]}=…"
+        ) from error
 
 
 def _absent(name: str, path: str | Path, wanted: str) -> str:

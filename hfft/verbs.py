@@ -83,6 +83,8 @@ def run(
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
+    if wanted.model.trust_remote_code:
+        say(f"model.trust_remote_code: Python code that comes with {wanted.model.name} is run; it may do all you may")
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     settled = rates.settled(wanted, args, backbone.model, say).train
     say(f"model: {wanted.model.name}, {adapting.told(wanted.adapt, backbone)}; {'; '.join(backbone.notes)}")
@@ -224,7 +226,8 @@ def _environment(
             "name": wanted.model.name,
             "parameters": backbone.parameters,
             "weights_sha256": sha256(folder.model / "model.safetensors"),
-        },
+        }
+        | ({"trust_remote_code": True} if wanted.model.trust_remote_code else {}),
     }
 
 

@@ -30,6 +30,7 @@ LAYERS = [
     | {"schema_decide"}
     | {"schema_split"}
     | {"hues"}
+    | {"steering", "credentials"}
     | {"scratch"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
@@ -45,6 +46,7 @@ LAYERS = [
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"measures", "overlaps", "notation", "faults"}
+    | {"archives"}
     | {"schema_model"}
     | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
@@ -52,6 +54,7 @@ LAYERS = [
     {"milestones"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
+    | {"declared_sizes"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -73,6 +76,7 @@ LAYERS = [
     | {"accounting"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"bad_rows", "mask_classes", "scenes"}
+    | {"model_files"}
     | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"}
@@ -81,7 +85,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"fitted_pixels"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"fitted_pixels"} | {"outside"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"} | {"dropping"},
@@ -330,6 +334,7 @@ NO_ML += [
     "mask_baselines",
 ]
 NO_ML += ["scratch"]
+NO_ML += ["steering", "credentials", "archives", "declared_sizes"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
