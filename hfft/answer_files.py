@@ -34,7 +34,10 @@ WRITTEN = 8192  # rows of a parquet group, and rows that are turned into text to
 
 @dataclass(frozen=True)
 class Shards:
-    """Parts of one output. plan: what they were made of; parts of another plan are not ours. spreadsheet: see `write`."""
+    """Parts of one output. plan: what they were made of; parts of another plan are not ours.
+
+    spreadsheet: as `write` takes it.
+    """
 
     output: Path
     plan: dict[str, Any]
@@ -176,7 +179,7 @@ def formulas(table: pa.Table) -> int:
 
 
 def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table], spreadsheet: bool = False) -> Iterator[str]:
-    """Lists joined by "|", nothing where a value is missing, true and false in small letters. spreadsheet: see above."""
+    """Lists joined by "|", nothing where a value is missing, true and false in small letters."""
     made = sheets.harmless if spreadsheet else lambda cell: cell
 
     class Out(list[str]):

@@ -12,6 +12,7 @@ from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Stopped, print_json, sayer
 
 KERNELS = "32"
+PROGRAMS = (".parquet", ".jsonl")  # outputs that no spreadsheet opens by itself
 KINDS = 5  # kinds of bad rows that are told
 REFIT = (
     "to promise less without training again: set abstain.max_error in {0}/recipe.yaml, delete "
@@ -64,7 +65,7 @@ def predict(
         os.environ.setdefault(cache, KERNELS)
     from hfft import bulk
 
-    if spreadsheet and not (output or "").endswith(".csv"):
+    if spreadsheet and (output is None or output.endswith(PROGRAMS)):
         raise InputError("--spreadsheet is for csv: type --output FILE.csv with it, or leave it out")
     if as_json and output is None:
         raise InputError("--json prints the facts where answers would go; type --output FILE with it")
@@ -113,10 +114,10 @@ def _tell(facts: dict) -> None:  # type: ignore[type-arg]
                 "".join(f"  {n:,}: {kind}\n" for kind, n in kinds[:KINDS])
                 + (f"  {more:,} more kinds" if more > 0 else "")
             )
-    if facts.get("formulas") and str(facts["output"]).endswith(".csv") and not facts["spreadsheet"]:
+    if facts.get("formulas") and not facts["spreadsheet"] and not str(facts["output"]).endswith(PROGRAMS):
         say(
-            f"{facts['formulas']:,} texts begin as formulas do (=, +, -, @): a spreadsheet would compute them; for one, "
-            "type --spreadsheet"
+            f"{facts['formulas']:,} texts begin as formulas do (=, +, -, @), and a spreadsheet would compute them; for "
+            "one, type --spreadsheet"
         )
     if facts["noted"] > 1:
         say(f"{facts['noted']:,} rows hold lines that look like rows of their own")

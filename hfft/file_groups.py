@@ -17,7 +17,6 @@ from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 from hfft.sources import shown
 
-
 SECONDS = 20  # for all names together; `re` itself would never give up
 
 
@@ -66,8 +65,8 @@ def _groups(pattern: str, names: Sequence[str]) -> list[str | None]:
         return [match and match.group(1) for match in found]
     except TimeoutError as error:
         raise InputError(
-            f"data.group_pattern {brief(pattern)} takes more than {SECONDS} s to look for in {len(names):,} file names: "
-            "a repeat within a repeat, such as (a+)+, tries every way there is; write it with one"
+            f"data.group_pattern {brief(pattern)} takes more than {SECONDS} s to look for in {len(names):,} file "
+            "names: a repeat within a repeat, such as (a+)+, tries every way there is; write it with one"
         ) from error
     except regex.error as error:  # what `re` takes and `regex` does not
         raise InputError(f"data.group_pattern {brief(pattern)} is no regular expression ({error})") from error

@@ -1,8 +1,8 @@
-"""What of a model's files may run code, and that none of it runs unless the recipe says so in so many words.
+"""What of a model's files may run code, and that none does unless the recipe says so in so many words.
 
 In: `Model`, folders, configs. Out: plain tensors, options for transformers, or one sentence. It must not know tasks.
-Three things of a model can be code: Python files beside it (`trust_remote_code`), weights that are pickles, and a config
-that names compiled kernels of the Hub.
+Three things of a model can be code: Python files beside it (`trust_remote_code`), weights that are pickles, and a
+config that names compiled kernels of the Hub.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def check(spec: Model, path: str, auto_class: str) -> None:
     held = sorted({file.name for kind in PICKLES for file in folder.glob(kind)} - set(OURS))
     if held:
         raise InputError(
-            f"model.name {spec.name!r}: no safetensors in the folder, only {listed(held, 3)}: a pickle can run any code "
-            f"when it is opened, and was not opened. Where you trust it, make a folder that holds none: {_way(auto_class)}"
+            f"model.name {spec.name!r}: no safetensors in the folder, only {listed(held, 3)}: a pickle can run any "
+            "code when it is opened, and was not opened. Where you trust it, make a folder that holds none: "
+            f"{_way(auto_class)}"
         )
 
 
@@ -85,8 +86,8 @@ def check_config(config: Any, name: str, trust: dict[str, bool]) -> None:
         return
     for key, value in _kernels(config):
         raise InputError(
-            f"model.name {name!r}: its config asks for {key.strip('_')} {value!r}, compiled code from the Hub; take the "
-            "line out of config.json, or type model.trust_remote_code=true, which lets this model run any code"
+            f"model.name {name!r}: its config asks for {key.strip('_')} {value!r}, compiled code from the Hub; take "
+            "the line out of config.json, or type model.trust_remote_code=true, which lets this model run any code"
         )
 
 
@@ -110,4 +111,6 @@ def tensors(path: Path) -> Any:
             f"({references.short(error)[:120]}). Nothing of it was run; hfft takes tensors alone"
         ) from error
     except Exception as error:  # damaged bytes make unpicklers raise nearly anything
-        raise InputError(f"{path.name}: the weights are damaged or of another kind: {references.short(error)}") from error
+        raise InputError(
+            f"{path.name}: the weights are damaged or of another kind: {references.short(error)}"
+        ) from error

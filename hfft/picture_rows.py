@@ -221,7 +221,9 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str 
     try:
         image = pictures.rgb(source)
     except ValueError as error:
-        where = f"{on_one_line(source['path'][:200])}: " if source["path"] else ""  # a column of base64 is taken for paths
+        where = (
+            f"{on_one_line(source['path'][:200])}: " if source["path"] else ""
+        )  # a column of base64 is taken for paths
         return "", None, f"{where}{error}"
     return digest(image), perceptual.fingerprint(image), None
 

@@ -74,7 +74,7 @@ def run(
     claiming.writable(folder)
     args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
-    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
+    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}{_trust_sentence(wanted)}")
     point = claiming.resumed(folder, wanted, say) if resume else None
     found = gathering.read(wanted, say)
     gathering.check_names(wanted, found.splits.labels)
@@ -83,8 +83,6 @@ def run(
         raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
     modality = found.modality
     transformers.set_seed(wanted.seed)
-    if wanted.model.trust_remote_code:
-        say(f"model.trust_remote_code: Python code that comes with {wanted.model.name} is run; it may do all you may")
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
     settled = rates.settled(wanted, args, backbone.model, say).train
     say(f"model: {wanted.model.name}, {adapting.told(wanted.adapt, backbone)}; {'; '.join(backbone.notes)}")
@@ -245,6 +243,13 @@ def _hardware_sentence(args: Any) -> str:
         threads = torch.get_num_threads()
         return f"{many} on CPU, {threads} thread{'s' * (threads > 1)}{' each' * (args.world_size > 1)}"
     return f"{many} on {torch.cuda.get_device_name(0) if args.device.type == 'cuda' else args.device.type}"
+
+
+def _trust_sentence(wanted: Recipe) -> str:
+    """Said before the model is opened: afterwards it has run."""
+    if not wanted.model.trust_remote_code:
+        return ""
+    return f"\n  note: Python code that comes with {wanted.model.name} is run (model.trust_remote_code)"
 
 
 def _only_first(say: Say, args: Any) -> Say:
