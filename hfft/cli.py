@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import sys
 import time
 import traceback
@@ -256,6 +257,16 @@ def _told_safely(kind: type[BaseException], error: BaseException, trace: Traceba
     print(safe("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr, flush=True)
 
 
+def _not_run(error: pickle.UnpicklingError) -> str:
+    """torch opens tensors alone, and says neither in which file it met something else nor what to do about it."""
+    held = [frame.f_locals.get("f") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    named = next((path for path in held if isinstance(path, (str, os.PathLike))), "a file of torch")
+    return (
+        f"{named}: it is damaged, or asks for code to be run when it is opened; nothing of it was run. Where it is a "
+        "part of a checkpoint, delete that checkpoint's folder and type --resume again"
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
@@ -269,11 +280,12 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with scratch.stopped_by_sigterm():
             app(arguments, prog_name="hfft")
-    except InputError as error:
+    except (InputError, pickle.UnpicklingError) as error:
         # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
         # because launchers kill what is left as soon as one process is gone.
         if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"hfft: {safe(error)}", file=sys.stderr, flush=True)
+            told = error if isinstance(error, InputError) else _not_run(error)
+            print(f"hfft: {safe(told)}", file=sys.stderr, flush=True)
         else:
             time.sleep(2)
         sys.exit(2)
