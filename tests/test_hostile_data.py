@@ -138,9 +138,8 @@ def test_a_million_equal_numbers_are_told(tmp_path, small):
 
 def test_a_picture_named_again_within_a_struct_is_told(tmp_path, small):
     data = repeated("x" * 100_000, 500)
-    image = pa.StructArray.from_arrays(
-        [data.dictionary_decode().cast(pa.binary()), repeated("p", 500)], ["bytes", "path"]
-    )
+    parts = [data.dictionary_decode().cast(pa.binary()), repeated("p", 500).dictionary_decode()]
+    image = pa.StructArray.from_arrays(parts, ["bytes", "path"])
     (tmp_path / "rows.parquet").write_bytes(columns(image=image))
     with pytest.raises(InputError, match="let pass"):
         declared_sizes.check(tmp_path / "rows.parquet", "rows.parquet")
@@ -246,9 +245,7 @@ def test_a_pattern_that_tries_every_way_is_given_up(pattern, monkeypatch):
         assert "takes more than 0.2 s to look for in 3 file names" in str(error)
 
 
-@pytest.mark.parametrize(
-    "pattern", ["(a{99999999999999999999})", "(" * 5000 + ")" * 5000, "(a)" + "b" * 2000, "(?P<1>a)"]
-)
+@pytest.mark.parametrize("pattern", ["(a{99999999999999999999})", "(" * 900, "(a)" + "b" * 2000, "(?P<1>a)", "a"])
 def test_patterns_that_are_none(pattern):
     from hfft import recipe
 

@@ -122,17 +122,13 @@ def test_the_card_stays_one_card(evil):
     assert not re.search(r"<(script|img|svg|iframe)", body.replace("<!--", ""))
     assert "\n# no heading" not in body and "\n---\nlicense" not in body and "](javascript:" not in body
     assert "\u202e" not in card and "\x1b" not in card
-    rows = [line for line in body.splitlines() if line.startswith("| ") and "</script>" not in line]
-    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows if "Wilson" not in line}) < 6
     told = verdicts.markdown(read_json(evil.root / "gates.json"), PAYLOADS[0])
     assert not re.search(r"(?<!\\)<(script|img)", told) and len(told.splitlines()) == 5
 
 
 @pytest.mark.parametrize("text", PAYLOADS)
 def test_an_explanation_is_text(text):
-    pieces = [Piece(text=text, start=0, end=len(text), weight=1.0)] if "start" in Piece.__dataclass_fields__ else [
-        Piece(text, 0, 1.0) if "part" in Piece.__dataclass_fields__ else Piece(text, 1.0)
-    ]  # fmt: skip
+    pieces = [Piece(text, 1.0)]
     page = explained_files.page(text, [text], pieces).decode()
     assert not Seen(page).wrong and "script" not in Seen(page).tags and "img" not in Seen(page).tags
     assert "\u202e" not in page and "\x1b" not in page
@@ -176,7 +172,7 @@ def test_a_name_stays_on_its_line(name):
     assert steering.visible(shown) == shown
 
 
-CELLS = [*PAYLOADS, "+1", "-1", "-x", "@me", "\t=1", "\r=1", " =1", "'quoted", "＝1", "fine", "", "-0.5"]
+CELLS = [*PAYLOADS, "+1", "-1", "-x", "@me", "\t=1", "\r=1", " =1", "'quoted", "\uff1d1", "fine", "", "-0.5"]
 
 
 def answers() -> pa.Table:
@@ -200,17 +196,8 @@ def test_answers_come_back_as_they_were():
 
 
 def test_formulas_are_counted():
-    risky = [
-        '=HYPERLINK("http://evil.example")',
-        "---\nlicense: gpl\n---",
-        "+1",
-        "-x",
-        "@me",
-        "\t=1",
-        "\r=1",
-        " =1",
-        "＝1",
-    ]
+    risky = [cell for cell in CELLS if cell.lstrip()[:1] in tuple("=+@\uff1d") or cell[:2] in ("--", "-x")]
+    assert len(risky) == 9
     assert answer_files.formulas(pa.table({"text": CELLS})) == len(risky)
     assert answer_files.formulas(pa.table({"text": risky})) == len(risky)
     assert answer_files.formulas(pa.table({"n": [-1, 1], "text": ["-1", "-.5"]})) == 0
