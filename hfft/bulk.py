@@ -28,6 +28,7 @@ from hfft.inferring import Answerer
 from hfft.inputs import Block, Source, Wish
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
+from hfft.steering import escaped
 
 VERSION = 1  # of the parts: those of another one are made anew
 SIZES = {"text": inferring.WINDOW, "image": 256, "mask": 16}  # rows of a block
@@ -178,7 +179,7 @@ def _told(
         watch.note(block.notes)
         table = answer(block)
         for line in answer_files.json_lines(table.schema, [table]):
-            out.write(line)
+            out.write(escaped(line) if out.isatty() else line)
         out.flush()
         watch.add(table.num_rows)
         tally.add(table)

@@ -150,7 +150,7 @@ def asked(request: dict[str, Any], room: Path) -> tuple[dict[str, np.ndarray] | 
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         return None, f"plain transformers cannot use the model folder: {lines[-1][:300] if lines else 'it was killed'}"
-    with np.load(path.with_name("answer.npz")) as found:
+    with np.load(path.with_name("answer.npz"), allow_pickle=False) as found:
         return dict(found), ""
 
 

@@ -12,7 +12,7 @@ import typer
 
 from hfft import credentials
 from hfft.errors import InputError
-from hfft.steering import visible
+from hfft.steering import escaped, visible
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -91,4 +91,4 @@ def first_line(path: Path) -> str:
 
 
 def print_json(facts: Any) -> None:
-    print(json.dumps(facts, indent=1, ensure_ascii=False))
+    print(escaped(json.dumps(facts, indent=1, ensure_ascii=False)))

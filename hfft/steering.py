@@ -26,6 +26,15 @@ def visible(value: Any) -> Any:
     return STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", lines)
 
 
+def escaped(text: str) -> str:
+    """JSON that says the same and holds no such sign: json itself leaves those beyond 0x1f as they are.
+
+    >>> escaped('"a\x9b31m"')
+    '"a\\\\u009b31m"'
+    """
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def on_one_line(name: object) -> str:
     """A name as a part of a sentence: a line end in it would begin a sentence of its own, which hfft has not said.
 
