@@ -183,10 +183,12 @@ def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table], spreadsheet: bool =
     made = sheets.harmless if spreadsheet else lambda cell: cell
 
     class Out(list[str]):
-        write = list.append
+        def write(self, line: str) -> None:
+            self.append(line.removesuffix("\r\n") + "\n")
 
     out = Out()
-    writer = csv.writer(out, lineterminator="\n")
+    # With "\n" alone the writer of Python below 3.13 leaves a text with a carriage return unquoted: two rows to readers.
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(map(made, schema.names))
     for row in _rows(tables):
         writer.writerow([made(_cell(value)) for value in row.values()])

@@ -8,6 +8,7 @@ config that names compiled kernels of the Hub.
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,9 @@ def _kernels(config: Any) -> Iterator[tuple[str, str]]:
 def tensors(path: Path) -> Any:
     """What a file of torch holds, if that is tensors and plain values. Raises InputError otherwise; nothing is run."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own words on files that it refuses right after
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path.name}: no plain weights: the file is damaged, or a pickle that asks for code to be run "

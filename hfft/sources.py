@@ -136,10 +136,11 @@ def _source(data: Data) -> tuple[str, Files | None]:
     path = Path(references.resolve(_filled(data.path))).expanduser()
     suffix = path.suffix.lstrip(".").lower()
     if references.is_file(path):
-        if path.suffix.lower() not in faults.PICKLES and suffix not in BUILDERS:
+        known = _existing(str(path))
+        if suffix not in BUILDERS:
             expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
             raise InputError(f"{data.path}: unknown ending; {expected}")
-        return BUILDERS[suffix], {"train": [_existing(str(path))]}
+        return BUILDERS[suffix], {"train": [known]}
     if data.path in FILES:
         raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
     if references.is_folder(path):

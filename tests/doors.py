@@ -51,8 +51,11 @@ TREE: dict[str, Any] = {
     "train": {"learning_rate": 5e-5, "num_train_epochs": 2},
     "gates": {"f1_macro": ">= 0.5", "recall[good]": "> 0.1"},
     "metrics": ["accuracy", "f1"],
-    "probes": {"names": ["typos"], "templates": [{"text": "{who} was {what}", "label": "a", "fill": {"who": ["x"]}}]},
-    "augment": {"trivial": True},
+    "probes": {
+        "names": ["typos"],
+        "templates": [{"text": "{who} was {what}", "label": "a", "fill": {"who": ["x"], "what": ["y"]}}],
+    },
+    "augment": {"word_dropout": 0.1},
     "loss": {"name": "focal", "gamma": 2},
     "seed": 1,
 }
