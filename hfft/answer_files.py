@@ -187,7 +187,7 @@ def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table], spreadsheet: bool =
             self.append(line.removesuffix("\r\n") + "\n")
 
     out = Out()
-    # With "\n" alone the writer of Python below 3.13 leaves a text with a carriage return unquoted: two rows to readers.
+    # With "\n" alone Python below 3.13 leaves a text with a carriage return unquoted, which readers take for two rows.
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(map(made, schema.names))
     for row in _rows(tables):

@@ -274,7 +274,6 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
-        sys.excepthook = _told_safely
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
@@ -289,6 +288,10 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             time.sleep(2)
         sys.exit(2)
+    except Exception:
+        if arguments is None:
+            sys.excepthook = _told_safely  # not sooner: typer puts its own there
+        raise
     except SystemExit as end:
         if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)

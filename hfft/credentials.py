@@ -22,7 +22,7 @@ KEY = re.compile(
 LOGIN = re.compile(r"(?<![\w+.-])([A-Za-z][\w+.-]*://)([^/@\s:'\"]*):([^/@\s]+)@")  # scheme://user:password@
 LONE = re.compile(r"(?<![\w+.-])(https?://)([^/@\s:'\"]{16,})@")  # https://TOKEN@host, as git takes it
 QUERY = re.compile(
-    r"([?&](?:[\w-]*token|[\w-]*key|[\w-]*secret|password|passwd|pwd|auth|sig|signature|x-amz-signature|"
+    r"([?&](?:[\w-]*token|(?:[\w-]*[_-]|api|access)?key|[\w-]*secret|password|passwd|pwd|auth|sig|signature|x-amz-signature|"
     r"x-amz-credential|x-goog-signature)=)([^&\s'\"#]+)",
     re.IGNORECASE,
 )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hfft import archives
+from hfft import archives, references
 
 WIDTHS = {"BOOLEAN": 0.125, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}  # bytes in memory
 TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
@@ -28,11 +28,11 @@ def look(names: Iterable[str]) -> None:
     of those, files by their endings."""
     for name in names:
         found = [Path(name)]
-        if Path(name).is_dir():
+        if references.is_folder(name):
             held = (path for path in Path(name).rglob("*") if path.suffix.lower() in (*archives.ENDINGS, ".parquet"))
             found = sorted(held)
         for path in found:
-            if path.is_file() and archives.check(path, str(path)) is None:
+            if references.is_file(path) and archives.check(path, str(path)) is None:
                 check(path, str(path))
 
 

@@ -100,8 +100,10 @@ def test_a_secret_comes_from_the_environment(tmp_path, monkeypatch):
 
 def test_a_storage_keeps_its_password(monkeypatch):
     monkeypatch.setenv("STUDIES", f"nosuchdb://me:{SECRET}@host/db")
-    with pytest.raises(InputError, match=r"--storage 'nosuchdb://me:\*\*\*@host/db': expected a URL"):
+    with pytest.raises(InputError, match=r"--storage '\*\*\*': expected a URL"):
         storages.opened("${STUDIES}", Path())
+    with pytest.raises(InputError, match=r"--storage 'another://me:\*\*\*@host/db': expected a URL"):
+        storages.opened(f"another://me:{SECRET}@host/db", Path())
     with pytest.raises(InputError, match="NO_STUDIES is not set"):
         storages.opened("${NO_STUDIES}", Path())
 
