@@ -147,7 +147,8 @@ def _check_stream(path: Path, found: str, shown: str) -> None:
 
 def _opener(found: str) -> Callable[[Path], Any] | None:
     if found != "zst":
-        return {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[found]
+        made: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+        return made[found]  # type: ignore[no-any-return]
     try:
         import zstandard
     except ImportError:

@@ -100,7 +100,7 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
         facts = _told(source, answer, size, watch, out or sys.stdout)
     else:
         facts = _kept(source, answer, size, shards, rank, world, watch)
-    told = {"run": asked.run, "input": asked.source, "output": asked.output, "engine": asked.engine}
+    told: dict[str, Any] = {"run": asked.run, "input": asked.source, "output": asked.output, "engine": asked.engine}
     told |= {"spreadsheet": asked.spreadsheet}
     rule = answerer.rule
     promise = {"promise": rule.promise, "threshold": rule.threshold, "set_promise": rule.set_promise}

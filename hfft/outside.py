@@ -31,7 +31,7 @@ def check(rows: datasets.Dataset, data: Data, base: Path) -> None:
     named = [role for role in ROLES if role in rows.column_names]
     if not named or not sources.elsewhere(data):
         return
-    roots = [os.path.realpath(root) for root in (*_caches(), *([base] if base.is_dir() else []))]
+    roots = [os.path.realpath(root) for root in (*_caches(), *([str(base)] if base.is_dir() else []))]
     for role in named:
         for number, path in enumerate(_paths(rows, role), 1):
             if path and not any(_within(_located(path, base), root) for root in roots):
