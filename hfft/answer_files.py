@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hfft import ledger
+from hfft import ledger, sheets
 from hfft.errors import InputError, NoRoomError, full, listed
 from hfft.records import read_json, write_json, write_whole
 
@@ -27,15 +28,20 @@ ENDINGS = (".parquet", ".csv", ".jsonl")
 PLAN, LOCK = "plan.json", "join.lock"
 DIGITS = 6  # of a probability in csv and jsonl
 PATIENCE = 60.0  # seconds that a process waits for the first one to clear up
+FORMULA = rf"^\s*(?:[{''.join(sheets.FORMULA).replace('-', '')}]|-[^0-9.])"
 WRITTEN = 8192  # rows of a parquet group, and rows that are turned into text together
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Parts of one output. plan: what they were made of; parts of another plan are not ours."""
+    """Parts of one output. plan: what they were made of; parts of another plan are not ours.
+
+    spreadsheet: as `write` takes it.
+    """
 
     output: Path
     plan: dict[str, Any]
+    spreadsheet: bool = False
 
     @property
     def folder(self) -> Path:
@@ -102,7 +108,7 @@ class Shards:
             if not (self.folder / PLAN).is_file():
                 return False
             parts = [self.part(number) for number in range(count)]
-            write_whole(self.output, lambda target: write(target, self.output.suffix, parts, see))
+            write_whole(self.output, lambda target: write(target, self.output.suffix, parts, see, self.spreadsheet))
             shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
@@ -135,10 +141,17 @@ def check(output: str, inputs: str, overwrite: bool) -> Path:
     return path
 
 
-def write(target: Path, ending: str, parts: list[Path], see: Callable[[pa.Table], None] = lambda _: None) -> None:
+def write(
+    target: Path,
+    ending: str,
+    parts: list[Path],
+    see: Callable[[pa.Table], None] = lambda _: None,
+    spreadsheet: bool = False,
+) -> None:
     """Parts, in order, as one file. Columns that differ in type from part to part become the wider one, or text.
 
-    see: is given each part's table, so that none is read twice.
+    see: is given each part's table, so that none is read twice. spreadsheet: in csv, no text is left that a spreadsheet
+    takes for a formula (see sheets.py); otherwise texts are as they came, for programs.
     """
     schema = _common([pq.read_schema(part) for part in parts])
     tables = _seen((pq.read_table(part) for part in parts), see)
@@ -148,8 +161,8 @@ def write(target: Path, ending: str, parts: list[Path], see: Callable[[pa.Table]
                 writer.write_table(_cast(table, schema), row_group_size=WRITTEN * 16)
         return
     with target.open("w", encoding="utf-8", newline="") as file:
-        put = csv_lines if ending == ".csv" else json_lines
-        for line in put(schema, tables):
+        lines = csv_lines(schema, tables, spreadsheet) if ending == ".csv" else json_lines(schema, tables)
+        for line in lines:
             file.write(line)
 
 
@@ -159,17 +172,26 @@ def _seen(tables: Iterable[pa.Table], see: Callable[[pa.Table], None]) -> Iterat
         yield table
 
 
-def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table]) -> Iterator[str]:
+def formulas(table: pa.Table) -> int:
+    """Cells that a spreadsheet would compute. A number below zero is none, though one above with its sign is."""
+    texts = [table[field.name] for field in table.schema if pa.types.is_string(field.type)]
+    return sum(pc.sum(pc.match_substring_regex(column, FORMULA)).as_py() or 0 for column in texts)
+
+
+def csv_lines(schema: pa.Schema, tables: Iterable[pa.Table], spreadsheet: bool = False) -> Iterator[str]:
     """Lists joined by "|", nothing where a value is missing, true and false in small letters."""
+    made = sheets.harmless if spreadsheet else lambda cell: cell
 
     class Out(list[str]):
-        write = list.append
+        def write(self, line: str) -> None:
+            self.append(line.removesuffix("\r\n") + "\n")
 
     out = Out()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(schema.names)
+    # With "\n" alone Python below 3.13 leaves a text with a carriage return unquoted, which readers take for two rows.
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(map(made, schema.names))
     for row in _rows(tables):
-        writer.writerow([_cell(value) for value in row.values()])
+        writer.writerow([made(_cell(value)) for value in row.values()])
         yield from out
         out.clear()
     yield from out

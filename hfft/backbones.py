@@ -11,6 +11,7 @@ import contextlib
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ from safetensors import SafetensorError
 from hfft import (
     batch_norms,
     lite0,
+    model_files,
     naming,
     processors,
     reaching,
@@ -33,7 +35,7 @@ from hfft import (
     token_mean,
 )
 from hfft.errors import InputError, listed
-from hfft.processors import SAFE
+from hfft.model_files import SAFE, trust
 from hfft.recipe import Model
 
 TIMM = "timm/"
@@ -65,8 +67,8 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
     several: whether more than one label may apply to a row; plain pipelines then take a sigmoid of each output.
     """
     path, bare = _located(spec, modality)
-    _check_digest(spec, path)
-    with spreading.whole(), _explained(spec, path):
+    model_files.check(spec, path, modality.AUTO_CLASS)
+    with spreading.whole(), _explained(spec, path, modality):
         if bare:
             found = _from_state(spec, Path(path), modality, labels)
         elif path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
@@ -83,14 +85,14 @@ def processor(spec: Model, modality: ModuleType) -> Any:
     """The tokenizer or image processor that `load` would give, without reading weights. Raises InputError likewise."""
     path, bare = _located(spec, modality)
     source = {"revision": spec.revision} if spec.revision else {}
-    with _explained(spec, path), _fitting(spec):
+    with _explained(spec, path, modality), _fitting(spec):
         if bare or (path.startswith(TIMM) and (modality.MASKS or not spec.pretrained)):
             own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else timm_models.preset(path.removeprefix(TIMM))
             if modality.MASKS:
                 return _scenes().processor(spec, own[1])
             return transformers.TimmWrapperImageProcessor(processors.sized(own[1], spec.image_size), own[0])
         _auto(modality)
-        config = transformers.AutoConfig.from_pretrained(path, **source, **SAFE, **spec.config)
+        config = transformers.AutoConfig.from_pretrained(path, **source, **trust(spec), **spec.config)
         processors.size_timm(config, spec.image_size)
         return _processor(spec, path, modality, config, source)
 
@@ -100,10 +102,15 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
     """The saved model as any user would load it."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    auto, code = _auto(modality), model_files.trusted(folder)
     try:
+        config = transformers.AutoConfig.from_pretrained(str(folder), **code)
+        model_files.check_config(config, str(folder), code)
         with spreading.whole():
-            model = _auto(modality).from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **SAFE)
-        processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **SAFE)
+            model = auto.from_pretrained(
+                str(folder), config=config, use_safetensors=True, dtype=torch.float32, **code
+            )
+        processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **code)
     except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {references.short(error)}") from error
     return Backbone(model.eval(), processor, ())
@@ -123,6 +130,8 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
     """The model's config says how many classes may apply: whoever loads it goes by that."""
     if several or backbone.model.config.problem_type == MULTI_LABEL:  # the checkpoint's, whose task was another
         backbone.model.config.problem_type = MULTI_LABEL if several else "single_label_classification"
+    if model_files.own_code(backbone.model):
+        backbone = replace(backbone, notes=(*backbone.notes, model_files.OWN_CODE))
     if spec.pooling == "mean":
         notes = (*backbone.notes, *token_mean.average(backbone.model))
         dense = token_mean.made(backbone.model.config)
@@ -134,23 +143,24 @@ def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple
     source = {"revision": spec.revision} if spec.revision else {}
     with _fitting(spec):
         _auto(modality)
-        known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **SAFE))
+        known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **trust(spec)))
         ours = naming.in_order_of(known, labels) if known else None
         matched, order = ours is not None, ours or labels
         names = {"id2label": dict(enumerate(order)), "label2id": {name: i for i, name in enumerate(order)}}
         config = transformers.AutoConfig.from_pretrained(
-            path, num_labels=len(order), **names, **source, **SAFE, **spec.config
+            path, num_labels=len(order), **names, **source, **trust(spec), **spec.config
         )
+        model_files.check_config(config, spec.name, trust(spec))
         _check_config(spec, config)
         if modality.MASKS:
             _scenes().settle(spec, config)
         processors.size_timm(config, spec.image_size)
         processor = _processor(spec, path, modality, config, source)
         if not spec.pretrained:
-            return Backbone(_auto(modality).from_config(config, **SAFE), processor, ("random weights",))
+            return Backbone(_auto(modality).from_config(config, **trust(spec)), processor, ("random weights",))
         model, info = _auto(modality).from_pretrained(
             path, config=config, ignore_mismatched_sizes=True, output_loading_info=True, use_safetensors=True,
-            dtype=torch.float32, **source, **SAFE,
+            dtype=torch.float32, **source, **trust(spec),
         )  # fmt: skip
     _check_image_size(spec, model)
     return Backbone(model, processor, *_head(model, info, known, matched, modality))
@@ -178,9 +188,11 @@ def _head(model: Any, info: Any, known: Names | None, matched: bool, modality: M
 def _restart_head(model: Any, modality: ModuleType) -> list[str]:
     """Random weights in every tensor whose shape depends on the number of classes; returns their names."""
     config = type(model.config).from_dict(model.config.to_dict())
-    new = _auto(modality).from_config(config).state_dict()
+    own = model_files.own_code(model)  # which no Auto class knows
+    make = type(model) if own else partial(_auto(modality).from_config, **SAFE)
+    new = make(config).state_dict()
     config.num_labels = model.config.num_labels + 1
-    wider = _auto(modality).from_config(config).state_dict()
+    wider = make(config).state_dict()
     names = [name for name in new if new[name].shape != wider[name].shape]
     model.load_state_dict({name: new[name] for name in names}, strict=False)
     return names
@@ -209,7 +221,7 @@ def _from_state(spec: Model, path: Path, modality: ModuleType, labels: Names) ->
     """A bare state dict whose layout is known."""
     if not path.is_file():
         raise InputError(f"model.name {spec.name!r}: no such file (current folder: {Path.cwd()})")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = model_files.tensors(path)
     if not isinstance(state, dict) or not lite0.recognises(state):
         raise InputError(f"{path.name}: expected EfficientNet-Lite0 weights; save other models with save_pretrained()")
     preset = (lite0.ARCHITECTURE, lite0.PREPROCESSING)
@@ -268,17 +280,6 @@ def _check_config(spec: Model, config: Any) -> None:
         )
 
 
-def _check_digest(spec: Model, path: str) -> None:
-    """Refuse local weights other than the recipe's."""
-    if spec.sha256 is None:
-        return
-    file = Path(path) / "model.safetensors" if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise InputError(f"model.sha256 is set, but {spec.name} is not a local file or folder with model.safetensors")
-    if (found := references.sha256(file)) != spec.sha256:
-        raise InputError(f"{file.name} of {spec.name}: sha256 is {found}, but the recipe expects {spec.sha256}")
-
-
 def _located(spec: Model, modality: ModuleType) -> tuple[str, bool]:
     """(where the model is, whether that is a bare state dict); InputError for an image model in a text task."""
     transformers.utils.logging.set_verbosity_error()
@@ -299,11 +300,13 @@ def _ask(path: str) -> None:
 
 
 @contextlib.contextmanager
-def _explained(spec: Model, path: str) -> Iterator[None]:
+def _explained(spec: Model, path: str, modality: ModuleType) -> Iterator[None]:
     """What cannot be had or read becomes one sentence."""
     try:
         yield
     except (OSError, HfHubHTTPError, HFValidationError) as error:
+        if "use_safetensors=True" in str(error):  # which transformers asks to leave out
+            raise InputError(model_files.refused(spec.name, modality.AUTO_CLASS)) from error
         why = "" if references.is_folder(path) else reaching.why()
         raise InputError(references.unreachable(spec.name, path, error, why)) from error
     except DAMAGED as error:

@@ -28,6 +28,7 @@ from hfft.inferring import Answerer
 from hfft.inputs import Block, Source, Wish
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
+from hfft.steering import escaped
 
 VERSION = 1  # of the parts: those of another one are made anew
 SIZES = {"text": inferring.WINDOW, "image": 256, "mask": 16}  # rows of a block
@@ -41,7 +42,7 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Request:
     """What is typed. shard: "3/8". columns: role → column. short: without a probability for each class. raw: without
-    the temperature. batch: tokens of a batch of texts, or pictures of one."""
+    the temperature. batch: tokens of a batch of texts, or pictures of one. spreadsheet: csv that runs nothing there."""
 
     run: str
     source: str
@@ -57,6 +58,7 @@ class Request:
     raw: bool = False
     batch: int | None = None
     overwrite: bool = False
+    spreadsheet: bool = False
 
 
 def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, Any]:
@@ -82,7 +84,8 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
     if source.passed:
         say(f"{asked.source}: {source.passed:,} files are no pictures and are left out")
     size = SIZES["mask" if modality.MASKS else modality.INPUT]
-    shards = None if target is None else Shards(target, _plan(asked, folder, wanted, source, size))
+    plan = None if target is None else _plan(asked, folder, wanted, source, size)
+    shards = None if target is None or plan is None else Shards(target, plan, asked.spreadsheet)
     if shards is not None:
         made = shards.begin(asked.overwrite or source.live is not None, rank == 0)
         if made and source.total != 0:
@@ -97,7 +100,8 @@ def predict(asked: Request, say: Say, out: TextIO | None = None) -> dict[str, An
         facts = _told(source, answer, size, watch, out or sys.stdout)
     else:
         facts = _kept(source, answer, size, shards, rank, world, watch)
-    told = {"run": asked.run, "input": asked.source, "output": asked.output, "engine": asked.engine}
+    told: dict[str, Any] = {"run": asked.run, "input": asked.source, "output": asked.output, "engine": asked.engine}
+    told |= {"spreadsheet": asked.spreadsheet}
     rule = answerer.rule
     promise = {"promise": rule.promise, "threshold": rule.threshold, "set_promise": rule.set_promise}
     promise |= {"exit_code": 2 if facts.get("rows") and not facts["answered"] else 0}
@@ -175,7 +179,7 @@ def _told(
         watch.note(block.notes)
         table = answer(block)
         for line in answer_files.json_lines(table.schema, [table]):
-            out.write(line)
+            out.write(escaped(line) if out.isatty() else line)
         out.flush()
         watch.add(table.num_rows)
         tally.add(table)
@@ -209,9 +213,14 @@ def _kept(
         if rank == 0 and not shards.done(0):
             shards.write(0, answer(source.begun(0, 0)))
     facts: dict[str, Any] = {"parts": {"all": count, "made": new}}
-    tally = answer_tables.Tally()
-    if not shards.joined and shards.join(count, tally.add):
-        return facts | tally.facts()
+    tally, formulas = answer_tables.Tally(), []
+
+    def see(table: pa.Table) -> None:
+        tally.add(table)
+        formulas.append(answer_files.formulas(table))
+
+    if not shards.joined and shards.join(count, see):
+        return facts | tally.facts() | {"formulas": sum(formulas)}
     return facts | {"missing": count - len(shards.there())}
 
 

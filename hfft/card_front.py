@@ -18,6 +18,7 @@ AVERAGES = ("macro", "micro", "weighted")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 FRONT = re.compile(r"\A---\r?\n(.*?)\r?\n---(\r?\n|\Z)", re.DOTALL)
 EXAMPLES = 3
+DEEPEST = 50  # levels of lists and mappings
 # hfft's name → that under which `evaluate` and the Hub know the same number.
 KNOWN_AS = {"mcc": "matthews_correlation", "auroc": "roc_auc", "brier": "brier_score", "kappa": "cohen_kappa"}
 TASKS = {"semantic_segmentation": "image-segmentation"}
@@ -114,10 +115,21 @@ def read(text: str) -> dict[str, Any]:
     """The front matter of a card; {} where it has none that can be read."""
     found = FRONT.match(text)
     try:
-        tree = yaml.load(found[1], LOADER) if found else {}
-    except yaml.YAMLError:
+        tree = yaml.load(found[1], LOADER) if found and _plain(found[1]) else {}
+    except (yaml.YAMLError, ValueError):
         return {}
     return tree if isinstance(tree, dict) else {}
+
+
+def _plain(text: str) -> bool:
+    """Whether it says no more than is written: few lines of aliases stand for billions of values, and a thousand
+    brackets end the process that walks them. No card needs either."""
+    level = 0
+    for event in yaml.parse(text, LOADER):
+        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if level > DEEPEST or isinstance(event, yaml.AliasEvent):
+            return False
+    return True
 
 
 def replaced(text: str, change: Mapping[str, Any], drop: Iterable[str] = ()) -> str:

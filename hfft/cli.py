@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import sys
 import time
+import traceback
+import warnings
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,6 +32,7 @@ from hfft.phrases import (
     first_line,
     print_json,
     recipe_words,
+    safe,
     sayer,
 )
 
@@ -173,7 +178,7 @@ def eval_(folder: Folder, as_json: Json = False) -> None:
     shown = display_seeds.tested if many else display.verdict
     print_json(facts) if as_json else shown(facts)
     if (facts.get("parity") or {}).get("passed") is False:
-        print(f"hfft: {facts['parity']['why']}", file=sys.stderr, flush=True)
+        print(f"hfft: {safe(facts['parity']['why'])}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 
@@ -249,6 +254,21 @@ def _run_seeds(
         print_json(facts) if as_json else display_seeds.trained(facts)
 
 
+def _told_safely(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of hfft ends as a traceback; what libraries write into theirs may hold an address with its password."""
+    print(safe("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr, flush=True)
+
+
+def _not_run(error: pickle.UnpicklingError) -> str:
+    """torch opens tensors alone, and says neither in which file it met something else nor what to do about it."""
+    held = [frame.f_locals.get("f") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    named = next((path for path in held if isinstance(path, (str, os.PathLike))), "a file of torch")
+    return (
+        f"{named}: it is damaged, or asks for code to be run when it is opened; nothing of it was run. Where it is a "
+        "part of a checkpoint, delete that checkpoint's folder and type --resume again"
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
@@ -256,15 +276,19 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
+        # Pillow's own word on pictures that hfft refuses in one sentence of its own.
+        warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         with scratch.stopped_by_sigterm():
             app(arguments, prog_name="hfft")
-    except InputError as error:
-        _stop(str(error))
+    except (InputError, pickle.UnpicklingError) as error:
+        _stop(str(error) if isinstance(error, InputError) else _not_run(error))
     except Exception as error:
-        if not (sentence := lost_peers.told(error)):
-            raise
-        _stop(sentence)
+        if sentence := lost_peers.told(error):
+            _stop(sentence)
+        if arguments is None:
+            sys.excepthook = _told_safely  # not sooner: typer puts its own there
+        raise
     except SystemExit as end:
         if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
@@ -278,7 +302,7 @@ def _stop(sentence: str) -> NoReturn:
     is gone.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"hfft: {sentence}", file=sys.stderr, flush=True)
+        print(f"hfft: {safe(sentence)}", file=sys.stderr, flush=True)
     else:
         time.sleep(2)
     sys.exit(2)

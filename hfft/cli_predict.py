@@ -12,6 +12,7 @@ from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Stopped, print_json, sayer
 
 KERNELS = "32"
+PROGRAMS = (".parquet", ".jsonl")  # outputs that no spreadsheet opens by itself
 KINDS = 5  # kinds of bad rows that are told
 REFIT = (
     "to promise less without training again: set abstain.max_error in {0}/recipe.yaml, delete "
@@ -53,6 +54,9 @@ def predict(
         int | None, typer.Option(min=1, metavar="N", help="Tokens of a batch of texts, or pictures of one.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="csv: an apostrophe before texts that would be formulas.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
@@ -61,13 +65,16 @@ def predict(
         os.environ.setdefault(cache, KERNELS)
     from hfft import bulk
 
+    if spreadsheet and (output is None or output.endswith(PROGRAMS)):
+        raise InputError("--spreadsheet is for csv: type --output FILE.csv with it, or leave it out")
     if as_json and output is None:
         raise InputError("--json prints the facts where answers would go; type --output FILE with it")
     roles = dict(_pair(word) for word in (columns or "").split(",") if word.strip())
     roles |= {"text": text_column} if text_column else {}
     kept = tuple(name.strip() for name in (keep or "").split(",") if name.strip())
     asked = bulk.Request(
-        folder, source, output, engine, roles, kept, form, encoding, shard, sets, short, raw, batch, overwrite
+        folder, source, output, engine, roles, kept, form, encoding, shard, sets, short, raw, batch, overwrite,
+        spreadsheet,
     )  # fmt: skip
     say = sayer(True)  # stdout is for answers
     try:
@@ -107,6 +114,11 @@ def _tell(facts: dict) -> None:  # type: ignore[type-arg]
                 "".join(f"  {n:,}: {kind}\n" for kind, n in kinds[:KINDS])
                 + (f"  {more:,} more kinds" if more > 0 else "")
             )
+    if facts.get("formulas") and not facts["spreadsheet"] and not str(facts["output"]).endswith(PROGRAMS):
+        say(
+            f"{facts['formulas']:,} texts begin as formulas do (=, +, -, @), and a spreadsheet would compute them; for "
+            "one, type --spreadsheet"
+        )
     if facts["noted"] > 1:
         say(f"{facts['noted']:,} rows hold lines that look like rows of their own")
     if not facts["rows"]:

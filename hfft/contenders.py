@@ -20,7 +20,7 @@ import transformers
 from hfft import backbones, features, licences, pooling, references
 from hfft.backbones import Backbone
 from hfft.errors import InputError
-from hfft.processors import SAFE
+from hfft.model_files import trust
 from hfft.recipe import Model
 
 BATCH, BATCHES = 32, 6  # rows of a batch that is timed, and how many, the first for warm-up
@@ -45,7 +45,7 @@ def fits(spec: Model, modality: ModuleType) -> None:
 def _foreign(spec: Model, modality: ModuleType) -> str | None:
     """The kind of a model that there is no form of for this task; None where that cannot be told."""
     try:
-        config = transformers.AutoConfig.from_pretrained(references.resolve(spec.name), **SAFE)
+        config = transformers.AutoConfig.from_pretrained(references.resolve(spec.name), **trust(spec))
     except (OSError, *backbones.DOES_NOT_FIT, InputError):
         return None
     known = getattr(transformers, modality.AUTO_CLASS)._model_mapping

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hfft import terminal
+from hfft.steering import visible
 
 FAINT, MIDDLE = 0.15, 0.5  # of the strongest weight: below the first nothing is marked
 FOR, AGAINST = ("on dark_blue", "bold white on blue"), ("on dark_red underline", "bold white on red underline")
@@ -43,9 +44,9 @@ def _words(screen: Console, pieces: list[dict[str, Any]]) -> Text:
         weight = piece["weight"]
         strong = 0.0 if weight is None or not most else abs(weight) / most
         if strong < FAINT:
-            line.append(piece["text"])
+            line.append(visible(piece["text"]))
         elif coloured:
-            line.append(piece["text"], (FOR if weight > 0 else AGAINST)[strong >= MIDDLE])
+            line.append(visible(piece["text"]), (FOR if weight > 0 else AGAINST)[strong >= MIDDLE])
         else:
-            line.append(f"{piece['text']} ({weight:+.2f})")
+            line.append(f"{visible(piece['text'])} ({weight:+.2f})")
     return line

@@ -23,7 +23,8 @@ from hfft.records import read_json
 
 FILE, PAGE, PROBES, FACTS = "rank.json", "rank.html", "probes", "facts.json"
 OURS = (FILE, PAGE, PROBES, "index.html")  # the last by `hfft report`
-OF_ITS_OWN = {"sha256": "null", "revision": "null", "config": "{}"}  # what a recipe says of its own model alone
+# What a recipe says of its own model alone.
+OF_ITS_OWN = {"sha256": "null", "revision": "null", "config": "{}", "trust_remote_code": "false"}
 
 
 @dataclass(frozen=True)

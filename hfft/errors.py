@@ -10,6 +10,8 @@ import difflib
 import errno
 from collections.abc import Iterable, Sequence
 
+from hfft.steering import on_one_line
+
 
 class InputError(Exception):
     """The user's input cannot be used; the message is shown to them as it stands."""
@@ -58,12 +60,12 @@ def counted(n: int, noun: str) -> str:
 
 
 def listed(names: Iterable[object], limit: int = 12) -> str:
-    """Names joined for a sentence, cut after `limit` with the number left out.
+    """Names joined for a sentence, cut after `limit` with the number left out. They may come from data.
 
     >>> listed("abc", limit=2)
     'a, b … and 1 more'
     """
-    items = [str(name) for name in names]
+    items = [on_one_line(name) for name in names]
     tail = f" … and {len(items) - limit:,} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + tail
 

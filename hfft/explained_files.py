@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from hfft.pieces import Piece
 from hfft.records import write_whole
+from hfft.steering import visible
 
 SIDE = 320  # pixels of the picture, and of the map beside it, at least
 HEAT = (255, 106, 0)
@@ -27,7 +29,8 @@ def page(title: str, told: Sequence[str], pieces: Sequence[Piece]) -> bytes:
     """A self-contained page: the text, its words coloured by weight, and what is said about it."""
     most = max((abs(piece.weight) for piece in pieces if piece.weight is not None), default=0.0) or 1.0
     rooms = jinja2.PackageLoader("hfft", "templates")
-    made = jinja2.Environment(loader=rooms, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    strict: Any = {"undefined": jinja2.StrictUndefined, "finalize": visible}
+    made = jinja2.Environment(loader=rooms, autoescape=True, trim_blocks=True, **strict)
     shown = [{"text": p.text, "part": p.part, "weight": p.weight, "share": (p.weight or 0.0) / most} for p in pieces]
     return (
         made.get_template("explained.html.j2").render(title=title, told=told, pieces=shown).encode("utf-8", "replace")

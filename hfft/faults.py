@@ -13,6 +13,11 @@ from typing import Any
 
 from hfft.errors import counted
 
+PICKLES = (".pkl", ".pickle", ".pck", ".dill", ".joblib", ".pt", ".pth", ".npy", ".npz")  # or what may hold one
+NO_PICKLES = (
+    "a pickle can run any code when it is opened, so hfft opens none; write it as csv, jsonl or parquet with the "
+    "program that made it"
+)
 MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 

@@ -6,15 +6,18 @@ In: rows with an `image`, and `Data`. Out: the same rows with `group`. It must n
 from __future__ import annotations
 
 import os
-import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
+import regex
 
-from hfft.errors import InputError, listed
+from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 from hfft.sources import shown
+
+SECONDS = 20  # for all names together; `re` itself would never give up
 
 
 def added(rows: datasets.Dataset, data: Data) -> datasets.Dataset:
@@ -55,5 +58,15 @@ def below(paths: Sequence[str]) -> list[str]:
 
 
 def _groups(pattern: str, names: Sequence[str]) -> list[str | None]:
-    found = (re.search(pattern, name) for name in names)
-    return [match and match.group(1) for match in found]
+    """The first group of the first match in each name. Raises InputError where looking takes too long."""
+    try:
+        wanted, ends = regex.compile(pattern, regex.VERSION0), time.monotonic() + SECONDS
+        found = (wanted.search(name, timeout=max(ends - time.monotonic(), 0.001)) for name in names)
+        return [match and match.group(1) for match in found]
+    except TimeoutError as error:
+        raise InputError(
+            f"data.group_pattern {brief(pattern)} takes more than {SECONDS} s to look for in {len(names):,} file "
+            "names: a repeat within a repeat, such as (a+)+, tries every way there is; write it with one"
+        ) from error
+    except regex.error as error:  # what `re` takes and `regex` does not
+        raise InputError(f"data.group_pattern {brief(pattern)} is no regular expression ({error})") from error

@@ -261,6 +261,6 @@ def read_tree(content: str) -> dict[str, Any]:
     """JSON that anybody may have edited; {} where it is none."""
     try:
         tree = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return tree if isinstance(tree, dict) else {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hfft import text_lines
+from hfft import declared_sizes, text_lines
 from hfft.errors import InputError, listed, meant
 from hfft.text_lines import STDIN, Line
 
@@ -113,7 +113,7 @@ class _Feed:
 
 
 def _csv(shown: str, lines: Iterator[Line | None], separator: str) -> Opened:
-    csv.field_size_limit(1 << 30)
+    csv.field_size_limit(text_lines.LONGEST)
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=separator)
     header = _header(reader, shown)
@@ -137,7 +137,7 @@ def _csv(shown: str, lines: Iterator[Line | None], separator: str) -> Opened:
                     f"{shown}, line {last + 1:,}: a quote is opened and never closed, so the lines after it, to line "
                     f"{feed.line:,}, are no rows of their own; close it, or write it twice"
                 )
-            if not cells and width > 1:
+            if not cells and width > 1 and not feed.problem:
                 continue  # an empty line
             note = ""
             if feed.line - last > SWALLOWED and (held := _alike(cells, width, separator)) > SWALLOWED:
@@ -235,6 +235,7 @@ def _parquet(name: str, columns: tuple[str, ...] | None) -> Opened:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    declared_sizes.check(Path(name), name)
     try:
         file = pq.ParquetFile(name)
     except (pa.ArrowException, OSError) as error:

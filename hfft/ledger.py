@@ -203,7 +203,7 @@ def _opened_seal(line: bytes) -> tuple[dict[str, Any], str]:
             return {}, ""
     try:
         entry = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, ""
     if not isinstance(entry, dict) or (not seal and ("digest" in entry or "previous" in entry)):
         return {}, ""
@@ -217,7 +217,7 @@ def _head(run: RunFolder) -> dict[str, Any]:
     try:
         head = json.loads(run.ledger_head.read_text(encoding="utf-8"))
         return {"lines": int(head["lines"]), "looks": int(head["looks"]), "digest": str(head["digest"])}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"lines": -1, "looks": 0, "digest": ""}
 
 

@@ -16,7 +16,7 @@ WORST = 2  # probes that are told
 
 def limits(facts: Mapping[str, Any]) -> list[str]:
     """Sentences; none for a run about which nothing is known."""
-    return [*_baseline(facts), *_weakest(facts), *_slices(facts), *_probes(facts), *_looks(facts)]
+    return [*_own_code(facts), *_baseline(facts), *_weakest(facts), *_slices(facts), *_probes(facts), *_looks(facts)]
 
 
 def purpose(facts: Mapping[str, Any]) -> list[str]:
@@ -30,6 +30,12 @@ def purpose(facts: Mapping[str, Any]) -> list[str]:
         one = "pixel" if facts["masks"] else inputs[:-1]
         out.append(f"Finding out that none of its {names:,} classes fits: it gives every {one} one of them.")
     return [*out, "Decisions about people that nobody checks."]
+
+
+def _own_code(facts: Mapping[str, Any]) -> list[str]:
+    if not facts["recipe"]["model"].get("trust_remote_code"):
+        return []
+    return ["It runs Python code of its own, which may do whatever its user may: read that code before you load it."]
 
 
 def _baseline(facts: Mapping[str, Any]) -> list[str]:

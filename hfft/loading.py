@@ -24,6 +24,7 @@ from hfft import (
     mask_rows,
     moments,
     naming,
+    outside,
     pictures,
     sequences,
     slice_columns,
@@ -195,6 +196,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
     names, declared = ([], ()) if modality.MASKS else labelling.read(part, source.get("label"), data, shown(data))
     rows = part.select_columns([source[role] for role in modality.ROLES if role in source])
     rows = rows.rename_columns({c: role for role, c in source.items() if role in modality.ROLES and role != c})
+    outside.check(rows, data, base)
     try:
         rows = modality.check_types(rows, base)
     except InputError as error:

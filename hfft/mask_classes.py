@@ -130,7 +130,7 @@ def _given(data: Data, folders: Sequence[Path]) -> Given | None:
 def _of_file(path: Path) -> Given:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({str(error).splitlines()[0]}); {FORMS}") from error
     return _parsed(tree, None, str(path))
 

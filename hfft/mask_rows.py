@@ -25,6 +25,7 @@ from hfft.errors import InputError, counted
 from hfft.masks import Legend
 from hfft.recipe import Data
 from hfft.sources import beside, shown
+from hfft.steering import on_one_line
 
 CHUNK = 256  # rows whose files are held at once
 PICTURE = datasets.Image(decode=False)
@@ -148,7 +149,7 @@ def _turned(image: dict[str, Any], ids: np.ndarray) -> str:
 
 
 def _name(source: dict[str, Any]) -> str:
-    return (source["path"] or "")[:200]  # a column of base64 is taken for paths
+    return on_one_line((source["path"] or "")[:200])  # a column of base64 is taken for paths
 
 
 def _said(where: str, why: object) -> str:

@@ -1,7 +1,7 @@
 """The frame of every page: templates, style, script and the policy that lets nothing else run.
 
-In: a template's name and facts. Out: HTML and a file. Foreign text is escaped by the templates; here signs that would
-steer a reader's eyes or break the file are written out. Knows no run folder.
+In: a template's name and facts. Out: HTML and a file. Foreign text is escaped by the templates, and signs that would
+steer a reader's eyes or break the file are written out (see steering.py). Knows no run folder.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from markupsafe import Markup
 
 from hfft.errors import InputError
 from hfft.records import write_whole
+from hfft.steering import visible
 
 HERE = Path(__file__).parent / "templates"
 STYLES = ("page.css", "figures.css", "narrow.css")
 SCRIPTS = ("lists.js", "matrix.js")
 GENERATOR = "hfft report"  # tells hfft's own pages from others
-# Control characters but tab and line feed, lone surrogates, and the signs that turn the direction of what follows:
-# a class name with one of them would look like another.
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def render(name: str, facts: dict[str, Any], filters: dict[str, Callable[..., Any]]) -> str:
@@ -72,18 +70,6 @@ def own(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return f'<meta name="generator" content="{GENERATOR}">'.encode() in file.read(4096)
-
-
-def visible(value: Any) -> Any:
-    """Text with signs that steer or break written out as ⟨U+202E⟩; anything else, and markup, as it is.
-
-    >>> visible("gro\u202eup"), visible(3)
-    ('gro⟨U+202E⟩up', 3)
-    """
-    if type(value) is not str or not STEERING.search(value):
-        return value
-    lines = value.replace("\r\n", "\n").replace("\r", "\n")
-    return STEERING.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", lines)
 
 
 @cache

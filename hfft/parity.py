@@ -72,6 +72,8 @@ def unlike(wanted: Recipe, model: Ensemble) -> str:
     """Why a plain pipeline does not read inputs as this run does; "" where it does."""
     if len(model.parts) > 1:
         return "the models of several folds answer together, which no single pipeline does"
+    if wanted.model.trust_remote_code:
+        return "the model runs Python code of its own, which a pipeline does not run unasked"
     if wanted.model.window:
         return "images are read in windows at their own size, and a pipeline reads them whole"
     if wanted.model.truncation not in ("head", "tail"):
@@ -148,7 +150,7 @@ def asked(request: dict[str, Any], room: Path) -> tuple[dict[str, np.ndarray] | 
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
         return None, f"plain transformers cannot use the model folder: {lines[-1][:300] if lines else 'it was killed'}"
-    with np.load(path.with_name("answer.npz")) as found:
+    with np.load(path.with_name("answer.npz"), allow_pickle=False) as found:
         return dict(found), ""
 
 

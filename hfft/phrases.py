@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from hfft import credentials
 from hfft.errors import InputError
+from hfft.steering import escaped, visible
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -68,11 +70,16 @@ def model_words(
     return *recipe_words(name, option, given), named
 
 
+def safe(sentence: object) -> str:
+    """A sentence as it may be printed: names in it come from data, and addresses from people."""
+    return credentials.masked(str(visible(str(sentence))))
+
+
 def sayer(as_json: bool) -> Callable[[str], None]:
     """What prints sentences: on stdout, or beside facts in JSON on stderr."""
 
     def say(sentence: str) -> None:
-        print(sentence, file=sys.stderr if as_json else sys.stdout, flush=True)
+        print(safe(sentence), file=sys.stderr if as_json else sys.stdout, flush=True)
 
     return say
 
@@ -84,4 +91,4 @@ def first_line(path: Path) -> str:
 
 
 def print_json(facts: Any) -> None:
-    print(json.dumps(facts, indent=1, ensure_ascii=False))
+    print(escaped(json.dumps(facts, indent=1, ensure_ascii=False)))

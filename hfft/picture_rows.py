@@ -24,6 +24,7 @@ from hfft.errors import InputError
 from hfft.measures import Measured
 from hfft.neighbours import Matches
 from hfft.recipe import Model
+from hfft.steering import on_one_line
 
 CHUNK = 1000  # pictures whose bytes are held at once
 PICTURE = datasets.Features({"image": datasets.Image(decode=False)})
@@ -205,7 +206,8 @@ def _named(read: Callable[[dict[str, Any]], T], source: dict[str, Any]) -> T:
     try:
         return read(source)
     except ValueError as error:
-        raise InputError(f"{source['path'] or 'a picture given as bytes'}: {error}") from error
+        named = on_one_line(source["path"]) if source["path"] else "a picture given as bytes"
+        raise InputError(f"{named}: {error}") from error
 
 
 def _file_size(path: str | None) -> int:
@@ -219,7 +221,9 @@ def _inspect_one(source: dict[str, Any] | None) -> tuple[str, bytes | None, str 
     try:
         image = pictures.rgb(source)
     except ValueError as error:
-        where = f"{source['path'][:200]}: " if source["path"] else ""  # a column of base64 is taken for paths
+        where = (
+            f"{on_one_line(source['path'][:200])}: " if source["path"] else ""
+        )  # a column of base64 is taken for paths
         return "", None, f"{where}{error}"
     return digest(image), perceptual.fingerprint(image), None
 

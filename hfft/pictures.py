@@ -6,6 +6,7 @@ In: paths, bytes or numbers. Out: `datasets.Dataset` rows or RGB pictures. Knows
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import math
 import stat
@@ -18,6 +19,7 @@ from PIL import Image
 
 from hfft.errors import InputError, listed
 from hfft.flattening import upright
+from hfft.steering import on_one_line
 
 if TYPE_CHECKING:  # imported by the two that make tables: `hfft predict` needs none, and it takes a second
     import datasets
@@ -26,6 +28,9 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(
     ("validation", "val", "valid", "dev", "eval"), "validation"
 )
+# What Pillow may take a file for, whatever it is called. It knows forty formats more; one of them (EPS) hands the file
+# to another program, and most are read by code that nobody has looked at for years.
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 CHANNELS = (1, 3, 4)
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag, and its values that turn a picture by 90 degrees
 
@@ -71,7 +76,7 @@ def decoded(source: dict[str, Any], use: Callable[[Image.Image, bytes], T], what
     if not data:
         raise ValueError(f"the {what} is empty (0 bytes)")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=formats()) as opened:
             # Pillow itself only warns up to twice this limit; a 94 KiB file can hold 100 million pixels.
             if Image.MAX_IMAGE_PIXELS is not None and opened.width * opened.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
@@ -90,12 +95,19 @@ def decoded(source: dict[str, Any], use: Callable[[Image.Image, bytes], T], what
 def header(source: dict[str, Any]) -> Header:
     """What the first bytes of {"bytes": …, "path": …} say, the pixels not decoded. Raises OSError as Pillow does."""
     held = io.BytesIO(source["bytes"]) if source["bytes"] is not None else source["path"]
-    with Image.open(held) as opened:
+    with Image.open(held, formats=formats()) as opened:
         width, height = opened.size
         # Formats that keep EXIF at the end would have to be decoded for it; cameras write JPEG.
         if "exif" in opened.info and opened.getexif().get(ORIENTATION, 1) in SIDEWAYS:
             width, height = height, width
         return Header(width, height, opened.mode, bool(getattr(opened, "is_animated", False)))
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """FORMATS, as far as this Pillow was built with them."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _bytes(path: Path) -> bytes:
@@ -207,7 +219,7 @@ def named(path: Path | str) -> None:
     """Raise InputError for a name that is not UTF-8: nothing could be said of it, nor written."""
     name = str(path)
     if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
-        raise InputError(f"{name}: the name of this picture or folder is not UTF-8; rename it")
+        raise InputError(f"{on_one_line(name)}: the name of this picture or folder is not UTF-8; rename it")
 
 
 def folders(root: Path) -> list[Path]:

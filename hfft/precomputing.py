@@ -293,4 +293,4 @@ def _computed(
         out.flush()
     if args.world_size > 1:
         torch.distributed.barrier()
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]

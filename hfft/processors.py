@@ -12,16 +12,15 @@ from typing import Any
 import transformers
 
 from hfft.errors import InputError
+from hfft.model_files import trust
 from hfft.recipe import Model
-
-SAFE = {"trust_remote_code": False}
 
 
 def make(spec: Model, path: str, modality: ModuleType, config: Any, source: dict[str, Any]) -> Any:
     """The checkpoint's own processor, fitted to the recipe's sizes. source: where on the Hub, {} or {"revision": …}."""
     if config.model_type == "timm_wrapper" and modality.PROCESSOR == "AutoImageProcessor":
         return transformers.TimmWrapperImageProcessor(config.pretrained_cfg, config.architecture)
-    processor = getattr(transformers, modality.PROCESSOR).from_pretrained(path, **source, **SAFE)
+    processor = getattr(transformers, modality.PROCESSOR).from_pretrained(path, **source, **trust(spec))
     if modality.PROCESSOR == "AutoTokenizer":
         _fit_tokenizer(spec, processor, config)
     side = spec.image_size

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hfft import card_front, notation, shipping_facts
+from hfft import card_front, credentials, notation, shipping_facts
 from hfft.errors import InputError
 from hfft.records import read_json, write_json
 from hfft.run_folder import EXPORTS, RunFolder
@@ -35,7 +35,6 @@ FIGURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)?figures/([\w.-]+\.png)\)")
 PLACES = ("_name_or_path", "name_or_path", "tokenizer_file", "vocab_file", "merges_file", "auto_map")
 SECRET = re.compile(r"token|secret|password|passwd|credential|api_?key|access_?key|storage_options", re.IGNORECASE)
 NAMES = ("labels", "columns", "gates", "probes", "metrics", "colors")  # of a recipe: what looks like a path is none
-LOGIN = re.compile(r"(\w+://)[^/@\s]*@")
 TOKEN = re.compile(rb"hf_[A-Za-z0-9]{30,}")
 UNSEARCHED = re.compile(r"(^|/)(tokenizer\.json|vocab\.(txt|json)|merges\.txt|.*\.(model|safetensors|bin|tflite|png))$")
 BLOCK = 1 << 20
@@ -80,7 +79,7 @@ def manifest(run: RunFolder, folder: Path, files: Iterable[str], digests: dict[s
 
 
 def public_recipe(tree: Any, key: str = "") -> Any:
-    """A recipe without paths of this machine, secrets, and the login of an address.
+    """A recipe without paths of this machine and secrets.
 
     >>> public_recipe({"path": "/home/maria/x.csv", "options": {"token": "x", "sep": ","}, "labels": {"/a": "/b"}})
     {'path': 'x.csv', 'options': {'sep': ','}, 'labels': {'/a': '/b'}}
@@ -90,7 +89,7 @@ def public_recipe(tree: Any, key: str = "") -> Any:
         return {name: part if name in NAMES else public_recipe(part, str(name)) for name, part in kept.items()}
     if isinstance(tree, list):
         return [public_recipe(part, key) for part in tree]
-    return LOGIN.sub(r"\1", card_front.public(tree)) if isinstance(tree, str) else tree
+    return credentials.masked(card_front.public(tree)) if isinstance(tree, str) else tree
 
 
 def check(folder: Path, files: Iterable[str], run: RunFolder, token: str | None) -> dict[str, str]:

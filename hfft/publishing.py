@@ -80,6 +80,11 @@ def publish(run: str, wanted: Wanted, say: Say = print) -> dict[str, Any]:
     hub_access.named(wanted.to, wanted.option)
     folder = RunFolder.existing(run)
     _check_parity(folder)
+    if read_yaml(folder.root / "recipe.yaml")["model"].get("trust_remote_code"):
+        raise InputError(
+            f"{run}: the model runs Python code of its own (model.trust_remote_code), without which it cannot be "
+            f"loaded, and hfft pushes no code of others. Push {folder.model} by hand, once you have read that code"
+        )
     if wanted.dry_run:
         say("card and figures are told as they lie in the run; a push writes them anew first")
     else:

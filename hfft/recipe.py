@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from hfft import agreements, notation, perturbing, references, remedies, rooms, rules, trainer_options
+from hfft import agreements, credentials, notation, perturbing, references, remedies, rooms, rules, trainer_options
 from hfft.errors import InputError, brief, listed, meant
 from hfft.records import PROBE
 from hfft.schema import SECTIONS, Abstain, Data, Loss, Model, Probes, Recipe, Sampler, Split, Template
@@ -108,7 +108,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
         mistakes += problems
-    mistakes += rules.mistakes(tree.get("gates"))
+    mistakes += rules.mistakes(tree.get("gates")) + _secrets(tree)
     metrics = tree.get("metrics")
     probes = tree["probes"].get("names") if isinstance(tree.get("probes"), dict) else None
     rooms_of = {
@@ -135,6 +135,16 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if mistakes or recipe is None:
         raise InputError(f"{source}: " + ("" if len(mistakes) == 1 else "\n  ") + "\n  ".join(mistakes))
     return dataclasses.replace(recipe, train=checked)
+
+
+def _secrets(tree: dict[str, Any]) -> list[str]:
+    """What is said of secrets in the parts of a recipe that name where things lie."""
+    found: list[str] = []
+    for section, keys in {"data": ("path", "data_files", "options", "classes"), "model": ("name",)}.items():
+        part = tree.get(section)
+        if isinstance(part, dict):
+            found += credentials.mistakes({key: part[key] for key in keys if key in part}, section)
+    return found
 
 
 def _probes_of(task: Any) -> list[str]:

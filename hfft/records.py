@@ -217,7 +217,7 @@ def fingerprint(ids: Sequence[str]) -> str:
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable: {error}") from error
 
 

@@ -109,4 +109,8 @@ def brought(name: str, kind: str = "model") -> str:
 def short(error: BaseException) -> str:
     """What an error of a library says, on one line and not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if "contains custom code which must be executed" in text:  # which transformers would have you do at once
+        return (
+            "it comes with Python code of its own, which runs only where the recipe says model.trust_remote_code: true"
+        )
     return text if len(text) <= 240 else text[:237] + "…"

@@ -28,6 +28,7 @@ from hfft import (
     openings,
     pages,
     shipping_facts,
+    steering,
 )
 from hfft.records import write_whole
 from hfft.run_folder import RunFolder
@@ -190,5 +191,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "title_of": title,
     "inline": inline,
     "public": card_front.public,
-    "wraps": lambda name: Markup("_<wbr>").join(pages.visible(str(name)).split("_")),
+    "wraps": lambda name: Markup("_<wbr>").join(steering.visible(str(name)).split("_")),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from hfft import masks, pictures, references
+from hfft import archives, masks, pictures, references
 from hfft.errors import InputError, brief, listed, meant
 from hfft.masks import Legend
 from hfft.recipe import Data
@@ -184,6 +185,7 @@ def _digits(path: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(uint8 (n, 28, 28), class of each (n,))."""
     if not references.is_file(path):
         raise InputError(f"data.options.digits: {name}: no such file")
+    archives.check(Path(path), name)
     try:
         values = pd.read_csv(path, header=None).to_numpy()
     except (OSError, ValueError) as error:

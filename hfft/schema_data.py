@@ -15,6 +15,7 @@ from hfft import hues
 from hfft.schema_split import Split
 
 STRICT = {"extra": "forbid"}
+LONGEST = 1_000  # signs of a regular expression
 
 
 def as_text(value: Any) -> Any:
@@ -30,9 +31,11 @@ def _colours(value: dict[str, Any]) -> dict[str, Any]:
 
 def _pattern(value: str | None) -> str | None:
     """The same; raises ValueError for what is no regular expression with a group."""
+    if value is not None and len(value) > LONGEST:
+        raise ValueError(f"a regular expression of {len(value):,} signs; {LONGEST} are the most")
     try:
         groups = 1 if value is None else re.compile(value).groups
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{value!r} is no regular expression ({error})") from error
     if not groups:
         raise ValueError(f"{value!r} has no group: put what says where a file belongs in ( ), such as '^(.*?)_'")

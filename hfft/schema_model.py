@@ -32,6 +32,10 @@ class Model:
     name: Annotated[str, Field(min_length=1, description="Hub id, timm/…, local folder, or pkg://PACKAGE/PATH")]
     revision: Annotated[str | None, Field(description="Hub branch, tag or commit")] = None
     sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="digest the weights must have")] = None
+    trust_remote_code: Annotated[
+        bool,
+        Field(strict=True, description="true: run the Python code that comes with the model; it may do all you may"),
+    ] = False
     pretrained: Annotated[bool, Field(description="false: the same architecture with random weights")] = True
     config: Annotated[
         dict[str, Any], Field(description="overrides of the model's own config, such as hidden_dropout_prob")

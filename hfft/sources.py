@@ -20,7 +20,7 @@ import pyarrow as pa
 from datasets.data_files import resolve_pattern
 from datasets.table import CastError
 
-from hfft import faults, pictures, reaching, references
+from hfft import archives, credentials, declared_sizes, faults, pictures, reaching, references
 from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 
@@ -51,6 +51,7 @@ def load(data: Data) -> dict[str, Any]:
             "data.options.split picks parts, but data.split.by is predefined and takes the data's own; leave one out"
         )
     builder, files = _source(data)
+    declared_sizes.look([builder] if files is None else _local(files))
     if files is None or chosen is not None:
         loaded = _load(data, builder, files)
     else:  # each file by itself: labels are numbers in one and names in another, and meet by name later
@@ -65,9 +66,11 @@ def load(data: Data) -> dict[str, Any]:
 
 def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
     """What `datasets.load_dataset` makes of it, by split."""
-    options = dict(data.options)
+    options = dict(_filled(data.options))
     if "streaming" in options:
         raise InputError("data.options.streaming: write data.streaming: true instead")
+    if "trust_remote_code" in options:
+        raise InputError("data.options.trust_remote_code: `datasets` runs no code of data sets any more; leave it out")
     try:
         if _is_csv(builder, files, options):
             options = _csv_options(data, files) | options
@@ -81,12 +84,21 @@ def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
-        raise InputError(_load_sentence(error, data, builder, files, options)) from error
+        raise InputError(credentials.masked(_load_sentence(error, data, builder, files, options))) from error
     if isinstance(loaded, list):
         raise InputError("data.options.split: expected one text, such as train or train+test, got several")
     if isinstance(loaded, dict):  # DatasetDict or IterableDatasetDict
         return {str(name): part for name, part in loaded.items()}
     return {str(options.get("split") or "train"): loaded}
+
+
+def elsewhere(data: Data) -> bool:
+    """Whether somebody else packed it: a data set of the Hub, a file behind an address, an archive."""
+    builder, files = _source(data)
+    if files is None:
+        return not Path(builder).is_absolute()
+    known = [name for names in files.values() for name in names]
+    return any("://" in name or (references.is_file(name) and archives.kind(Path(name))) for name in known)
 
 
 def beside(data: Data, split: str) -> Path:
@@ -113,7 +125,9 @@ def image_folder(data: Data) -> Path | None:
 
 def _source(data: Data) -> tuple[str, Files | None]:
     """(builder or Hub id, data_files): pkg:// resolved, local files seen to exist."""
-    files = data.data_files
+    if data.path == "pandas":
+        raise InputError(f"data.path: pandas: {faults.NO_PICKLES}")
+    files = _filled(data.data_files)
     if files is not None:
         by_split = files if isinstance(files, dict) else {"train": files}
         if not by_split or not all(by_split.values()):
@@ -123,13 +137,14 @@ def _source(data: Data) -> tuple[str, Files | None]:
             for split, names in by_split.items()
         }
         return BUILDERS.get(data.path, data.path), checked
-    path = Path(references.resolve(data.path)).expanduser()
+    path = Path(references.resolve(_filled(data.path))).expanduser()
     suffix = path.suffix.lstrip(".").lower()
     if references.is_file(path):
+        known = _existing(str(path))
         if suffix not in BUILDERS:
             expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
             raise InputError(f"{data.path}: unknown ending; {expected}")
-        return BUILDERS[suffix], {"train": [_existing(str(path))]}
+        return BUILDERS[suffix], {"train": [known]}
     if data.path in FILES:
         raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
     if references.is_folder(path):
@@ -153,9 +168,21 @@ def _existing(name: str) -> str:
         return path
     if not references.is_file(path):
         raise InputError(_absent(name, path, "file"))
+    if Path(path).suffix.lower() in faults.PICKLES:
+        raise InputError(f"{name}: {faults.NO_PICKLES}")
     if not Path(path).stat().st_size:
         raise InputError(f"{name}: the file is empty (0 bytes); expected rows")
     return path
+
+
+def _filled(value: Any) -> Any:
+    """The same with each ${NAME} as the environment has it: what a secret of a recipe is written as."""
+    try:
+        return credentials.filled(value)
+    except KeyError as error:
+        raise InputError(
+            f"data: ${{{error.args[0]}}} is not in the environment; type export {error.args[0]}=…"
+        ) from error
 
 
 def _absent(name: str, path: str | Path, wanted: str) -> str:

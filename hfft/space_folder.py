@@ -123,6 +123,10 @@ def check(run: RunFolder) -> None:
             f"{held} is missing, so this run is not finished; type hfft run {run.root} --resume, then ask again"
         )
     wanted, names = recipe.load(str(run.root)), mask_records.read(held).names
+    if wanted.model.trust_remote_code:
+        raise InputError(
+            f"{run.root}: its model runs Python code of its own (model.trust_remote_code), which no Space gets"
+        )
     config = read_json(run.model / "config.json")
     ids = config.get("id2label") or {}  # left out where classes have no names; models of timm have a list instead
     own = tuple(str(ids[key]) for key in sorted(ids, key=int)) or tuple(config.get("label_names") or names)

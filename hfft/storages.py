@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hfft.credentials import filled, masked
 from hfft.errors import InputError, brief
 
 SCHEMES = ("postgresql", "mysql", "sqlite")
@@ -27,15 +28,15 @@ def reached(storage: str, begun: bool = True) -> Iterator[None]:
         yield
     except ImportError as error:
         driver = "type: pip install 'hfft[postgres]'" if "postgresql" in storage else "install the driver of that URL"
-        raise InputError(f"--storage {_bare(storage)}: {error}; {driver}") from error
+        raise InputError(f"--storage {masked(storage)}: {error}; {driver}") from error
     except OSError as error:
         why = error.strerror or error
-        raise InputError(f"{storage}: {why}{kept}") from error
+        raise InputError(f"{masked(storage)}: {why}{kept}") from error
     except Exception as error:
         if not type(error).__module__.startswith(("sqlalchemy", "psycopg", "optuna")):
             raise
         why = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
-        raise InputError(f"--storage {_bare(storage)} cannot be reached: {why}{kept}") from error
+        raise InputError(f"--storage {masked(storage)} cannot be reached: {why}{kept}") from error
 
 
 def optuna() -> Any:
@@ -54,8 +55,9 @@ def opened(storage: str | None, root: Path) -> Any:
         root.mkdir(parents=True, exist_ok=True)
         file = root / "trials.log"
         return made.storages.JournalStorage(made.storages.journal.JournalFileBackend(str(file)))
+    storage = _filled(storage)
     if "://" not in storage or storage.split("://")[0].split("+")[0] not in SCHEMES:
-        raise InputError(f"--storage {brief(storage)}: expected a URL such as postgresql://user@host/database")
+        raise InputError(f"--storage {brief(masked(storage))}: expected a URL such as postgresql://user@host/database")
     if storage.startswith("postgresql://"):  # SQLAlchemy's own choice of a driver differs between its versions
         storage = "postgresql+psycopg://" + storage.removeprefix("postgresql://")
     for wait in (0.5, 1.0, 2.0, 4.0, None):
@@ -68,12 +70,9 @@ def opened(storage: str | None, root: Path) -> Any:
     raise AssertionError
 
 
-def _bare(url: str) -> str:
-    """Without a password.
-
-    >>> _bare("postgresql+psycopg://me:secret@host/db")
-    'postgresql+psycopg://me@host/db'
-    """
-    scheme, _, rest = url.partition("://")
-    who, at, place = rest.rpartition("@")
-    return f"{scheme}://{who.partition(':')[0]}{at}{place}"
+def _filled(storage: str) -> str:
+    """The URL with each ${NAME} as the environment has it: what is typed is in the list of processes."""
+    try:
+        return str(filled(storage))
+    except KeyError as error:
+        raise InputError(f"--storage {storage}: {error.args[0]} is not set; type export {error.args[0]}=…") from error

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from hfft.steering import visible
 
 LEFT = ("method", "label", "suggested", "input")
 
@@ -18,9 +23,16 @@ def table(first: str, *others: str) -> Table:
     return made
 
 
+class Screen(Console):
+    """rich's console, on which no text steers the terminal: rich itself lets escape signs through."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
 def console() -> Console:
     """stdout; nothing in a text is taken for markup."""
-    made = Console(highlight=False, markup=False)
+    made = Screen(highlight=False, markup=False)
     if not made.is_terminal:
         made.width = 140  # piped: one row stays one line
     return made

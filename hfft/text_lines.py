@@ -17,6 +17,7 @@ from hfft.errors import InputError
 
 STDIN = "-"
 CHUNK = 1 << 16  # bytes that are taken at once, at most
+LONGEST = 1 << 26  # characters of a line: a file without line ends must not fill the memory
 ESCAPED = ("\udc80", "\udcff")  # how Python keeps bytes that are no UTF-8
 
 
@@ -44,19 +45,27 @@ def check(name: str, encoding: str) -> None:
 def lines(name: str, encoding: str) -> Iterator[Line | None]:
     """Of standard input a None whenever all that has come was given."""
     pieces: list[str] = []
-    number = 0
+    number = held = 0
     for part in _decoded(name, encoding):
         if part is None:
             yield None
             continue
         first, *others = part.split("\n")
-        pieces.append(first)
+        held += len(first)
+        if held <= LONGEST:
+            pieces.append(first)
         for other in others:
             number += 1
-            yield _line("".join(pieces) + "\n", number)
-            pieces = [other]
-    if rest := "".join(pieces):
+            yield _line("".join(pieces) + "\n", number) if held <= LONGEST else _long(number)
+            pieces, held = [other], len(other)
+    if held > LONGEST:
+        yield _long(number + 1)
+    elif rest := "".join(pieces):
         yield _line(rest, number + 1)
+
+
+def _long(number: int) -> Line:
+    return Line("\n", number, f"line {number:,} has more than {LONGEST:,} characters; is a line end missing?")
 
 
 def _line(text: str, number: int) -> Line:

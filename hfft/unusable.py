@@ -11,6 +11,7 @@ from typing import Any
 from hfft.errors import brief
 
 EMPTY = "the text is empty"
+MOST = 10_000_000  # characters of a text: ten long books; what is longer is a whole file in one cell
 INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
@@ -24,9 +25,16 @@ def why(value: Any) -> str:
         return "the text is missing"
     if not isinstance(value, str):
         return f"the text is {brief(value, 40)}: expected text"
+    if len(value) > MOST:
+        return too_long(value)
     if halved(value):
         return "the text holds half a sign (a lone surrogate)"
     return "" if any(map(visible, value)) else EMPTY
+
+
+def too_long(value: str) -> str:
+    """What is wrong with a text of more than MOST characters."""
+    return f"the text has {len(value):,} characters, and {MOST:,} are the most; is a quote missing?"
 
 
 def visible(sign: str) -> bool:

@@ -174,7 +174,7 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
 
 def _met(wanted: Recipe, folder: RunFolder, args: Any, say: Say) -> None:
     """Say who trains what. Raises InputError where the machines of a launch do not have the same before them."""
-    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
+    say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}{_trust_sentence(wanted)}")
     launches.shared(partial(claiming.place, folder), args.world_size)
     launches.same("the recipe", recipe.dump(wanted), "copy one file to all of them", args.world_size)
 
@@ -243,7 +243,8 @@ def _environment(
             "name": wanted.model.name,
             "parameters": backbone.parameters,
             "weights_sha256": sha256(folder.model / "model.safetensors"),
-        },
+        }
+        | ({"trust_remote_code": True} if wanted.model.trust_remote_code else {}),
     }
 
 
@@ -261,6 +262,13 @@ def _hardware_sentence(args: Any) -> str:
         threads = torch.get_num_threads()
         return f"{many} on CPU, {threads} thread{'s' * (threads > 1)}{' each' * (args.world_size > 1)}"
     return f"{many} on {torch.cuda.get_device_name(0) if args.device.type == 'cuda' else args.device.type}"
+
+
+def _trust_sentence(wanted: Recipe) -> str:
+    """Said before the model is opened: afterwards it has run."""
+    if not wanted.model.trust_remote_code:
+        return ""
+    return f"\n  note: Python code that comes with {wanted.model.name} is run (model.trust_remote_code)"
 
 
 def _only_first(say: Say, args: Any) -> Say:

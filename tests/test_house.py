@@ -29,6 +29,7 @@ LAYERS = [
     | {"schema_decide"}
     | {"schema_split"}
     | {"hues"}
+    | {"steering", "credentials"}
     | {"scratch"},
     {"errors", "neighbours", "hamming", "registration", "wording", "disturbing", "evidence", "pieces"}
     | {"changes", "remembering"}
@@ -45,6 +46,7 @@ LAYERS = [
     | {"agreeing"}
     | {"lost_peers", "reaching"}
     | {"measures", "overlaps", "notation", "faults"}
+    | {"archives"}
     | {"schema_model"}
     | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
@@ -53,6 +55,7 @@ LAYERS = [
     | {"launches"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
+    | {"declared_sizes"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -74,6 +77,7 @@ LAYERS = [
     | {"accounting"}
     | {"quoting", "sketches", "perceptual", "ledger", "conformal", "nulls"},
     {"bad_rows", "mask_classes", "scenes"}
+    | {"model_files"}
     | {"estimates", "luck", "binning", "text_traits", "slice_telling", "slice_columns", "erring"}
     | {"sharing"}
     | {"image_intervals"}
@@ -83,7 +87,7 @@ LAYERS = [
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
     {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
-    {"fitted_pixels"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
+    {"fitted_pixels"} | {"outside"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"spreading"},
     {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
     {"recommending"},
@@ -339,6 +343,7 @@ NO_ML += [
 ]
 NO_ML += ["scratch"]
 NO_ML += ["lost_peers", "reaching"]
+NO_ML += ["steering", "credentials", "archives", "declared_sizes"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 

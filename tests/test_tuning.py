@@ -322,7 +322,7 @@ def test_folds_score_a_trial(tmp_path, monkeypatch):
         ((*RATE, "--folds", "1"), "--folds: expected 2 or more"),
         ((*RATE, "--shares", "0.5,0.2"), "--shares: expected growing shares"),
         ((*RATE, "--storage", "here"), "expected a URL such as postgresql://"),
-        ((*RATE, "--storage", "postgresql://me:word@127.0.0.1:1/x"), "postgresql://me@127.0.0.1:1/x cannot be"),
+        ((*RATE, "--storage", "postgresql://me:word@127.0.0.1:1/x"), "postgresql://me:***@127.0.0.1:1/x cannot be"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_trained(words, said, tmp_path, capsys, quick):

@@ -73,6 +73,10 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {"content": [], "key": [], "problem": []}
     for row in zip(*texts, strict=True):
         parts = [part or "" for part in row]
+        if long := next((part for part in parts if len(part) > unusable.MOST), None):
+            for column, value in (("content", ""), ("key", ""), ("problem", unusable.too_long(long))):
+                out[column].append(value)
+            continue
         plain = _folded(parts)
         out["content"].append(_digest(parts))
         out["key"].append(_digest(plain))
@@ -83,7 +87,7 @@ def inspect(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
 def keys(batch: dict[str, list[Any]]) -> list[str | None]:
     """The key of each row as `inspect` makes it, None where it cannot be used."""
     rows = zip(*(batch[role] for role in ROLES if role in batch), strict=True)
-    plain = [_folded([part or "" for part in row]) for row in rows]
+    plain = [_folded(["" if len(part or "") > unusable.MOST else part or "" for part in row]) for row in rows]
     return [_digest(parts) if any(map(unusable.visible, parts[0])) else None for parts in plain]
 
 
