@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, scratch, timeline
-from hfft.errors import InputError
+from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, mishaps, scratch, timeline
+from hfft.errors import InputError, MachineError
 from hfft.phrases import (
     INTERRUPTED,
     Folder,
@@ -25,6 +25,7 @@ from hfft.phrases import (
     Stopped,
     Words,
     first_line,
+    flushed,
     print_json,
     recipe_words,
     sayer,
@@ -90,13 +91,13 @@ def show(
 @app.command("cp")
 def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")] = "recipe.yaml") -> None:
     """Copy a recipe to a file of your own; never overwrites one."""
-    from hfft import recipe
+    from hfft import recipe, records
 
     _, source = recipe.locate(recipe_words(name, None, None)[0])
     path = Path(target) / source.name if Path(target).is_dir() else Path(target)
     if path.exists():
         raise InputError(f"{path} exists and is not overwritten; type another name")
-    path.write_bytes(source.read_bytes())
+    records.write_whole(path, lambda target: target.write_bytes(source.read_bytes()))
     print(f"{path} written; edit it, then: hfft run {path}")
 
 
@@ -255,12 +256,12 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
     try:
-        with scratch.stopped_by_sigterm():
+        with scratch.stopped_by_sigterm(), mishaps.told(), flushed():
             app(arguments, prog_name="hfft")
     except InputError as error:
         # Every process of a launch comes to the same end: one of each machine says so, and the others wait for it,
-        # because launchers kill what is left as soon as one process is gone.
-        if os.environ.get("LOCAL_RANK", "0") == "0":
+        # because launchers kill what is left as soon as one process is gone. A mishap is of one alone.
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, MachineError):
             print(f"hfft: {error}", file=sys.stderr, flush=True)
         else:
             time.sleep(2)

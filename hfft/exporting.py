@@ -42,6 +42,7 @@ from hfft import (
     serving,
     sessions,
     tokenising,
+    working,
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted, listed, meant
@@ -95,6 +96,7 @@ class Job:
         return export_answers.predicted(*facts, rows)
 
 
+@working.on("export")
 def export(
     name: str,
     kind: str,

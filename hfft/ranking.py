@@ -17,6 +17,7 @@ import torch
 from hfft import (
     backbones,
     baselines,
+    claiming,
     contenders,
     entrants,
     environment,
@@ -32,6 +33,7 @@ from hfft import (
     scratch,
     trainer_arguments,
     transferability,
+    working,
 )
 from hfft.agreeing import first, only
 from hfft.entrants import FILE, PAGE, PROBES, Entrant
@@ -53,6 +55,7 @@ ABOUT = (
 )
 
 
+@working.into("rank", lambda known: claiming.beside(known["name"], known["output_dir"], "rank"))
 def run(
     name: str,
     models: Sequence[str],

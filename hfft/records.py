@@ -33,6 +33,7 @@ SCORE = "score_"
 PIXELS = "pixels"  # a column that only predicted masks have
 SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
+REMADE = (".html", ".png", ".csv", ".md", ".xml")  # from the other files, by `hfft report`, `judge` or `labels`
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
 Made = TypeVar("Made")
@@ -227,11 +228,29 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_whole(path: Path, write: Any) -> None:
-    """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one."""
+    """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one.
+
+    So it is after a power cut, too, but for files that are made again from others, where it would cost time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
+        if path.suffix not in REMADE:
+            flush(temporary)
         temporary.replace(path)
+        if path.suffix not in REMADE:
+            flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """A file, or the names in a folder, onto the disk itself (fsync). Windows opens no folders."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
