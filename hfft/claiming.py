@@ -128,7 +128,8 @@ def room_for(run: RunFolder, needed: int, what: str = "the model and its checkpo
     if needed - there > free:
         raise NoRoomError(
             f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - there) / 1e6:,.0f} MB; make room, "
-            "type --output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, train.save_only_model=true"
+            "type --output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, "
+            "train.save_only_model=true"
         )
 
 

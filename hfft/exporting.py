@@ -283,6 +283,8 @@ def _finish(job: Job, facts: dict[str, Any], target: Path) -> None:
     facts |= {"mb": round(sum(path.stat().st_size for path in files) / 1e6, 2), "file_sha256": sha256(job.file)}
     write_json(job.work / EXPORT_FACTS, facts)
     (job.work / "README.md").write_text(export_page.page(facts, job.work), encoding="utf-8")
+    old = job.work.with_name(f"{job.work.name}-old")
     if target.exists():
-        shutil.rmtree(target)
+        target.rename(old)
     job.work.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

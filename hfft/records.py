@@ -245,6 +245,13 @@ def write_whole(path: Path, write: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def flush_all(folder: Path) -> None:
+    """Every file of a folder and its names, before it is renamed to what others look for."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        flush(path)
+    flush(folder)
+
+
 def flush(path: Path) -> None:
     """A file, or the names in a folder, onto the disk itself (fsync). Windows opens no folders."""
     if os.name == "nt" and path.is_dir():

@@ -44,6 +44,7 @@ LAYERS = [
     | {"unusable", "text_lines"}
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
+    | {"locking", "mishaps"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"schema_model"}
     | {"arranging", "kept_pixels"}
@@ -52,6 +53,7 @@ LAYERS = [
     {"milestones"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
+    | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -319,6 +321,7 @@ NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 NO_ML += ["demo_facts", "space_folder"]
 NO_ML += ["flattening"]
+NO_ML += ["locking", "mishaps", "working"]
 NO_ML += [
     "boundaries",
     "palette",
