@@ -49,7 +49,7 @@ from hfft.errors import InputError, counted, listed, meant
 from hfft.gathering import Say
 from hfft.mask_records import Answers
 from hfft.recipe import Recipe
-from hfft.records import VALIDATION, fingerprint, write_json
+from hfft.records import VALIDATION, fingerprint, put, write_json
 from hfft.references import sha256
 from hfft.run_folder import EXPORT_FACTS, RunFolder
 
@@ -283,8 +283,4 @@ def _finish(job: Job, facts: dict[str, Any], target: Path) -> None:
     facts |= {"mb": round(sum(path.stat().st_size for path in files) / 1e6, 2), "file_sha256": sha256(job.file)}
     write_json(job.work / EXPORT_FACTS, facts)
     (job.work / "README.md").write_text(export_page.page(facts, job.work), encoding="utf-8")
-    old = job.work.with_name(f"{job.work.name}-old")
-    if target.exists():
-        target.rename(old)
-    job.work.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    put(job.work, target)

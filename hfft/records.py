@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -245,11 +246,16 @@ def write_whole(path: Path, write: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def flush_all(folder: Path) -> None:
-    """Every file of a folder and its names, before it is renamed to what others look for."""
-    for path in sorted(folder.rglob("*"), reverse=True):
+def put(folder: Path, target: Path) -> None:
+    """A whole folder, on the disk itself, under the name that is looked for; what has that name now goes after it."""
+    old = target.with_name(f".{target.name}.{os.getpid()}-old")
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
         flush(path)
-    flush(folder)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def flush(path: Path) -> None:
