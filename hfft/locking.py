@@ -141,11 +141,21 @@ def _holder(descriptor: int) -> str:
 
 def _released(path: Path, descriptor: int) -> None:
     """Remove the file while it is still locked: who opens it afterwards sees that it is another one."""
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of several that share it, the last one
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+    with contextlib.suppress(FileNotFoundError):
+        if _last(descriptor) and os.path.samestat(os.fstat(descriptor), path.stat()):
             path.unlink()
     _close(descriptor)
+
+
+def _last(descriptor: int) -> bool:
+    """Whether no other process holds what several may share."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks here
+        pass
+    return True
 
 
 def _close(descriptor: int) -> None:

@@ -21,7 +21,7 @@ from hfft.errors import InputError, MachineError, full
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "_ArrayMemoryError", "ArrowMemoryError")
 NO_MEMORY = re.compile("not enough memory|can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC", re.IGNORECASE)
-WANTED = re.compile(r"[Tt]ried to allocate ([\d.,]+ ?\w+)")
+WANTED = re.compile(r"(?:[Tt]ried|Unable) to allocate ([\d.,]+ ?\w+)")
 WORKER = re.compile(r"DataLoader worker \(pid[^)]*\)|subprocesses has abruptly died|terminated abruptly")
 SHARED = re.compile("shared memory|</torch_|/dev/shm")
 INSIDE = re.compile(r"Caught InputError in DataLoader worker .*?InputError: (.*)", re.DOTALL)

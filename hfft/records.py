@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +37,7 @@ PIXELS = "pixels"  # a column that only predicted masks have
 SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
 REMADE = (".html", ".png", ".csv", ".md", ".xml")  # from the other files, by `hfft report`, `judge` or `labels`
+LEFT, OLD = re.compile(r"\.(.+)\.\d+(-old)?"), 60.0  # names of files under way, and seconds until nobody writes them
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
 Made = TypeVar("Made")
@@ -244,6 +247,22 @@ def write_whole(path: Path, write: Any) -> None:
             flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(root: Path, besides: Collection[str] = ()) -> None:
+    """Remove what processes left that were killed while they wrote into a run folder, which nobody else writes into.
+
+    besides: folders in it whose files are written so, too.
+    """
+    for folder in (root, *(root / name for name in besides)):
+        for path in folder.glob(".*"):
+            if (found := LEFT.fullmatch(path.name)) and time.time() - path.lstat().st_mtime > OLD:
+                if found[2] and not (folder / found[1]).exists():  # killed in `put`, between two names
+                    path.rename(folder / found[1])
+                elif path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def put(folder: Path, target: Path) -> None:

@@ -18,8 +18,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from hfft import locking, mishaps
 from hfft.agreeing import first
-from hfft.records import FOLDS, SEEDS
+from hfft.records import FOLDS, SEEDS, sweep
 
+FOLDERS = ("predictions", "model", "figures", "explained", "exports")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -39,6 +40,8 @@ def on(
             ours = any((root / name).is_file() for name in ("recipe.yaml", FOLDS, SEEDS))
             holds = first() and ours and not unless(*args, **kwargs)
             with locking.alone(root, verb) if holds else nullcontext(), mishaps.told(root):
+                if holds:
+                    sweep(root, FOLDERS)
                 return work(*args, **kwargs)
 
         return run
@@ -66,6 +69,8 @@ def into(
             tell = again or (lambda _, known: f"`hfft {verb} {known['name']} --resume` with the same words")
             holds = locking.alone(root, verb, True, shared) if first() else nullcontext()
             with holds, mishaps.told(root, lambda: tell(root, known)):
+                if first() and not shared:
+                    sweep(root, FOLDERS)
                 return work(*args, **kwargs)
 
         return run
