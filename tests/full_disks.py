@@ -1,7 +1,7 @@
 """A disk that becomes full at a chosen write, without a disk: half of the data arrives, and nothing after it.
 
 What writes in a run is counted here and fails here: Python's files, parquet, pictures, torch and safetensors, and the
-lines of the ledger. `benchmarks/full_disk.py` does the same with a real disk.
+lines of the ledger. `benchmarks/full_disk.py` fills a real disk at such a write instead.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ WRITERS += [(torch, "save", 1), (modeling_utils, "safe_save_file", 1), (ledger, 
 
 
 class Disk:
-    """written: names of files below `root`, in the order they were written. at: the number of the write that fails
-    first; None: none does."""
+    """written: names of files below `root`, in the order they were written.
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.at = root.resolve(), None
+    fill: fills a real disk at the chosen write; None: this and all later ones fail here.
+    """
+
+    def __init__(self, root: Path, fill: Callable[[], None] | None = None) -> None:
+        self.root, self.fill = root.resolve(), fill
+        self.at: int | None = None
         self.written: list[str] = []
 
     @contextlib.contextmanager
     def full(self, at: int | None = None) -> Iterator[None]:
-        """Within it the disk is full from write `at` on."""
+        """Within it the disk is full from write `at` on, counted from 0; None: it is not."""
         self.at, self.written = at, []
         with pytest.MonkeyPatch.context() as patch:
             for place, name, argument in WRITERS:
@@ -53,7 +56,9 @@ class Disk:
             if self.root not in path.parents:
                 return real(*given, **named)
             self.written.append(str(path.relative_to(self.root)))
-            if self.at is None or len(self.written) <= self.at:
+            if self.fill and len(self.written) - 1 == self.at:
+                self.fill()
+            if self.fill or self.at is None or len(self.written) <= self.at:
                 return real(*given, **named)
             if hasattr(file, "write"):
                 file.write(b"half a l")
