@@ -32,6 +32,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _report(given: argparse.Namespace, room: Path) -> None:
         left = rng.choice([0, 0, rng.randrange(1, 16) * 4096, rng.randrange(MB)])
         point = {"verb": verb, "at": at, "file": _plain(file), "left": left}
         out = room / f"point-{number}.json"
-        found.append(point | _apart(lambda point=point: _point(given, room, point, whole), out))  # type: ignore[misc]
+        found.append(point | _apart(partial(_point, given, room, point, whole), out))
         print(f"{number + 1}: {found[-1]}", file=sys.stderr, flush=True)
     clean = sum(not point["faults"] for point in found)
     of = f"{len(whole['run'])} writes of run and {len(whole['eval'])} of eval"
@@ -154,9 +155,8 @@ def _verb(
     log = room / "stderr"
 
     def work() -> list[str]:
-        from tests.full_disks import Disk
-
         from hfft.cli import main
+        from tests.full_disks import Disk
 
         with log.open("w") as said, Path(os.devnull).open("w") as nothing:
             os.dup2(said.fileno(), 2)
