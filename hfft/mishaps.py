@@ -50,7 +50,9 @@ def of(error: BaseException, root: Path | None = None) -> Mishap | None:
     if (full(error) or worker) and SHARED.search(text):
         return Mishap("/dev/shm is full, where data workers put rows", "make it larger (docker: --shm-size=8g)")
     if full(error):
-        return Mishap(f"{_fullest(root)}: no space is left on this disk", "make room")
+        place = _fullest(root)
+        what = f"{place}: no space is left on this disk" if place else "no space is left on the disk"
+        return Mishap(what, "make room")
     if any(out_of_memory(one) for one in chain):
         found = WANTED.search(text)
         where = " on the GPU" if "CUDA" in text or "HIP" in text else ""
@@ -104,22 +106,22 @@ def _of_disk(error: OSError, root: Path | None) -> Mishap | None:
     place = name or root or Path.cwd()
     if error.errno == errno.EFBIG:
         return Mishap(f"{place}: a file would be larger than this system allows", "raise the limit (ulimit -f)")
-    if error.errno == errno.EIO:
+    if error.errno in (errno.EIO, errno.ESTALE):
         return Mishap(f"{place}: the disk fails ({error.strerror})", "check it")
     # Of other files than those of the folder it is not known that somebody wanted to write them.
     ours = error.errno == errno.EROFS or (name and root and root.absolute() in name.absolute().parents)
     if error.errno in CLOSED and ours:
-        return Mishap(f"{place} cannot be written to ({CLOSED[error.errno]})", "make it writable")
+        may_not = "cannot be written to" if error.errno == errno.EROFS else "may not be used"
+        return Mishap(f"{place} {may_not} ({CLOSED[error.errno]})", "make it writable")
     return None
 
 
-def _fullest(root: Path | None) -> Path:
+def _fullest(root: Path | None) -> Path | None:
     """The folder whose disk is full: that of the run, unless another has no room: temporary files, rows kept."""
     cache = getattr(getattr(sys.modules.get("datasets"), "config", None), "HF_DATASETS_CACHE", None)
     places = [root or Path.cwd(), Path(tempfile.gettempdir()), *([Path(cache)] if cache else [])]
-    free = [(_free(place), number) for number, place in enumerate(places)]
-    least, number = min(free)
-    return places[number] if least < SCARCE else places[0]
+    least, number = min((_free(place), number) for number, place in enumerate(places))
+    return places[number] if least < SCARCE else root
 
 
 def _free(place: Path) -> int:

@@ -6,12 +6,13 @@ The short version of benchmarks/full_disk.py: `judge` and `report` at each of th
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from hfft import checkpoints, ledger
+from hfft import checkpoints, ledger, space_folder, storages
 from hfft.errors import NoRoomError
 from hfft.run_folder import RunFolder
 from tests.command import hfft
@@ -112,6 +113,43 @@ def test_what_a_trial_or_a_fold_meets_ends_the_whole(tmp_path, capsys):
         assert hfft("cv", *WORDS, "--folds", "2", "--output-dir", str(root)) == 2
     assert "make room, then type `hfft cv tiny_textcls --resume` with the same words: what" in told(capsys)
     assert not list(root.rglob(".*"))
+
+
+def test_half_a_line_of_a_search_is_taken_back(tmp_path, monkeypatch):
+    """optuna would never again read a file with such a line in the middle."""
+    made = storages.opened(None, tmp_path)
+    backend, file = made._backend, tmp_path / "trials.log"
+    backend.append_logs([{"number": 1}])
+    before, real = file.read_bytes(), os.fsync
+
+    def half(descriptor):
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - 5)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", half)
+    with pytest.raises(OSError, match="No space"), storages.reached(str(tmp_path)):
+        backend.append_logs([{"number": 2}])
+    monkeypatch.setattr(os, "fsync", real)
+    assert file.read_bytes() == before
+    file.write_bytes(before + b'{"num')  # of a worker that was killed
+    again = storages.opened(None, tmp_path)._backend
+    again.append_logs([{"number": 3}])
+    assert list(again.read_logs(0)) == [{"number": 1}, {"number": 3}]
+
+
+def test_half_a_space_is_none(tmp_path, monkeypatch):
+    def no_room(*_):
+        (tmp_path / "space" / "app.py").write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(space_folder, "check", lambda _: None)
+    monkeypatch.setattr(space_folder.recipe, "load", lambda _: None)
+    monkeypatch.setattr(space_folder, "_facts", lambda *_: {})
+    monkeypatch.setattr(space_folder, "_examples", no_room)
+    for _ in range(2):  # the second time it is no stranger's folder
+        with pytest.raises(OSError, match="No space"):
+            space_folder.write(RunFolder(tmp_path), tmp_path / "space", None)
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("when", ["line", "head"])

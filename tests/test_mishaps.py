@@ -125,7 +125,7 @@ def test_a_file_larger_than_allowed(tmp_path):
     ("number", "name", "told"),
     [
         (errno.EROFS, None, "{} cannot be written to (Read-only file system)"),
-        (errno.EACCES, "{}/metrics.json", "{}/metrics.json cannot be written to (Permission denied)"),
+        (errno.EACCES, "{}/metrics.json", "{}/metrics.json may not be used (Permission denied)"),
         (errno.EIO, None, "{}: the disk fails (Input/output error)"),
     ],
 )
