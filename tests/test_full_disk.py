@@ -18,19 +18,20 @@ from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.full_disks import Disk, check_whole
 
-WORDS = ("tiny_textcls", "data.limit=300", "probes.names=[casing]", "train.max_steps=4", "train.logging_steps=1")
+WORDS = ("tiny_textcls", "data.limit=300", "probes.names=[]", "train.max_steps=4", "train.logging_steps=1")
 WORDS += tuple(f"train.{kind}_{key}" for kind in ("save", "eval") for key in ("strategy=steps", "steps=2"))
 SAME = ("model/model.safetensors", "predictions/validation.parquet", "metrics.json")
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> tuple[Path, list[str], list[str]]:
-    """(a run that was scored, what `run` wrote in order, what `eval` wrote)"""
+    """(a run that was scored, what `run` wrote in order, what `eval` wrote); beside it, as "trained", before that"""
     root = tmp_path_factory.mktemp("disk") / "run"
     disk = Disk(root)
     with disk.full():
         assert hfft("run", *WORDS, "--output-dir", str(root)) == 0
         first, disk.written = disk.written, []
+        shutil.copytree(root, root.with_name("trained"))
         assert hfft("eval", str(root)) == 0
     assert len(first) > 20 and len(disk.written) > 20
     return root, first, disk.written
@@ -90,7 +91,7 @@ def test_in_the_middle_of_a_run_that_then_goes_on_to_the_same_end(nth, whole, tm
 def test_in_the_middle_of_an_eval_which_is_one_look_only_once_a_row_was_seen(place, whole, tmp_path, capsys):
     made, _, second = whole
     root = tmp_path / "run"
-    assert hfft("run", *WORDS, "--output-dir", str(root)) == 0
+    shutil.copytree(made.with_name("trained"), root)
     at = {
         "ledger": 0,
         "answers": next(i for i, name in enumerate(second) if "test.parquet" in name),
