@@ -38,6 +38,7 @@ SLICE = "slice:"  # before a column of data.slices, which no column of hfft's ow
 NONE = "no class"  # what people read where none of several classes applies
 REMADE = (".html", ".png", ".csv", ".md", ".xml")  # from the other files, by `hfft report`, `judge` or `labels`
 LEFT, OLD = re.compile(r"\.(.+)\.\d+(-old)?"), 60.0  # names of files under way, and seconds until nobody writes them
+MARKS = (".parquet", ".yaml", ".head")  # whose being there says how far a run has come
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
 Made = TypeVar("Made")
@@ -243,7 +244,7 @@ def write_whole(path: Path, write: Any) -> None:
         if path.suffix not in REMADE:
             flush(temporary)
         temporary.replace(path)
-        if path.suffix not in REMADE:
+        if path.suffix in MARKS:  # other files come before one of these, and have their names by then
             flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

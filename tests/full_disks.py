@@ -52,7 +52,7 @@ class Disk:
     def _counted(self, real: Callable, argument: int) -> Callable:
         def write(*given: Any, **named: Any) -> Any:
             file = given[argument]
-            path = Path(getattr(file, "name", file)).resolve()
+            path = Path(file if isinstance(file, str | Path) else file.name).resolve()
             if self.root not in path.parents:
                 return real(*given, **named)
             self.written.append(str(path.relative_to(self.root)))

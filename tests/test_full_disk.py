@@ -118,9 +118,9 @@ def test_what_a_trial_or_a_fold_meets_ends_the_whole(tmp_path, capsys):
 
 def test_half_a_line_of_a_search_is_taken_back(tmp_path, monkeypatch):
     """optuna would never again read a file with such a line in the middle."""
-    made = storages.opened(None, tmp_path)
-    backend, file = made._backend, tmp_path / "trials.log"
-    backend.append_logs([{"number": 1}])
+    file = tmp_path / "trials.log"
+    search = storages.optuna().create_study(storage=storages.opened(None, tmp_path))
+    search.ask()
     before, real = file.read_bytes(), os.fsync
 
     def half(descriptor):
@@ -129,13 +129,14 @@ def test_half_a_line_of_a_search_is_taken_back(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", half)
     with pytest.raises(OSError, match="No space"), storages.reached(str(tmp_path)):
-        backend.append_logs([{"number": 2}])
+        search.ask()
     monkeypatch.setattr(os, "fsync", real)
     assert file.read_bytes() == before
     file.write_bytes(before + b'{"num')  # of a worker that was killed
-    again = storages.opened(None, tmp_path)._backend
-    again.append_logs([{"number": 3}])
-    assert list(again.read_logs(0)) == [{"number": 1}, {"number": 3}]
+    library, kept = storages.optuna(), storages.opened(None, tmp_path)
+    again = library.load_study(study_name=search.study_name, storage=kept)
+    again.ask()
+    assert [trial.number for trial in again.trials] == [0, 1]
 
 
 def test_half_a_space_is_none(tmp_path, monkeypatch):

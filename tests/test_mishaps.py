@@ -186,5 +186,5 @@ def test_what_is_printed_onto_a_full_disk_is_told():
         done = subprocess.run(
             [sys.executable, "-c", words], stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60
         )
-    assert done.returncode == 2 and "no space is left on this disk" in done.stderr
+    assert done.returncode == 2 and "no space is left on the disk; make room" in done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
