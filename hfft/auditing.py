@@ -26,6 +26,7 @@ from hfft import (
     scoring,
     splitting,
     trainer_arguments,
+    working,
 )
 from hfft.doubting import Doubt
 from hfft.errors import InputError
@@ -37,6 +38,7 @@ from hfft.run_folder import RunFolder
 HELD_OUT = ("validation", OUT_OF_FOLD, "test")
 
 
+@working.on("labels")
 def labels(name: str, train: bool = False, say: Say = print) -> dict[str, Any]:
     """Rows of a finished run whose label looks wrong; writes suspicious_labels.csv into the run folder.
 

@@ -107,9 +107,7 @@ def reload(folder: Path, modality: ModuleType) -> Backbone:
         config = transformers.AutoConfig.from_pretrained(str(folder), **code)
         model_files.check_config(config, str(folder), code)
         with spreading.whole():
-            model = auto.from_pretrained(
-                str(folder), config=config, use_safetensors=True, dtype=torch.float32, **code
-            )
+            model = auto.from_pretrained(str(folder), config=config, use_safetensors=True, dtype=torch.float32, **code)
         processor = getattr(transformers, modality.PROCESSOR).from_pretrained(str(folder), **code)
     except (*DOES_NOT_FIT, *DAMAGED, OSError) as error:
         raise InputError(f"{folder}: the model cannot be loaded: {references.short(error)}") from error

@@ -26,10 +26,11 @@ from hfft import (
     repeating,
     reporting,
     tempering,
+    working,
 )
 from hfft.agreeing import first, only
 from hfft.arms import PLAIN
-from hfft.errors import InputError, counted, listed
+from hfft.errors import InputError, MachineError, counted, listed
 from hfft.estimates import numbered
 from hfft.gathering import Say
 from hfft.recipe import Recipe
@@ -47,6 +48,7 @@ ABOUT = (
 )
 
 
+@working.into("imbalance", lambda known: claiming.beside(known["name"], known["output_dir"], "imbalance"))
 def run(
     name: str,
     overrides: tuple[str, ...] = (),
@@ -63,7 +65,7 @@ def run(
     "sentences", …}. Raises InputError before anything is trained where an arm's recipe cannot be used; an arm that
     cannot be trained is left out and told.
     """
-    root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_imbalance"
+    root = claiming.beside(name, output_dir, "imbalance")
     held = _held(root, resume, name)
     if wanted is not None and (there := sorted(held - {PLAIN, *wanted})):
         only(say)(f"{listed(there)}: there from before, and judged with the others")
@@ -107,7 +109,7 @@ def _held(root: Path, resume: bool, name: str) -> set[str]:
     """Arms that have been begun. Raises InputError unless the folder is new, or is a bake-off and `resume` is meant."""
     again = f"hfft imbalance {name}"
     held = claiming.workspace(root, "a bake-off", OURS, lambda entry: entry in (PLAIN, *arms.TRAINED), again, resume)
-    return {arm for arm in held if arm not in OURS and any((root / arm).iterdir())}
+    return {arm for arm in held if arm not in OURS and claiming.held(root / arm)}
 
 
 def _trained(
@@ -124,7 +126,7 @@ def _trained(
                 repeating.run(name, words, str(root / arm), seeds, arm in held, told)
             except InputError as error:
                 # Of several processes one may fail alone; the others must not go on to the next arm.
-                if arm == PLAIN or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                if arm == PLAIN or isinstance(error, MachineError) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
                     raise
                 failed[arm] = str(error)
                 only(say)(f"{arm}: left out: {error}")

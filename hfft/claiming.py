@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hfft import checkpoints, recipe
-from hfft.errors import InputError, NoRoomError, full, listed
+from hfft import checkpoints, locking, recipe
+from hfft.errors import InputError, NoRoomError, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
 
@@ -23,20 +22,30 @@ def folder(name: str, output_dir: str | None) -> RunFolder:
     return RunFolder(path.parent if is_run else Path("runs") / stem)
 
 
+def beside(name: str, output_dir: str | None, kind: str) -> Path:
+    """The folder of a verb that trains many runs: `output_dir`, or runs/<recipe>_<kind>."""
+    return Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_{kind}"
+
+
+def held(root: Path) -> list[str]:
+    """Names of what a folder holds; the lock of who asks, or of who was killed, is nothing to keep."""
+    return sorted(path.name for path in root.iterdir() if path.name != locking.FILE) if root.is_dir() else []
+
+
 def fresh(run: RunFolder) -> None:
     """Raise InputError, with what to type, unless the folder is new or empty."""
     root = run.root
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if not held:
+    found = held(root)
+    if not found:
         return
     other = f"or --output-dir {_free(root)} to train beside it"
     if run.model.is_dir():
         raise InputError(f"{root} already holds a run, which is kept; type `hfft eval {root}` to score it, {other}")
     if (root / "recipe.yaml").is_file():
         raise InputError(f"{root} already holds an unfinished run; type `hfft run {root} --resume` to go on, {other}")
-    raise InputError(f"{root} is not empty ({listed(held, 4)}) and not a run; type --output-dir {_free(root)}")
+    raise InputError(f"{root} is not empty ({listed(found, 4)}) and not a run; type --output-dir {_free(root)}")
 
 
 def workspace(
@@ -56,19 +65,19 @@ def workspace(
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; type --output-dir FOLDER")
-    held = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    if others := [entry for entry in held if entry not in ours and not member(entry)]:
+    found = held(root)
+    if others := [entry for entry in found if entry not in ours and not member(entry)]:
         raise InputError(f"{root} holds something else than {what} ({listed(others, 4)}); type --output-dir FOLDER")
-    if held and not resume:
+    if found and not resume:
         raise InputError(
-            f"{root} already holds {listed([entry for entry in held if entry not in ours] or held, 6)}; type `{again} "
-            "--resume` with the same words and options to do what is missing and judge again, "
+            f"{root} already holds {listed([entry for entry in found if entry not in ours] or found, 6)}; type "
+            f"`{again} --resume` with the same words and options to do what is missing and judge again, "
             f"{instead}or --output-dir FOLDER"
         )
-    if resume and not held and not joining:
+    if resume and not found and not joining:
         raise InputError(f"{root}: there is nothing to resume; leave --resume out to start")
     writable(RunFolder(root))
-    return held
+    return found
 
 
 def same(run: RunFolder, wanted: Recipe) -> None:
@@ -114,28 +123,14 @@ def writable(run: RunFolder) -> None:
 def room_for(run: RunFolder, needed: int, what: str = "the model and its checkpoints") -> None:
     """Raise InputError unless `needed` bytes are free where the run folder is, beyond what it already holds."""
     where = place(run)
-    held = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) if run.root.is_dir() else 0
+    there = sum(path.stat().st_size for path in run.root.rglob("*") if path.is_file()) if run.root.is_dir() else 0
     free = shutil.disk_usage(where).free
-    if needed - held > free:
+    if needed - there > free:
         raise NoRoomError(
-            f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - held) / 1e6:,.0f} MB; make room, type "
-            "--output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, train.save_only_model=true"
+            f"{where}: {free / 1e6:,.0f} MB are free, but {what} need {(needed - there) / 1e6:,.0f} MB; make room, "
+            "type --output-dir FOLDER for another disk, or keep less: train.save_total_limit=1, "
+            "train.save_only_model=true"
         )
-
-
-@contextlib.contextmanager
-def room_left(root: Path, again: str) -> Iterator[None]:
-    """Around long work: a disk that is full in the middle of it is told in one sentence. again: what goes on then."""
-    try:
-        yield
-    except NoRoomError:
-        raise
-    except Exception as error:
-        if not full(error):
-            raise
-        raise NoRoomError(
-            f"{root}: no space is left on this disk; make room, then type {again}: what is finished is kept"
-        ) from error
 
 
 def _free(root: Path) -> Path:

@@ -19,8 +19,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, lost_peers, scratch, timeline
-from hfft.errors import InputError
+from hfft import (
+    cli_after,
+    cli_before,
+    cli_demo,
+    cli_export,
+    cli_predict,
+    cli_push,
+    lost_peers,
+    mishaps,
+    scratch,
+    timeline,
+)
+from hfft.errors import InputError, MachineError
 from hfft.phrases import (
     INTERRUPTED,
     Folder,
@@ -30,6 +41,7 @@ from hfft.phrases import (
     Stopped,
     Words,
     first_line,
+    flushed,
     print_json,
     recipe_words,
     safe,
@@ -96,13 +108,13 @@ def show(
 @app.command("cp")
 def cp(name: Name = None, target: Annotated[str, typer.Argument(metavar="FILE")] = "recipe.yaml") -> None:
     """Copy a recipe to a file of your own; never overwrites one."""
-    from hfft import recipe
+    from hfft import recipe, records
 
     _, source = recipe.locate(recipe_words(name, None, None)[0])
     path = Path(target) / source.name if Path(target).is_dir() else Path(target)
     if path.exists():
         raise InputError(f"{path} exists and is not overwritten; type another name")
-    path.write_bytes(source.read_bytes())
+    records.write_whole(path, lambda target: target.write_bytes(source.read_bytes()))
     print(f"{path} written; edit it, then: hfft run {path}")
 
 
@@ -279,10 +291,11 @@ def main(arguments: list[str] | None = None) -> None:
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
-        with scratch.stopped_by_sigterm():
+        with scratch.stopped_by_sigterm(), mishaps.told(), flushed():
             app(arguments, prog_name="hfft")
     except (InputError, pickle.UnpicklingError) as error:
-        _stop(str(error) if isinstance(error, InputError) else _not_run(error))
+        told = str(error) if isinstance(error, InputError) else _not_run(error)
+        _stop(told, isinstance(error, MachineError))
     except Exception as error:
         if sentence := lost_peers.told(error):
             _stop(sentence)
@@ -295,13 +308,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise
 
 
-def _stop(sentence: str) -> NoReturn:
+def _stop(sentence: str, alone: bool = False) -> NoReturn:
     """Exit with code 2, and with a sentence that one process of each machine says.
 
     All of a launch come to the same end, and the others wait for it: launchers kill what is left as soon as one process
-    is gone.
+    is gone. alone: what happened is of this process, and no other will say it.
     """
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if os.environ.get("LOCAL_RANK", "0") == "0" or alone:
         print(f"hfft: {safe(sentence)}", file=sys.stderr, flush=True)
     else:
         time.sleep(2)

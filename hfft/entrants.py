@@ -70,7 +70,7 @@ def planned(
         raise InputError(f"--models: only {models[0]!r} is named, and nothing to hold it against; name two or more")
     if finalists < 0 or finalists == 1 or finalists > len(models):
         raise InputError(f"--finalists: expected 0, or 2 to {len(models)}, the models named; got {finalists}")
-    root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_rank"
+    root = claiming.beside(name, output_dir, "rank")
     own, made = agreements.of_rows(recipe.load(name, overrides), "rank"), []
     if own.data.streaming:
         raise InputError("data.streaming is true, and folds need all rows at once; type data.streaming=false")

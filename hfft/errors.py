@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from hfft.steering import on_one_line
 
@@ -19,6 +20,18 @@ class InputError(Exception):
 
 class NoRoomError(InputError):
     """The disk is too full for what is asked: no fault of the recipe."""
+
+
+class MachineError(InputError):
+    """The machine failed a work under way, on one process of a launch perhaps: no fault of the recipe. See mishaps.py.
+
+    mishap: what happened, what helps, and another way out. again: what to type then, "" where that is not known.
+    """
+
+    def __init__(self, mishap: Any, again: str = "") -> None:
+        self.mishap = mishap
+        then = f"{again}: what is finished is kept" if again else "the same again"
+        super().__init__(f"{mishap.what}; {mishap.cure}, then type {then}{mishap.instead}")
 
 
 def full(error: BaseException | None) -> bool:

@@ -24,6 +24,7 @@ from hfft import (
     rooms,
     selecting,
     text_saliency,
+    working,
 )
 from hfft.errors import InputError, counted, listed
 from hfft.gathering import Say
@@ -31,6 +32,7 @@ from hfft.run_folder import RunFolder
 from hfft.selecting import Subject
 
 
+@working.on("explain")
 def explain(
     name: str,
     inputs: Sequence[Any] = (),

@@ -42,13 +42,14 @@ from hfft import (
     serving,
     sessions,
     tokenising,
+    working,
 )
 from hfft.backbones import Backbone
 from hfft.errors import InputError, counted, listed, meant
 from hfft.gathering import Say
 from hfft.mask_records import Answers
 from hfft.recipe import Recipe
-from hfft.records import VALIDATION, fingerprint, write_json
+from hfft.records import VALIDATION, fingerprint, put, write_json
 from hfft.references import sha256
 from hfft.run_folder import EXPORT_FACTS, RunFolder
 
@@ -95,6 +96,7 @@ class Job:
         return export_answers.predicted(*facts, rows)
 
 
+@working.on("export")
 def export(
     name: str,
     kind: str,
@@ -281,6 +283,4 @@ def _finish(job: Job, facts: dict[str, Any], target: Path) -> None:
     facts |= {"mb": round(sum(path.stat().st_size for path in files) / 1e6, 2), "file_sha256": sha256(job.file)}
     write_json(job.work / EXPORT_FACTS, facts)
     (job.work / "README.md").write_text(export_page.page(facts, job.work), encoding="utf-8")
-    if target.exists():
-        shutil.rmtree(target)
-    job.work.rename(target)
+    put(job.work, target)

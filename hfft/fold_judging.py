@@ -30,6 +30,7 @@ from hfft import (
     timeline,
     uniting,
     verdicts,
+    working,
 )
 from hfft.errors import InputError, counted, listed
 from hfft.mask_records import Answers, MaskPredictions
@@ -60,6 +61,7 @@ def concerns(name: str) -> bool:
     return (Path(name) / FOLDS).is_file() and not RunFolder(Path(name)).predictions("test").is_file()
 
 
+@working.on("judge", unless=lambda name, overrides=(): bool(overrides))
 def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Judge the held-out answers again, with other `metrics` or `gates` if the overrides say so; see `judged`.
 

@@ -27,6 +27,7 @@ from hfft import (
     scoring,
     timeline,
     verbs,
+    working,
 )
 from hfft.agreeing import first
 from hfft.errors import InputError
@@ -64,9 +65,10 @@ class Searched:
 
 def home(name: str, output_dir: str | None) -> Path:
     """The folder of all folds."""
-    return Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_cv"
+    return claiming.beside(name, output_dir, "cv")
 
 
+@working.into("cv", lambda known: home(known["name"], known["output_dir"]))
 @timeline.timed
 def run(
     name: str,
@@ -92,8 +94,7 @@ def run(
     _claimed(root, members, resume, name, searched is not None)
     way, stopped = Milestones("fold", len(members), None, say, mean=True), None
     try:
-        again = f"`hfft cv {name} --resume` with the same words"
-        with gathering.shared(), reporting.undrawn(), claiming.room_left(root, again):
+        with gathering.shared(), reporting.undrawn():
             if not all(run.predictions(HELD_OUT).is_file() for run, *_ in members):
                 _unchanged(root, members)
                 _check_size(members[0][1], folds)

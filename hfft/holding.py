@@ -19,11 +19,13 @@ from hfft import (
     thresholds,
     timeline,
     trainer_arguments,
+    working,
 )
 from hfft.records import HELD_OUT
 from hfft.run_folder import RunFolder
 
 
+@working.on("cv")
 @timeline.phase("evaluate")
 def out(name: str) -> None:
     """Answer the held-out rows as the run decides; on every process of a launch."""

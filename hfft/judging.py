@@ -31,6 +31,7 @@ from hfft import (
     slicing,
     timeline,
     verdicts,
+    working,
 )
 from hfft.errors import InputError
 from hfft.gating import Verdict
@@ -40,6 +41,7 @@ from hfft.records import Predictions, Score, leading, read_json, write_json
 from hfft.run_folder import RunFolder
 
 
+@working.on("judge", unless=lambda name, overrides=(): bool(overrides))
 def judge(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Judge a scored run again from its files, with other `metrics` or `gates` if the overrides say so.
 
@@ -68,6 +70,7 @@ def judgeable(overrides: tuple[str, ...]) -> tuple[str, ...]:
     return overrides
 
 
+@working.on("report")
 def report(name: str, say: Callable[[str], None] = print) -> Path:
     """Write report.html and the card again from the files of a run; opens no split. A broken ledger is said."""
     folder = RunFolder.existing(name, folds=True)
@@ -113,9 +116,9 @@ def validated(folder: RunFolder, wanted: Recipe, predictions: Answers) -> dict[s
     """
     scores = scoring.score(predictions, wanted.metrics)
     folder.write_scores("validation", scores)
-    predictions.write(folder.predictions("validation"))
     if isinstance(predictions, Predictions):
         write_json(folder.model / calibrating.FILE, calibrating.fitted(predictions, wanted.abstain))
+    predictions.write(folder.predictions("validation"))  # last: RunFolder.finished
     return scores
 
 

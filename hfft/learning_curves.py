@@ -29,9 +29,10 @@ from hfft import (
     reporting,
     scoring,
     verbs,
+    working,
 )
 from hfft.agreeing import first
-from hfft.errors import InputError, listed
+from hfft.errors import InputError, MachineError, listed
 from hfft.gathering import Say
 from hfft.milestones import Milestones
 from hfft.power_law import LEAST
@@ -58,6 +59,7 @@ class Member:
         return self.run.finished and self.run.predictions("validation").is_file()
 
 
+@working.into("learn-curve", lambda known: claiming.beside(known["name"], known["output_dir"], "curve"))
 def run(
     name: str,
     overrides: tuple[str, ...] = (),
@@ -106,7 +108,7 @@ def _planned(
 ) -> tuple[Path, list[Member]]:
     """(folder, members: all shares of the first seed, the smallest first, then those of the next)."""
     _check(shares, seeds, overrides)
-    root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_curve"
+    root = claiming.beside(name, output_dir, "curve")
     plain = agreements.of_rows(recipe.load(name, overrides), "learn-curve")
     if plain.data.streaming:
         raise InputError("data.streaming is true, and shares need all rows at once; type data.streaming=false")
@@ -184,6 +186,8 @@ def _audited(member: Member, say: Say) -> dict[str, Any] | str:
         return "Labels are only doubted where a row has one class: nothing is said about relabelling."
     try:
         return auditing.labels(str(member.run.root), True, say)
+    except MachineError:
+        raise
     except InputError as error:
         return f"Nothing is said about relabelling: {error}"
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from hfft.errors import InputError, counted
+from hfft.errors import InputError, NoRoomError, counted, full
+from hfft.records import write_whole
 from hfft.run_folder import RunFolder
 
 try:
@@ -104,9 +106,10 @@ def opened(run: RunFolder, n: int, fingerprint: str, weights: str, purpose: str 
         return _append(run, OPENED, None, facts)
     except OSError as error:
         why = error.strerror or error
-        raise InputError(
+        kind, cure = (NoRoomError, "make room") if full(error) else (InputError, "make it writable")
+        raise kind(
             f"{run.ledger} cannot be written ({why}), and the test split stays closed to looks that leave no line; "
-            "make it writable, or copy the run to where it is"
+            f"{cure}, or copy the run to where it is"
         ) from error
 
 
@@ -116,7 +119,7 @@ def scored(run: RunFolder, look: int, scores: dict[str, float | None]) -> None:
 
 
 def _append(run: RunFolder, event: str, look: int | None, facts: dict[str, Any]) -> int:
-    with run.ledger.open("ab+") as file, alone(file):
+    with run.ledger.open("ab+", buffering=0) as file, alone(file):
         file.seek(0)
         text = file.read()
         found, chain = _told(run, text), _chain(text)
@@ -125,12 +128,21 @@ def _append(run: RunFolder, event: str, look: int | None, facts: dict[str, Any])
         if found.state == BROKEN and found.why not in {past.get("found_broken") for past in chain.entries}:
             entry["found_broken"] = found.why
         line, digest = _sealed(entry | {"previous": chain.digests[-1]})
-        file.write((b"" if not text or text.endswith(b"\n") else b"\n") + line + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
         head = {"lines": len(chain.digests), "looks": max(number, found.total), "digest": digest}
-        _write_head(run, head)
+        try:
+            _put(file, (b"" if not text or text.endswith(b"\n") else b"\n") + line + b"\n")
+            _write_head(run, head)
+        except OSError:  # half a line would break the chain, and a whole one tell of a look that nobody takes
+            file.truncate(len(text))
+            raise
     return number
+
+
+def _put(file: BinaryIO, line: bytes) -> None:
+    """The line on the disk. Raises OSError for a part of one, of which a full disk does not tell."""
+    if (written := file.write(line)) != len(line):
+        raise OSError(errno.ENOSPC, f"No space left on device: {written} bytes of {len(line)} written")
+    os.fsync(file.fileno())
 
 
 def _sealed(entry: dict[str, Any]) -> tuple[bytes, str]:
@@ -142,12 +154,7 @@ def _sealed(entry: dict[str, Any]) -> tuple[bytes, str]:
 
 def _write_head(run: RunFolder, head: dict[str, Any]) -> None:
     """After the line, never before: a process killed in between leaves a head that is one line behind, and no worse."""
-    temporary = run.ledger_head.with_name(f".{run.ledger_head.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(head) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(run.ledger_head)
+    write_whole(run.ledger_head, lambda target: target.write_text(json.dumps(head) + "\n", encoding="utf-8"))
 
 
 def _told(run: RunFolder, text: bytes) -> Ledger:

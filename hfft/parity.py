@@ -7,6 +7,7 @@ timm with `timm.create_model` as well, and answers some of the rows. Pictures ar
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -149,6 +150,8 @@ def asked(request: dict[str, Any], room: Path) -> tuple[dict[str, np.ndarray] | 
         return None, f"plain transformers did not answer within {SECONDS // 60} minutes"
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        if "No space left on device" in done.stderr:  # which says nothing about the model
+            raise OSError(errno.ENOSPC, "No space left on device", str(room))
         return None, f"plain transformers cannot use the model folder: {lines[-1][:300] if lines else 'it was killed'}"
     with np.load(path.with_name("answer.npz"), allow_pickle=False) as found:
         return dict(found), ""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from hfft import contrasting, figures, fold_pages, indexing, judging, pages, reporting, weighing
+from hfft import contrasting, figures, fold_pages, indexing, judging, pages, reporting, weighing, working
 from hfft.errors import InputError, brief
 from hfft.records import FOLDS
 from hfft.run_folder import RunFolder
@@ -33,6 +33,7 @@ def report(names: list[str], say: Callable[[str], None] = print) -> Path:
     return judging.report(names[0], say) if one else listed(names[0])
 
 
+@working.on("report")
 def _of_folds(root: Path, say: Callable[[str], None]) -> Path:
     """The page of folds and, where their models have been scored together, that of the test rows, whose path it is."""
     page = fold_pages.write(root)

@@ -5,20 +5,19 @@ In: a function to try. Out: what it returned, or one more problem in the list. I
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from hfft.errors import InputError
+from hfft import mishaps
+from hfft.errors import InputError, full
 from hfft.recipe import Recipe
 from hfft.records import SplitReport
 from hfft.run_folder import RunFolder
 
 T = TypeVar("T")
-OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,13 @@ def told(error: Exception) -> str:
 
 def _remedy(error: Exception, chosen: dict[str, Any]) -> str | None:
     """What to type against errors that everybody meets."""
-    if type(error).__name__ in OUT_OF_MEMORY or "not enough memory" in str(error):
+    if mishaps.out_of_memory(error):
         size = int(chosen["per_device_train_batch_size"])
         half, times = max(size // 2, 1), 2 * int(chosen.get("gradient_accumulation_steps", 1))
         return (
             f"memory ran out; type train.per_device_train_batch_size={half} train.gradient_accumulation_steps={times} "
             "(the same steps in less memory), or a smaller model.max_length or model.image_size"
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if full(error):
         return "the disk is full; make room, or type --output-dir FOLDER for another disk"
     return None

@@ -26,6 +26,7 @@ from hfft import (
     scratch,
     shipping_facts,
     space_folder,
+    working,
 )
 from hfft.errors import InputError, counted, listed
 from hfft.hub_repo import Repo
@@ -70,6 +71,7 @@ class Parcel:
         return sum((self.clean / path).stat().st_size for path in paths)
 
 
+@working.on("push", unless=lambda run, wanted, say=print: wanted.dry_run)
 def publish(run: str, wanted: Wanted, say: Say = print) -> dict[str, Any]:
     """Push the model of a finished run as `wanted` says, and check what comes back.
 

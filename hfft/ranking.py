@@ -17,6 +17,7 @@ import torch
 from hfft import (
     backbones,
     baselines,
+    claiming,
     contenders,
     entrants,
     environment,
@@ -24,6 +25,7 @@ from hfft import (
     held_answers,
     holdouts,
     knockout,
+    mishaps,
     pages,
     picking,
     rank_figures,
@@ -32,10 +34,11 @@ from hfft import (
     scratch,
     trainer_arguments,
     transferability,
+    working,
 )
 from hfft.agreeing import first, only
 from hfft.entrants import FILE, PAGE, PROBES, Entrant
-from hfft.errors import InputError, counted
+from hfft.errors import InputError, counted, full
 from hfft.gathering import Say
 from hfft.holdouts import Holdouts
 from hfft.milestones import Milestones
@@ -53,6 +56,7 @@ ABOUT = (
 )
 
 
+@working.into("rank", lambda known: claiming.beside(known["name"], known["output_dir"], "rank"))
 def run(
     name: str,
     models: Sequence[str],
@@ -107,7 +111,7 @@ def _probed(entrant: Entrant, dealt: Holdouts, way: Milestones, say: Say) -> str
         way.skipped(entrant.name, _value(entrant, way))
         return None
     try:
-        with way.step(entrant.name) as step, scratch.folder("rank") as room:
+        with way.step(entrant.name) as step, scratch.folder("rank") as room, mishaps.told():
             args = trainer_arguments.arguments(entrant.wanted, RunFolder(room), fitting=False)
             backbone = backbones.load(entrant.wanted.model, entrant.modality, dealt.names, dealt.given.ndim == 2)
             facts, features = contenders.seen(backbone, entrant.modality, dealt.rows, entrant.wanted.model, args)
@@ -118,7 +122,8 @@ def _probed(entrant: Entrant, dealt: Holdouts, way: Milestones, say: Say) -> str
                 step.value = _value(entrant, way)
     except (InputError, AttributeError, KeyError, IndexError, TypeError) as error:
         # The last four: a body that is built in another way than features.py knows.
-        if torch.distributed.is_initialized():  # one process may fail alone, and the others must not go on
+        # One process may fail alone, and the others must not go on; a full disk is no fault of the model.
+        if torch.distributed.is_initialized() or full(error):
             raise
         why = str(error) if isinstance(error, InputError) else f"{entrant.name}: its body is not understood ({error})"
         say(f"{entrant.name}: left out: {why}")

@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +36,9 @@ SCORE = "score_"
 PIXELS = "pixels"  # a column that only predicted masks have
 SLICE = "slice:"  # before a column of data.slices, which no column of hfft's own can then be taken for
 NONE = "no class"  # what people read where none of several classes applies
+REMADE = (".html", ".png", ".csv", ".md", ".xml")  # from the other files, by `hfft report`, `judge` or `labels`
+LEFT, OLD = re.compile(r"\.(.+)\.\d+(-old)?"), 60.0  # names of files under way, and seconds until nobody writes them
+MARKS = (".parquet", ".yaml", ".head")  # whose being there says how far a run has come
 SEEDS = "seeds.json"  # in a folder whose folders are runs of one recipe with several training seeds
 
 Made = TypeVar("Made")
@@ -227,11 +233,57 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_whole(path: Path, write: Any) -> None:
-    """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one."""
+    """Call `write(temporary path)`, then move it into place: readers see the old file or the whole new one.
+
+    So it is after a power cut, too, but for files that are made again from others, where it would cost time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(temporary)
+        if path.suffix not in REMADE:
+            flush(temporary)
         temporary.replace(path)
+        if path.suffix in MARKS:  # other files come before one of these, and have their names by then
+            flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(root: Path, besides: Collection[str] = ()) -> None:
+    """Remove what processes left that were killed while they wrote into a run folder, which nobody else writes into.
+
+    besides: folders in it whose files are written so, too.
+    """
+    for folder in (root, *(root / name for name in besides)):
+        for path in folder.glob(".*"):
+            if (found := LEFT.fullmatch(path.name)) and time.time() - path.lstat().st_mtime > OLD:
+                if found[2] and not (folder / found[1]).exists():  # killed in `put`, between two names
+                    path.rename(folder / found[1])
+                elif path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def put(folder: Path, target: Path) -> None:
+    """A whole folder, on the disk itself, under the name that is looked for; what has that name now goes after it."""
+    old = target.with_name(f".{target.name}.{os.getpid()}-old")
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        flush(path)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    flush(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """A file, or the names in a folder, onto the disk itself (fsync). Windows opens no folders."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import claiming, gathering, judging, mask_records, recipe, seeding, verbs
+from hfft import claiming, gathering, judging, mask_records, recipe, seeding, verbs, working
 from hfft.agreeing import first, only
 from hfft.errors import InputError
 from hfft.gathering import Say
@@ -47,6 +47,13 @@ def holds(name: str) -> bool:
     return (Path(name) / SEEDS).is_file()
 
 
+def _home(known: dict[str, Any]) -> Path:
+    """The folder of all seeds' runs. known: the arguments of `run`."""
+    name, output_dir = known["name"], known["output_dir"]
+    return Path(output_dir or name) if holds(name) else claiming.folder(name, output_dir).root
+
+
+@working.into("run", _home, lambda root, known: f"`hfft run {known['name']} --seeds {known['seeds']} --resume`")
 def run(
     name: str,
     overrides: tuple[str, ...],
@@ -82,6 +89,7 @@ def run(
     return {"run": str(root)} | (_write(root) if first() else {})
 
 
+@working.on("eval")
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     """Open the test split for every seed's run, one ledger line each, and say what the seeds and the rows are worth.
 
@@ -124,7 +132,7 @@ def _source(name: str) -> str:
 def _planned(name: str, overrides: tuple[str, ...], output_dir: str | None, seeds: int) -> tuple[Path, list[Member]]:
     source = _source(name)
     wanted = recipe.load(source, overrides)
-    root = Path(output_dir or name) if source != name else claiming.folder(name, output_dir).root
+    root = _home({"name": name, "output_dir": output_dir})
     if (last := wanted.seed + seeds - 1) >= 2**32:
         raise InputError(f"seed: {wanted.seed} and {seeds} seeds make {last}; the largest seed is {2**32 - 1}")
     members = []
@@ -144,7 +152,7 @@ def _claimed(root: Path, members: list[Member], seeds: int, resume: bool, name: 
     claiming.workspace(root, "runs of several seeds", (SEEDS,), one, again, resume, other)
     for member in members:
         claiming.same(member.run, member.wanted)
-        if not member.begun and member.run.root.is_dir() and any(member.run.root.iterdir()):
+        if not member.begun and claiming.held(member.run.root):
             raise InputError(f"{member.run.root} is not empty and not a run; type --output-dir FOLDER")
 
 

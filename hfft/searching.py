@@ -17,7 +17,7 @@ from typing import Any
 
 from hfft import recipe, spaces, storages, studies
 from hfft.agreeing import agreed
-from hfft.errors import InputError, full
+from hfft.errors import InputError, MachineError, full
 from hfft.milestones import Milestones
 from hfft.spaces import Dimension
 from hfft.watching import OutOfTime, Unpromising, Watch
@@ -129,7 +129,8 @@ def _harmless(error: Exception) -> bool:
 
     On several processes only what all of them meet alike is.
     """
-    return not full(error) and (isinstance(error, InputError) or os.environ.get("WORLD_SIZE", "1") == "1")
+    alike = isinstance(error, InputError) and not isinstance(error, MachineError)
+    return not full(error) and (alike or os.environ.get("WORLD_SIZE", "1") == "1")
 
 
 def _reported(search: Search, study: Any, trial: Any, value: float, share: int) -> bool:

@@ -7,9 +7,10 @@ Rows of the data are put in only where they are handed over: a Space is public b
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,31 @@ def write(
     facts = _facts(run, wanted, model_id, licence)
     for name in stale:
         (folder / name).unlink()
+    with _whole_or_none(folder):
+        return _written(run, folder, wanted, model_id, examples, facts)
+
+
+@contextlib.contextmanager
+def _whole_or_none(folder: Path) -> Iterator[None]:
+    """A folder that was new or empty is so again where it could not be finished: half a Space is no Space of hfft's."""
+    fresh = not folder.exists() or not any(folder.iterdir())
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _written(
+    run: RunFolder,
+    folder: Path,
+    wanted: Recipe,
+    model_id: str | None,
+    examples: Sequence[Sequence[str]],
+    facts: dict[str, Any],
+) -> dict[str, Any]:
     facts["examples"] = _examples(folder, wanted, examples)
     for name in WRITTEN:
         text = pages.template(f"space/{name}.j2", FILTERS).render(**facts)

@@ -5,6 +5,7 @@ In: a URL, or a folder. Out: optuna's storage, and sentences for what goes wrong
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfft.credentials import filled, masked
-from hfft.errors import InputError, brief
+from hfft.errors import InputError, brief, full
 
 SCHEMES = ("postgresql", "mysql", "sqlite")
 
@@ -30,6 +31,8 @@ def reached(storage: str, begun: bool = True) -> Iterator[None]:
         driver = "type: pip install 'hfft[postgres]'" if "postgresql" in storage else "install the driver of that URL"
         raise InputError(f"--storage {masked(storage)}: {error}; {driver}") from error
     except OSError as error:
+        if full(error):  # told as of any other file
+            raise
         why = error.strerror or error
         raise InputError(f"{masked(storage)}: {why}{kept}") from error
     except Exception as error:
@@ -53,8 +56,7 @@ def opened(storage: str | None, root: Path) -> Any:
     made = optuna()
     if storage is None:
         root.mkdir(parents=True, exist_ok=True)
-        file = root / "trials.log"
-        return made.storages.JournalStorage(made.storages.journal.JournalFileBackend(str(file)))
+        return made.storages.JournalStorage(_journal(made, root / "trials.log"))
     storage = _filled(storage)
     if "://" not in storage or storage.split("://")[0].split("+")[0] not in SCHEMES:
         raise InputError(f"--storage {brief(masked(storage))}: expected a URL such as postgresql://user@host/database")
@@ -76,3 +78,31 @@ def _filled(storage: str) -> str:
         return str(filled(storage))
     except KeyError as error:
         raise InputError(f"--storage {storage}: {error.args[0]} is not set; type export {error.args[0]}=…") from error
+
+
+def _journal(library: Any, file: Path) -> Any:
+    """The file of a search, of which half a line, as a full disk leaves it, would make everything unreadable."""
+    lock = library.storages.journal.JournalFileSymlinkLock(str(file))
+
+    class Whole(library.storages.journal.JournalFileBackend):  # type: ignore[misc]
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            try:
+                super().append_logs(logs)
+            except OSError:
+                _mend(file, lock)
+                raise
+
+    if file.is_file():
+        _mend(file, lock)
+    return Whole(str(file), lock)
+
+
+def _mend(file: Path, lock: Any) -> None:
+    """Take off what comes after the last whole line."""
+    lock.acquire()
+    try:
+        text = file.read_bytes()
+        if not text.endswith(b"\n"):
+            os.truncate(file, text.rfind(b"\n") + 1)
+    finally:
+        lock.release()

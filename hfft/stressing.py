@@ -33,6 +33,7 @@ from hfft import (
     robustness,
     rooms,
     trainer_arguments,
+    working,
 )
 from hfft.answers import AS_IT_IS, TEMPLATES, Cell
 from hfft.budgets import LEAST
@@ -56,6 +57,7 @@ class Done:
     least: float = 0.0
 
 
+@working.on("probe")
 def probe(
     name: str,
     names: Sequence[str] = (),

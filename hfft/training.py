@@ -6,7 +6,6 @@ groups without decay on norms and biases, metrics, and callbacks. There is no pa
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -52,7 +51,7 @@ from hfft.objectives import loss_function
 from hfft.precomputing import Precomputed
 from hfft.progress import ProgressLine, StopOnNaN
 from hfft.recipe import Augment, Recipe
-from hfft.records import less_is_better
+from hfft.records import less_is_better, put
 from hfft.resampling import Resampled
 from hfft.run_folder import RunFolder
 
@@ -299,6 +298,5 @@ def save(trainer: Trainer, backbone: Backbone, run: RunFolder) -> None:
         (partial / "training_args.bin").unlink(missing_ok=True)
         if not hasattr(backbone.processor, "val_transforms"):  # timm's lives in config.json
             backbone.processor.save_pretrained(str(partial))
-        shutil.rmtree(run.model, ignore_errors=True)
-        partial.rename(run.model)
+        put(partial, run.model)
     trainer.accelerator.wait_for_everyone()

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hfft import folding, mask_records, recipe, scoring, studies, training, verbs, winners
+from hfft import claiming, folding, mask_records, recipe, scoring, studies, training, verbs, winners
 from hfft.agreeing import agreed, first
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.reckoning import MEMBER
-from hfft.records import OUT_OF_FOLD
+from hfft.records import OUT_OF_FOLD, write_whole
 from hfft.run_folder import RunFolder
 from hfft.watching import OutOfTime, Unpromising, Watch, watched
 
@@ -61,7 +61,8 @@ def _told(folder: Path) -> Iterator[None]:
         raise
     except Exception:
         if folder.is_dir():
-            (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            trace = traceback.format_exc()
+            write_whole(folder / "error.txt", lambda target: target.write_text(trace, encoding="utf-8"))
         raise
 
 
@@ -94,7 +95,7 @@ def _folded(name: str, words: tuple[str, ...], folder: Path, folds: int, wanted:
             raise Unpromising
 
     with watched(Watch(watch.metric, lambda value, share: False, watch.until)):
-        facts = folding.run(name, words, str(folder), folds, 1, folder.is_dir(), _silent, after)
+        facts = folding.run(name, words, str(folder), folds, 1, bool(claiming.held(folder)), _silent, after)
     if "scores" not in facts:  # a process other than the first
         return 0.0
     if "stopped" in facts:

@@ -27,6 +27,7 @@ from hfft import (
     studies,
     trial_figures,
     trialling,
+    working,
 )
 from hfft.agreeing import agreed, first, only
 from hfft.errors import InputError
@@ -61,6 +62,7 @@ class Plan:
     prune: bool
 
 
+@working.into("tune", lambda known: claiming.beside(known["name"], known["output_dir"], "tune"), shared=True)
 def run(
     name: str,
     overrides: tuple[str, ...] = (),
@@ -85,7 +87,7 @@ def run(
     way. Returns what tuning.json holds. Raises InputError before anything is trained where the recipe, the space, the
     folder or the storage cannot be used.
     """
-    root = Path(output_dir) if output_dir else Path("runs") / f"{recipe.locate(name)[0]}_tune"
+    root = claiming.beside(name, output_dir, "tune")
     wanted, dimensions = recipe.load(name, overrides), spaces.read(space)
     plan = Plan(
         name, overrides, wanted, dimensions, root, trials, minutes, folds, tuple(shares) or (wanted.data.train_share,),
@@ -95,8 +97,7 @@ def run(
     _claimed(plan, resume)
     found: list[Any] = []
     try:
-        with claiming.room_left(root, f"`hfft tune {name} --resume` with the same words"):
-            return _run(plan, found, say)
+        return _run(plan, found, say)
     finally:
         for kept in found:
             if kept is not None:

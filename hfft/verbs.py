@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -46,16 +47,25 @@ from hfft import (
     trainer_options,
     training,
     uniting,
+    working,
     yardsticks,
 )
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import fingerprint, read_json, write_json
+from hfft.records import fingerprint, read_json, write_json, write_whole
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
 
+def _again(root: Path, known: dict[str, Any]) -> str:
+    """What goes on once a mishap is mended: after training, where nothing is to be trained again, the page."""
+    begun = (root / "recipe.yaml").is_file()
+    finished = f"`hfft report {root}`" if RunFolder(root).finished else f"`hfft run {root} --resume`"
+    return finished if begun else "the same again"
+
+
+@working.into("run", lambda known: claiming.folder(known["name"], known["output_dir"]).root, _again)
 @timeline.timed
 def run(
     name: str,
@@ -104,17 +114,18 @@ def run(
     if args.process_index:
         return {"run": str(folder.root)}
     predictions = _answered(folder, wanted, predictions, found.report.counts["train"], say)
-    scores = judging.validated(folder, wanted, predictions)
     write_json(folder.root / "history.json", fit.history)
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled, "data": files})
+    scores = judging.validated(folder, wanted, predictions)  # last: from there on the run is finished
     for note in [*fit.notes, *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores), "time": accounting.told(folder, "run", say)}
 
 
+@working.on("eval")
 @timeline.timed
 def evaluate(name: str, say: Say = print) -> dict[str, Any]:
     """Open the test split of a finished run once, score the saved model on it, and write that down in the ledger.
@@ -191,9 +202,9 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
     if args.world_size > 1:
         torch.distributed.barrier()
     if args.process_index == 0:
-        folder.root.mkdir(parents=True, exist_ok=True)
-        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
         splitting.write(splits, folder)
+        text = recipe.dump(wanted)  # last: from there on the run is begun
+        write_whole(folder.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
 
 
 def _answered(folder: RunFolder, wanted: Recipe, predictions: Any, rows: dict[str, int], say: Say) -> Any:

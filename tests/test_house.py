@@ -45,6 +45,7 @@ LAYERS = [
     | {"rooms", "references", "counts", "records", "pictures", "lite0", "trainer_options", "schema", "naming"}
     | {"agreeing"}
     | {"lost_peers", "reaching"}
+    | {"locking", "mishaps"}
     | {"measures", "overlaps", "notation", "faults"}
     | {"archives"}
     | {"schema_model"}
@@ -56,6 +57,7 @@ LAYERS = [
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
     | {"declared_sizes"}
+    | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
     | {"remedies"}
@@ -331,6 +333,7 @@ NO_ML += ["uniting", "fold_pages", "fold_judging", "fold_weighing"]
 NO_ML += ["bucketing", "halving", "weakness", "slice_telling", "slicing"]
 NO_ML += ["demo_facts", "space_folder"]
 NO_ML += ["flattening"]
+NO_ML += ["locking", "mishaps", "working"]
 NO_ML += [
     "boundaries",
     "palette",
