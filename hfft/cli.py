@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from hfft import cli_after, cli_before, cli_demo, cli_export, cli_predict, cli_push, scratch, timeline
-from hfft.errors import InputError
+from hfft.errors import InputError, Interrupted
 from hfft.phrases import (
     INTERRUPTED,
     Folder,
@@ -140,16 +140,24 @@ def run(
     recipe_: Option = None,
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume in spite of a changed recipe or data.")] = False,
     seeds: Annotated[int | None, typer.Option(metavar="N", help="Train with N seeds on one split.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = recipe_words(name, recipe_, words)
+    if force and (not resume or seeds is not None):
+        raise InputError("--force is for one run that goes on: type it with --resume, and without --seeds")
     from hfft import display, pushing
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json))
+    try:
+        facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json), force)
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"hfft: {stop}", file=sys.stderr, flush=True)
+        raise Stopped(INTERRUPTED) from None
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:

@@ -19,6 +19,10 @@ class NoRoomError(InputError):
     """The disk is too full for what is asked: no fault of the recipe."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, after what was under way has been saved; the message says how to go on."""
+
+
 def full(error: BaseException | None) -> bool:
     """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
     while error is not None:

@@ -34,6 +34,7 @@ from hfft import (
     quoting,
     rates,
     recipe,
+    resuming,
     rooms,
     splitting,
     stressing,
@@ -48,7 +49,7 @@ from hfft import (
 from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import fingerprint, read_json, write_json
+from hfft.records import fingerprint, write_json, write_whole
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
@@ -61,11 +62,13 @@ def run(
     resume: bool = False,
     say: Say = print,
     pushed: bool = False,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune as the recipe says. Returns {"run": folder, "validation": scores, …}. Never scores the test split.
 
     output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`. pushed: the
-    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
+    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push. force: resume
+    in spite of a changed recipe, data or number of processes.
     """
     started, clock = _now(), time.perf_counter()
     wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
@@ -75,12 +78,12 @@ def run(
     args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
-    point = claiming.resumed(folder, wanted, say) if resume else None
+    going = resuming.begin(folder, wanted, args, force, say) if resume else None
     found = gathering.read(wanted, say)
     gathering.check_names(wanted, found.splits.labels)
     size = gathering.balance(wanted, found, say)
-    if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
-        raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
+    if going:
+        going.check_data(found.report, found.splits.parts)
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
@@ -89,10 +92,12 @@ def run(
     _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
-    _begin(folder, wanted, found.splits, args)
+    _begin(folder, wanted, found.splits, args, going)
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
-    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
+    point, changed = (going.point, bool(going.changes)) if going else (None, False)
+    parts = (train, validation, folder, point)
+    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
@@ -104,7 +109,7 @@ def run(
     seconds = {"load": loaded, "train": fit.seconds, "all": time.perf_counter() - clock}
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled})
-    for note in [*fit.notes, *judging.publish(folder)]:
+    for note in [*fit.notes, *resuming.notes(folder), *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores), "time": accounting.told(folder, "run", say)}
@@ -167,13 +172,18 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
 
 
-def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
+def _begin(
+    folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any, going: resuming.Resumed | None
+) -> None:
     """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
         torch.distributed.barrier()
     if args.process_index == 0:
         folder.root.mkdir(parents=True, exist_ok=True)
-        (folder.root / "recipe.yaml").write_text(recipe.dump(wanted), encoding="utf-8")
+        if going:  # first: a recipe that is new while nothing says so would be taken for the old one
+            going.keep()
+        text = recipe.dump(wanted)
+        write_whole(folder.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
         splitting.write(splits, folder)
 
 
@@ -220,6 +230,7 @@ def _environment(
         "peak_memory_gb": environment.peak_memory_gb(),
         "speed": fit.decided,
         "allocator": arranging.memory(),
+        "forced": resuming.notes(folder),
         "model": {
             "name": wanted.model.name,
             "parameters": backbone.parameters,

@@ -109,6 +109,7 @@ LAYERS = [
         "sweeping",
     }
     | {"resampling"}
+    | {"saving", "interrupting", "resuming"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
@@ -186,7 +187,7 @@ HELPERS = {
     ("schema", "schema_model"),
     ("trainer_arguments", "resampling"),
     ("training", "resampling"),
-    ("claiming", "checkpoints"),
+    ("resuming", "checkpoints"),
     ("loading", "labelling"),
     ("batching", "labelling"),
     ("streaming", "labelling"),
@@ -207,7 +208,9 @@ HELPERS = {
     ("streaming", "batching"),
     ("streaming", "splitting"),
     ("streaming", "settling"),
-    ("callbacks", "checkpoints"),
+    ("saving", "checkpoints"),
+    ("training", "saving"),
+    ("training", "interrupting"),
     ("training", "adapting"),
     ("training", "keeping"),
     ("training", "growing"),
