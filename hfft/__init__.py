@@ -142,7 +142,8 @@ def train(
 
     overrides: words such as "train.learning_rate=3e-5". output_dir: default runs/<recipe>; it must not hold a run
     unless `resume`. force: resume although the recipe, the data or the number of processes has changed, which the run
-    says from then on. After Ctrl-C, what is under way is saved before KeyboardInterrupt. Raises InputError with one sentence when the recipe or the data cannot be used.
+    says from then on. Ctrl-C saves a checkpoint, and then raises KeyboardInterrupt. Raises InputError with one sentence
+    when the recipe or the data cannot be used.
     """
     from hfft import pushing
 

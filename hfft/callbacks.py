@@ -9,7 +9,6 @@ from transformers import TrainerCallback
 
 from hfft import timeline
 
-
 FIRST_STEP = "first_step"  # seconds from the start of the process, or of the verb, to it
 
 

@@ -38,7 +38,7 @@ def settle(root: Path, step: int) -> Path:
         _flush(path)
     if final.exists():
         shutil.rmtree(final)
-    os.replace(made, final)
+    made.replace(final)
     _flush(root)
     shutil.rmtree(hidden(root, step))
     for later in _all(root):

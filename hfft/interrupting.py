@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a model trains: the step is finished, a checkpoint is saved, and one sentence says how to go on.
+"""Ctrl-C and SIGTERM while a model trains: a step is finished, a checkpoint saved, and it is said how to go on.
 
 In: the callbacks of `Trainer`. Out: `Interrupted`, on all processes of a launch at the same step. A second signal ends
 at once. It must not know how a checkpoint is made.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,22 @@ MODEL_ALONE = "the optimizer begins anew: the checkpoints hold the model alone (
 
 @dataclass
 class Resumed:
-    """point: the checkpoint to go on from; None: from the beginning. changes: a sentence for each that was forced."""
+    """point: the checkpoint to go on from; None: from the beginning. changes: a sentence for each that was forced.
+
+    Of a run that begins nothing is known.
+    """
 
     run: RunFolder
-    point: Path | None
-    forced: bool
-    changes: list[str]
+    point: Path | None = None
+    forced: bool = False
+    changes: list[str] = field(default_factory=list)
 
     def check_data(self, report: SplitReport, parts: Mapping[str, Any]) -> None:
         """Raise InputError, unless forced, where the rows are not those that the run began with.
 
         parts: the rows as they are dealt now, with `id`; of a stream without train.
         """
-        if not self.run.split.is_file():  # killed before it was written, and so before the first step
+        if not self.run.split.is_file():  # it begins, or was killed before its first step
             return
         before = SplitReport(**read_json(self.run.split))
         names, now = (sorted(known.counts["train"]) for known in (before, report))
@@ -91,7 +94,9 @@ def notes(run: RunFolder) -> list[str]:
 def differences(before: Recipe, now: Recipe) -> list[str]:
     """A sentence for each key: "train.learning_rate: was 2.0e-05, now 0.0001"."""
     old, new = _keys(dataclasses.asdict(before)), _keys(dataclasses.asdict(now))
-    return [f"{key}: was {_shown(old, key)}, now {_shown(new, key)}" for key in {**old, **new} if _differ(old, new, key)]
+    return [
+        f"{key}: was {_shown(old, key)}, now {_shown(new, key)}" for key in {**old, **new} if _differ(old, new, key)
+    ]
 
 
 def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callable[[str], None]) -> Resumed:
@@ -113,7 +118,9 @@ def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callabl
         raise _refused(run, "with another recipe" if other else "on another number of processes", changes, own)
     if point and wanted.train.get("save_only_model"):
         if not forced:
-            raise _refused(run, "with an optimizer", [MODEL_ALONE], f"start anew with `hfft run {run.root}/recipe.yaml`")
+            raise _refused(
+                run, "with an optimizer", [MODEL_ALONE], f"start anew with `hfft run {run.root}/recipe.yaml`"
+            )
         changes.append(MODEL_ALONE)
     for path, why in passed.items():
         say(f"{path} is incomplete or damaged: {why}; passed over")

@@ -24,13 +24,12 @@ from transformers import Trainer, TrainingArguments
 from hfft import (
     adapting,
     arranging,
-    augmenting,
     compiling,
     evaluate_modules,
     evaluation_loop,
     growing,
-    interrupting,
     int8_linear,
+    interrupting,
     keeping,
     mixing,
     optimizing,
@@ -107,7 +106,8 @@ def fit(
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
     found: classes of the training rows; of a stream they cannot be counted here. say: is told what is decided on the
-    way. changed: the recipe or the launch was another one before `resume`. Raises InputError when the loss diverges, and for an `adapt:` that does not fit the model.
+    way. changed: before `resume`, the recipe or the launch was another one. Raises InputError when the loss diverges,
+    and for an `adapt:` that does not fit the model.
     """
     names = class_order(backbone.model)
     _choose_by(recipe, args, names)
@@ -118,7 +118,7 @@ def fit(
     arranging.arranged(backbone.model, modality)
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
-    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *_growing(recipe, backbone, say)]
+    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *growing.of(recipe, backbone, say)]
     if found is None and isinstance(train, datasets.Dataset) and not recipe.masks:
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
     keep = partial(keeping.kept, recipe, args, modality, run, say)
@@ -273,17 +273,6 @@ def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]
     found: list[Any] = [stopping.Patience(patience)] if patience else []
     found += [stopping.TimeBudget(minutes, used)] if minutes else []
     return [*found, *watching.OUTSIDE.get(), *([stopping.BatchSize()] if args.auto_find_batch_size else [])]
-
-
-def _growing(recipe: Recipe, backbone: Backbone, say: Callable[[str], None]) -> list[Any]:
-    """The callback of `speed.image_sizes`. Raises InputError where the model takes one size only."""
-    if recipe.speed.image_sizes is None:
-        return []
-    full = min(augmenting.geometry(backbone.processor)["input_size"][1:])
-    sides = growing.sides(recipe.speed.image_sizes, full)
-    growing.check(backbone.model, sides)
-    say(f"pictures of {' then '.join(map(str, sides))} pixels, each for 1/{len(sides)} of the steps")
-    return [growing.Growing(backbone.model, sides)]
 
 
 def first_output(logits: Any, labels: Any) -> torch.Tensor:

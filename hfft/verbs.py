@@ -46,7 +46,6 @@ from hfft import (
     uniting,
     yardsticks,
 )
-from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
 from hfft.records import fingerprint, write_json, write_whole
@@ -78,12 +77,11 @@ def run(
     args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}")
-    going = resuming.begin(folder, wanted, args, force, say) if resume else None
+    going = resuming.begin(folder, wanted, args, force, say) if resume else resuming.Resumed(folder)
     found = gathering.read(wanted, say)
     gathering.check_names(wanted, found.splits.labels)
     size = gathering.balance(wanted, found, say)
-    if going:
-        going.check_data(found.report, found.splits.parts)
+    going.check_data(found.report, found.splits.parts)
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
@@ -95,9 +93,8 @@ def run(
     _begin(folder, wanted, found.splits, args, going)
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
-    point, changed = (going.point, bool(going.changes)) if going else (None, False)
-    parts = (train, validation, folder, point)
-    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
+    parts, told = (train, validation, folder, going.point), {"say": say, "changed": bool(going.changes)}
+    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, **told)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
@@ -172,16 +169,13 @@ def _check_room(folder: RunFolder, wanted: Recipe, args: Any, backbone: backbone
     claiming.room_for(folder, quoting.disk(planned, *quoting.sizes(backbone.parameters, args, kept, trained))[1])
 
 
-def _begin(
-    folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any, going: resuming.Resumed | None
-) -> None:
+def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any, going: resuming.Resumed) -> None:
     """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
         torch.distributed.barrier()
     if args.process_index == 0:
         folder.root.mkdir(parents=True, exist_ok=True)
-        if going:  # first: a recipe that is new while nothing says so would be taken for the old one
-            going.keep()
+        going.keep()  # first: a new recipe of which nothing is said would be taken for that of the whole run
         text = recipe.dump(wanted)
         write_whole(folder.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
         splitting.write(splits, folder)
