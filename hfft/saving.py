@@ -36,9 +36,9 @@ class SavingTrainer(Trainer):
         self.point: Path | None = None
         self.add_callback(_Beginning(self))
 
-    def train(self, resume_from_checkpoint: Any = None, **named: Any) -> Any:
-        self.point = Path(resume_from_checkpoint) if resume_from_checkpoint else None
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **named)
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **named: Any) -> Any:
+        self.point = Path(str(resume_from_checkpoint)) if resume_from_checkpoint else None
+        return super().train(resume_from_checkpoint, *args, **named)
 
     def begin(self) -> None:
         """Before the first step: clear up, and take over what the checkpoint holds beyond Trainer's own files."""

@@ -93,8 +93,8 @@ def run(
     _begin(folder, wanted, found.splits, args, going)
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
-    parts, told = (train, validation, folder, going.point), {"say": say, "changed": bool(going.changes)}
-    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, **told)
+    parts, changed = (train, validation, folder, going.point), bool(going.changes)
+    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
     saved = backbones.reload(folder.model, modality)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
