@@ -17,6 +17,7 @@ from hfft.references import sha256
 
 SEAL = "sha256.json"
 STATE = "trainer_state.json"
+RUNNING = "running.json"  # what Trainer does not write down, see saving.py
 NAME = "checkpoint-"
 HIDDEN = f".{NAME}"
 
@@ -41,7 +42,7 @@ def settle(root: Path, step: int) -> Path:
     made.replace(final)
     _flush(root)
     shutil.rmtree(hidden(root, step))
-    for later in _all(root):
+    for later in every(root):
         if _step(later) > step:
             shutil.rmtree(later)
     return final
@@ -99,7 +100,7 @@ def newest(root: Path, best: bool = False) -> tuple[Path | None, dict[Path, str]
             flaws[folder] = flaw(folder)
         return flaws[folder]
 
-    for folder in reversed(_all(root)):
+    for folder in reversed(every(root)):
         why = wrong(folder)
         other = _best(folder) if best and not why else None
         if other is not None and wrong(other):
@@ -118,7 +119,7 @@ def _best(folder: Path) -> Path | None:
     return other if other != folder else None
 
 
-def _all(root: Path) -> list[Path]:
+def every(root: Path) -> list[Path]:
     """The checkpoints under `root`, the oldest first."""
     found = [path for path in root.glob(f"{NAME}*") if path.is_dir() and path.name.removeprefix(NAME).isdecimal()]
     return sorted(found, key=_step)

@@ -32,12 +32,13 @@ MODEL_ALONE = "the optimizer begins anew: the checkpoints hold the model alone (
 
 @dataclass
 class Resumed:
-    """point: the checkpoint to go on from; None: from the beginning. changes: a sentence for each that was forced.
+    """begun: there was a run. point: the checkpoint to go on from; None: from the beginning.
 
-    Of a run that begins nothing is known.
+    forced: changes are taken. changes: a sentence for each.
     """
 
     run: RunFolder
+    begun: bool = False
     point: Path | None = None
     forced: bool = False
     changes: list[str] = field(default_factory=list)
@@ -47,14 +48,9 @@ class Resumed:
 
         parts: the rows as they are dealt now, with `id`; of a stream without train.
         """
-        if not self.run.split.is_file():  # it begins, or was killed before its first step
+        if not self.begun:
             return
-        before = SplitReport(**read_json(self.run.split))
-        names, now = (sorted(known.counts["train"]) for known in (before, report))
-        if self.point and names != now:
-            lines = [f"classes: were {listed(names)}", f"now {listed(now)}"]
-            raise _refused(self.run, "with other classes", lines, ANEW, "")
-        told = agreed(lambda: _data(self.run, before, report, parts))
+        told = agreed(lambda: self._data(report, parts))
         if told and not self.forced:
             raise _refused(self.run, "on other data", told, "bring the data back, or start a new run")
         self.changes += told
@@ -66,6 +62,20 @@ class Resumed:
             when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
             entry = {"step": step, "time": when, "changes": self.changes}
             write_json(self.run.checkpoints / FORCED, [*_kept(self.run), entry])
+
+    def _data(self, report: SplitReport, parts: Mapping[str, Any]) -> list[str]:
+        """A sentence for each split that has other rows than before, and for those that were trained on before."""
+        if not self.run.split.is_file():  # killed before it was written, and so before the first step
+            return []
+        before, told = SplitReport(**read_json(self.run.split)), []
+        names, now = (sorted(known.counts["train"]) for known in (before, report))
+        if self.point and names != now:
+            raise _refused(self.run, "with other classes", [f"were {listed(names)}", f"are {listed(now)}"], ANEW, "")
+        for name in {**before.fingerprints, **report.fingerprints}:
+            old, new = before.fingerprints.get(name), report.fingerprints.get(name)
+            if old != new:
+                told.append(f"data, {name}: was {_rows(before, name, old)}, now {_rows(report, name, new)}")
+        return told + (_trained(self.run, parts) if told else [])
 
 
 def begin(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callable[[str], None]) -> Resumed:
@@ -125,7 +135,7 @@ def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callabl
     for path, why in passed.items():
         say(f"{path} is incomplete or damaged: {why}; passed over")
     say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
-    return Resumed(run, point, forced, changes)
+    return Resumed(run, True, point, forced, changes)
 
 
 def _refused(run: RunFolder, how: str, told: list[str], instead: str, force: str = ", or add --force") -> InputError:
@@ -134,25 +144,21 @@ def _refused(run: RunFolder, how: str, told: list[str], instead: str, force: str
 
 
 def _processes(point: Path) -> int | None:
-    """How many wrote the checkpoint, by their random numbers; None where those are not kept."""
+    """How many wrote the checkpoint; None where that is not known."""
+    if (point / checkpoints.RUNNING).is_file():
+        return int(read_json(point / checkpoints.RUNNING)["processes"])
     many = len(list(point.glob("rng_state_*.pth")))
     return many or (1 if (point / "rng_state.pth").is_file() else None)
 
 
-def _data(run: RunFolder, before: SplitReport, report: SplitReport, parts: Mapping[str, Any]) -> list[str]:
-    """A sentence for each split that has other rows than before, and for rows that were trained on and are not now."""
-    told = []
-    for name in {**before.fingerprints, **report.fingerprints}:
-        old, new = before.fingerprints.get(name), report.fingerprints.get(name)
-        if old != new:
-            told.append(f"data, {name}: was {_rows(before, name, old)}, now {_rows(report, name, new)}")
+def _trained(run: RunFolder, parts: Mapping[str, Any]) -> list[str]:
+    """A sentence for each held-back split with rows that were trained on; of a stream that is not known."""
     path = run.root / "split.parquet"
-    if told and path.is_file():
-        table = pq.read_table(path, columns=["id", "split"]).to_pylist()
-        trained = {row["id"] for row in table if row["split"] == "train"}
-        for name in ("validation", "test"):
-            if many := len(trained.intersection(parts[name]["id"][:])):
-                told.append(f"data, {name}: {many:,} of its rows were training rows before: its scores will flatter")
+    table = pq.read_table(path, columns=["id", "split"]).to_pylist() if path.is_file() else []
+    trained, told = {row["id"] for row in table if row["split"] == "train"}, []
+    for name in ("validation", "test"):
+        if many := len(trained.intersection(parts[name]["id"][:])):
+            told.append(f"data, {name}: {many:,} of its rows were training rows before: its scores will flatter")
     return told
 
 

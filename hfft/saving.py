@@ -21,8 +21,6 @@ from hfft.agreeing import agreed, gathered
 from hfft.errors import InputError
 from hfft.records import read_json, write_json
 
-RUNNING = "running.json"  # what Trainer does not write down of its sums
-
 
 class SavingTrainer(Trainer):
     """changed: the recipe or the launch is another one than before, and what ended training then need not end it now.
@@ -54,8 +52,10 @@ class SavingTrainer(Trainer):
         was = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
         ended = bool(was.get("should_training_stop")) and not self.changed  # by patience, or in time
         self.over = ended or state.global_step >= state.max_steps
-        if (self.point / RUNNING).is_file():
-            self._take(read_json(self.point / RUNNING))
+        if (self.point / checkpoints.RUNNING).is_file():
+            self._take(read_json(self.point / checkpoints.RUNNING))
+        if self.args.should_save and checkpoints.every(root)[-1:] == [self.point]:  # killed before it had done so
+            rotate_checkpoints(str(root), self.args.save_total_limit, state.best_model_checkpoint)
 
     def _take(self, kept: dict[str, Any]) -> None:
         if len(kept["loss"]) == self.args.world_size:
@@ -94,7 +94,7 @@ class SavingTrainer(Trainer):
         if args.should_save:
             made = checkpoints.hidden(root, step) / f"{checkpoints.NAME}{step}"
             sums = {"loss": losses, "total": self._total_loss_scalar, "logged": self._globalstep_last_logged}
-            write_json(made / RUNNING, {"processes": args.world_size} | sums)
+            write_json(made / checkpoints.RUNNING, {"processes": args.world_size} | sums)
             _name_best(state, root)
             state.save_to_json(str(made / checkpoints.STATE))
             checkpoints.settle(root, step)

@@ -256,6 +256,9 @@ def _trained(trainer: Trainer, resume: Path | None, interruption: interrupting.I
     try:
         with interruption.listening():
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except KeyboardInterrupt:  # a terminal keeps the line, and hides its cursor, until it is told
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+        raise
     except FloatingPointError as error:
         raise InputError(
             f"training stopped: {error}; the weights are worthless from there. Type a lower train.learning_rate "

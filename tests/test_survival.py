@@ -198,7 +198,7 @@ def test_other_rows_are_refused_split_by_split(tmp_path, tiny_csv, monkeypatch, 
     capsys.readouterr()
     tiny_csv(*((text, "good" if label else "bad") for text, label in rows))
     assert hfft("run", str(root), "--resume", "--force") == 2
-    assert "was begun with other classes:\n  classes: were 0, 1\n  now bad, good" in capsys.readouterr().err
+    assert "was begun with other classes:\n  were 0, 1\n  are bad, good" in capsys.readouterr().err
     tiny_csv(*rows[:-20])
     assert hfft("run", str(root), "--resume") == 2
     told = capsys.readouterr().err
