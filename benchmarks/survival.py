@@ -1,13 +1,14 @@
 """Whether a run survives: killed outright at random moments, and with every file of a checkpoint damaged.
 
-    python benchmarks/survival.py                  # 102 moments over three tasks, then all files x 3 damages
-    python benchmarks/survival.py --moments 12     # fewer moments
+    python benchmarks/survival.py                             # about N minutes on two cores
+    python benchmarks/survival.py --moments 12 --pairs 0      # fewer moments on one process, none on two
 
 Each moment is a run of its own: killed with SIGKILL, resumed unaided by `hfft run RUN --resume`, and compared bit by
 bit with one that nobody disturbed. Half of the moments are drawn from the beginning of the run folder to the end of the
 run; the other half is aimed at saves, watched from outside by their hidden folder. Pages are not drawn. A
-process that has imported torch forks the runs, so that a moment costs a second or two. The short version is
-tests/test_survival.py. Prints Markdown for RESULTS.md.
+process that has imported torch forks the runs, so that a moment costs a second or two. Then the same with two processes
+of a launch, both killed, and then every file of a checkpoint damaged in three ways, each of them a resume. The short
+version is tests/test_survival.py. Prints Markdown for RESULTS.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
@@ -44,6 +46,7 @@ TASKS: dict[str, tuple[str, ...]] = {
 ALL = ("train.save_total_limit=99",)  # so that there is an older one to fall back to
 TIMES = ("runtime", "per_second")  # of two runs they are never the same
 POLL = 0.0004  # seconds
+FORK = multiprocessing.get_context("fork")
 Damage = Callable[[Path], None]
 
 
@@ -118,6 +121,43 @@ def run(words: tuple[str, ...], log: Path) -> None:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     judging.publish = lambda _: []
     hfft(["run", *words])
+
+
+class Pair:
+    """Two processes of one launch, which look like one."""
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        launch = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        places = [launch | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+        self.parts = [FORK.Process(target=_placed, args=(place, target, args)) for place in places]
+
+    def start(self) -> None:
+        for part in self.parts:
+            part.start()
+
+    def join(self, seconds: float | None = None) -> None:
+        for part in self.parts:
+            part.join(seconds)
+            seconds = None if seconds is None else 0.0
+
+    def kill(self) -> None:
+        for part in self.parts:
+            part.kill()
+
+    def is_alive(self) -> bool:
+        return any(part.is_alive() for part in self.parts)
+
+    @property
+    def exitcode(self) -> int:
+        return next((int(part.exitcode) for part in self.parts if part.exitcode), 0)
+
+
+def _placed(place: dict[str, str], target: Callable[..., None], args: tuple[Any, ...]) -> None:
+    os.environ |= place
+    target(*args)
 
 
 class Runs:
@@ -278,14 +318,19 @@ def _read(task: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moments", type=int, default=102)
+    parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    start = multiprocessing.get_context("fork").Process
     with tempfile.TemporaryDirectory() as room, gathering.shared():
         began = time.perf_counter()
-        found = moments(given.moments, Path(room) / "moments", start, given.seed)
-        table("Killed with SIGKILL", ["task", "moments", "where", "resumed, bit-identical"], _told(found))
-        harmed = [(task, *each) for task in TASKS for each in damages(task, Path(room) / "damages", start)]
+        found = moments(given.moments, Path(room) / "moments", FORK.Process, given.seed)
+        heads = ["task", "moments", "where", "resumed unaided, bit-identical"]
+        table("Killed with SIGKILL", heads, _told(found))
+        if given.pairs:
+            pairs = moments(given.pairs, Path(room) / "pairs", Pair, given.seed + 1)
+            table("The same with two processes, both killed", heads, _told(pairs))
+            found += pairs
+        harmed = [(task, *each) for task in TASKS for each in damages(task, Path(room) / "damages", FORK.Process)]
         rows = []
         for task in TASKS:
             mine = [each for each in harmed if each[0] == task]
