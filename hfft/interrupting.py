@@ -66,12 +66,12 @@ class Interruption(TrainerCallback):
             self.group = torch.distributed.new_group(backend="gloo")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        ends = float(state.epoch).is_integer()  # what comes at the end of the epoch comes next
-        if not self.stopping and anywhere(self.heard is not None, args, self.group):
-            self.stopping = True
-            if args.save_strategy == "no":
-                raise Interrupted(f"{self._said}; nothing is saved, as train.save_strategy=no asks for")
-            control.should_save |= not ends and not control.should_training_stop
+        # What comes at the end of an epoch, also of one that is cut short, comes next.
+        ends = float(state.epoch).is_integer() or control.should_training_stop
+        self.stopping = self.stopping or anywhere(self.heard is not None, args, self.group)
+        if self.stopping and args.save_strategy == "no":
+            raise Interrupted(f"{self._said}; nothing is saved, as train.save_strategy=no asks for")
+        control.should_save |= self.stopping and not ends
         if ends and control.should_save and "epoch" in (args.eval_strategy, args.logging_strategy):
             control.should_save, self.later = False, True
 
