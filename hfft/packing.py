@@ -27,6 +27,7 @@ from hfft.errors import InputError
 NAME = "hfft_packed"  # of the attention function; transformers never writes it into config.json
 NEAR = 1e-5  # of a logit, and relative where logits are large
 SHORT = 64  # tokens; from about 100 on the fused kernel wins
+PART = 4  # rows that attention pads to one width, on CPU
 LENGTHS = (7, 3, 11)  # of the rows that a model is tried on
 
 
@@ -42,6 +43,7 @@ class Layout:
     real: torch.Tensor  # place of each token in the padded batch, int (tokens,)
     shown: torch.Tensor  # token that each place shows, int (rows * width,); padding shows the first: finite, and masked
     brief: frozenset[int] = frozenset()  # modules that are asked about first tokens alone
+    parts: tuple[Layout, ...] = ()  # rows of like length, whose tokens follow one another; attention goes part by part
     heads: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
 
     @property
@@ -51,10 +53,24 @@ class Layout:
 
     @classmethod
     def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
-        real = keys.flatten().nonzero()[:, 0]
+        if keys.device.type != "cpu" or len(keys) <= PART:
+            return cls._whole(keys, keys.flatten().nonzero()[:, 0], brief)
+        ends = keys.shape[1] - keys.flip(1).int().argmax(1)  # a row's last token, and one more
+        order = ends.argsort()
+        parts = []
+        for rows in order.split(PART):
+            part = keys[rows, : int(ends[rows[-1]])]
+            parts.append(cls._whole(part, part.flatten().nonzero()[:, 0], brief))
+        row, place = keys[order].nonzero().T
+        return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts))
+
+    @classmethod
+    def _whole(
+        cls, keys: torch.Tensor, real: torch.Tensor, brief: frozenset[int], parts: tuple[Layout, ...] = ()
+    ) -> Layout:
         shown = torch.zeros(keys.numel(), dtype=torch.int64, device=keys.device)
         shown[real] = torch.arange(len(real), device=keys.device)
-        return cls(keys, real, shown, brief)
+        return cls(keys, real, shown, brief, parts)
 
     def bias(self, dtype: torch.dtype) -> torch.Tensor:
         """What is added to the scores of all queries, (rows, 1, 1, width)."""
@@ -117,24 +133,35 @@ def attention(
     """
     if not isinstance(attention_mask, Layout):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **more)
+    scale = 1 / math.sqrt(query.shape[3]) if scaling is None else scaling
+    if not attention_mask.parts:
+        return _of_part(module, query * scale, key, value, attention_mask, dropout), None
+    lengths = [len(part.real) for part in attention_mask.parts]
+    split = zip(*(x.split(lengths, 2) for x in (query * scale, key, value)), attention_mask.parts, strict=True)
+    return torch.cat([_of_part(module, *given, dropout) for given in split], 1), None
+
+
+def _of_part(
+    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, dropout: float
+) -> torch.Tensor:
+    """The same of rows that are padded to one width; query is scaled already."""
     heads, size = query.shape[1], query.shape[3]
-    shown, real = attention_mask.by_head(heads)
-    rows, width = attention_mask.keys.shape
+    shown, real = layout.by_head(heads)
+    rows, width = layout.keys.shape
 
     def padded(x: torch.Tensor) -> torch.Tensor:
         flat = x.transpose(1, 2).reshape(-1, size)
         return _Padded.apply(flat, shown, real).view(rows, heads, width, size)
 
-    scale = 1 / math.sqrt(size) if scaling is None else scaling
-    if id(module) in attention_mask.brief:
-        first = attention_mask.first
-        asked = (query * scale)[0].transpose(0, 1).index_select(0, first)[:, :, None]
-        out = _attended(asked, padded(key), padded(value), attention_mask, dropout)
+    if id(module) in layout.brief:
+        first = layout.first
+        asked = query[0].transpose(0, 1).index_select(0, first)[:, :, None]
+        out = _attended(asked, padded(key), padded(value), layout, dropout)
         empty = out.new_zeros(query.shape[2], heads, size)
-        return empty.index_copy(0, first, out[:, :, 0])[None], None
-    out = _attended(padded(query * scale), padded(key), padded(value), attention_mask, dropout)
-    packed = _Real.apply(out.reshape(-1, size), real)
-    return packed.view(1, -1, heads, size), None
+        return empty.index_copy(0, first, out[:, :, 0])[None]
+    out = _attended(padded(query), padded(key), padded(value), layout, dropout)
+    packed: torch.Tensor = _Real.apply(out.reshape(-1, size), real)
+    return packed.view(1, -1, heads, size)
 
 
 def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, p: float) -> torch.Tensor:
