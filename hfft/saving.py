@@ -49,9 +49,8 @@ class SavingTrainer(Trainer):
         self.args.eval_on_start = False  # it was evaluated then
         state.compute_steps(self.args, state.max_steps)  # else the old recipe's, which may have been changed
         _name_best(state, root)
-        was = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
-        ended = bool(was.get("should_training_stop")) and not self.changed  # by patience, or in time
-        self.over = ended or state.global_step >= state.max_steps
+        early = _ended(read_json(self.point / checkpoints.STATE)) and not self.changed
+        self.over = early or state.global_step >= state.max_steps
         if (self.point / checkpoints.RUNNING).is_file():
             self._take(read_json(self.point / checkpoints.RUNNING))
         if self.args.should_save and checkpoints.every(root)[-1:] == [self.point]:  # killed before it had done so
@@ -123,6 +122,12 @@ class _Beginning(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if (trainer := self.trainer()) is not None:
             trainer.begin()
+
+
+def _ended(was: dict[str, Any]) -> bool:
+    """Whether training had come to its end before its last step, by patience or by time, when this was saved."""
+    control = was.get("stateful_callbacks", {}).get("TrainerControl", {}).get("args", {})
+    return bool(control.get("should_training_stop")) and was["global_step"] < was["max_steps"]
 
 
 def _name_best(state: Any, root: Path) -> None:
