@@ -7,9 +7,12 @@ traceback, or train on without optimizer. Must not know what is in a checkpoint,
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from hfft.errors import InputError
 from hfft.records import read_json, write_json
@@ -55,9 +58,10 @@ def sweep(root: Path) -> None:
 
 
 def seal(folder: Path) -> None:
-    """Record the digest of every file in a finished checkpoint folder."""
+    """Record the digest of every file in a finished checkpoint folder, and that of the record itself."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL]
-    write_json(folder / SEAL, {path.relative_to(folder).as_posix(): sha256(path) for path in files})
+    digests = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    write_json(folder / SEAL, digests | {SEAL: _digest(digests)})
 
 
 def whole(folder: Path) -> bool:
@@ -75,7 +79,14 @@ def flaw(folder: Path) -> str:
         digests = None
     if not isinstance(digests, dict) or not digests:
         return f"{SEAL} is damaged"
+    own = digests.pop(SEAL, None)  # older ones have none
+    if own not in (None, _digest(digests)):
+        return f"{SEAL} is not as it was written"
     return next((why for name, digest in digests.items() if (why := _wrong(folder / name, name, digest))), "")
+
+
+def _digest(digests: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _wrong(path: Path, name: str, digest: object) -> str:
