@@ -54,6 +54,11 @@ class Interruption(TrainerCallback):
             signal.signal(number, self._hear)
         try:
             yield
+        except Exception:  # a trial that is not worth its time, or an error: no step will look at the signal any more
+            self._deaf()
+            if self.heard is not None:
+                signal.raise_signal(self.heard)
+            raise
         finally:
             self._deaf()
         heard = self.heard is not None

@@ -16,7 +16,8 @@ import pytest
 from benchmarks import survival
 from benchmarks.survival import ALL, Runs, cut, delete, flip, same
 from hfft import checkpoints, recipe, resuming
-from hfft.errors import InputError
+from hfft.errors import InputError, Interrupted
+from hfft.interrupting import Interruption
 from hfft.records import read_json
 from hfft.run_folder import RunFolder
 from tests import stopped
@@ -98,6 +99,22 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(number, texts, tmp_p
     assert history[0] == history[1], "also the mean loss of the steps before and after the stop"
     point = "checkpoints/checkpoint-8/model.safetensors"
     assert (root / point).read_bytes() == (texts.whole / point).read_bytes()
+
+
+def test_a_second_signal_ends_at_once_and_none_is_lost_where_training_ends_in_another_way(tmp_path):
+    done = []
+    with pytest.raises(KeyboardInterrupt), Interruption(tmp_path).listening():
+        for number in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(number)
+    assert done == [0]
+    with pytest.raises(KeyboardInterrupt) as caught, Interruption(tmp_path).listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("a trial is given up")
+    assert isinstance(caught.value.__context__, ValueError)
+    over = rf"the training is over.*hfft run {tmp_path} --resume"
+    with pytest.raises(Interrupted, match=over), Interruption(tmp_path).listening():
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_two_processes_stop_at_one_step_when_one_is_told_and_go_on(tmp_path):
