@@ -131,15 +131,23 @@ def _listed(inputs: list[Any]) -> list[Any]:
     return inputs
 
 
-def train(recipe: str | Path, *overrides: str, output_dir: str | Path | None = None, resume: bool = False) -> Run:
+def train(
+    recipe: str | Path,
+    *overrides: str,
+    output_dir: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> Run:
     """Fine-tune as a recipe says: a shipped name, a YAML path, or a run folder.
 
     overrides: words such as "train.learning_rate=3e-5". output_dir: default runs/<recipe>; it must not hold a run
-    unless `resume`. Raises InputError with one sentence when the recipe or the data cannot be used.
+    unless `resume`. force: resume although the recipe, the data or the number of processes has changed, which the run
+    says from then on. Ctrl-C saves a checkpoint, and then raises KeyboardInterrupt. Raises InputError with one sentence
+    when the recipe or the data cannot be used.
     """
     from hfft import pushing
 
-    result = pushing.run(str(recipe), overrides, str(output_dir) if output_dir else None, resume)
+    result = pushing.run(str(recipe), overrides, str(output_dir) if output_dir else None, resume, force=force)
     return Run(Path(result["run"]))
 
 

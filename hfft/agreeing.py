@@ -34,6 +34,20 @@ def gathered(mine: list[Any], world: int) -> list[Any]:
     return [one for part in box for one in part]
 
 
+def anywhere(value: bool, args: Any, group: Any = None) -> bool:
+    """Whether it is so on any process: all must stop at the same step.
+
+    args: of the training. group: of processes that speak by way of the CPU, so that no step on a GPU is waited for.
+    """
+    if args.world_size == 1:
+        return value
+    import torch
+
+    flag = torch.tensor([float(value)], device=args.device if group is None else "cpu")
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX, group=group)
+    return bool(flag.item())
+
+
 def agreed(decide: Callable[[], Any]) -> Any:
     """What `decide` returns on the first process, which alone calls it; InputError there is raised on all."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:

@@ -7,9 +7,6 @@ It must not know about data or training.
 
 from __future__ import annotations
 
-import contextlib
-import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,16 +15,14 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, StrictDataclassError
-from safetensors import SafetensorError
 
 from hfft import (
     batch_norms,
     lite0,
+    locating,
     model_files,
     naming,
     processors,
-    reaching,
     references,
     spreading,
     timeline,
@@ -35,15 +30,12 @@ from hfft import (
     token_mean,
 )
 from hfft.errors import InputError, listed
+from hfft.locating import DAMAGED, DOES_NOT_FIT, TIMM
 from hfft.model_files import SAFE, trust
 from hfft.recipe import Model
 
-TIMM = "timm/"
 MULTI_LABEL = "multi_label_classification"  # what transformers calls it in config.json
 Names = tuple[str, ...]
-# What transformers and torch raise for a model that does not fit the task, and for damaged or foreign weights.
-DOES_NOT_FIT = (KeyError, TypeError, ValueError, AttributeError, ImportError, StrictDataclassError)
-DAMAGED = (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -66,9 +58,9 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
 
     several: whether more than one label may apply to a row; plain pipelines then take a sigmoid of each output.
     """
-    path, bare = _located(spec, modality)
+    path, bare = locating.located(spec, modality)
     model_files.check(spec, path, modality.AUTO_CLASS)
-    with spreading.whole(), _explained(spec, path, modality):
+    with spreading.whole(), locating.explained(spec, path, modality):
         if bare:
             found = _from_state(spec, Path(path), modality, labels)
         elif path.startswith(TIMM) and (modality.MASKS or not spec.pretrained):
@@ -83,9 +75,9 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
 
 def processor(spec: Model, modality: ModuleType) -> Any:
     """The tokenizer or image processor that `load` would give, without reading weights. Raises InputError likewise."""
-    path, bare = _located(spec, modality)
+    path, bare = locating.located(spec, modality)
     source = {"revision": spec.revision} if spec.revision else {}
-    with _explained(spec, path, modality), _fitting(spec):
+    with locating.explained(spec, path, modality), locating.fitting(spec):
         if bare or (path.startswith(TIMM) and (modality.MASKS or not spec.pretrained)):
             own = (lite0.ARCHITECTURE, lite0.PREPROCESSING) if bare else timm_models.preset(path.removeprefix(TIMM))
             if modality.MASKS:
@@ -139,7 +131,7 @@ def _told(backbone: Backbone, spec: Model, several: bool) -> Backbone:
 
 def _from_pretrained(spec: Model, path: str, modality: ModuleType, labels: tuple[str, ...]) -> Backbone:
     source = {"revision": spec.revision} if spec.revision else {}
-    with _fitting(spec):
+    with locating.fitting(spec):
         _auto(modality)
         known = _names_of(transformers.AutoConfig.from_pretrained(path, **source, **trust(spec)))
         ours = naming.in_order_of(known, labels) if known else None
@@ -201,7 +193,7 @@ def _from_timm_name(spec: Model, name: str, modality: ModuleType, labels: Names)
     architecture, preset = timm_models.preset(name)
     if not modality.MASKS:
         return Backbone(*timm_models.wrapped(spec, architecture, preset, labels), ("random weights",))
-    with _fitting(spec):
+    with locating.fitting(spec):
         model, processor = _scenes().fcn_over(spec, architecture, preset, labels)
     if not spec.pretrained:
         return Backbone(model, processor, ("random weights",))
@@ -276,47 +268,3 @@ def _check_config(spec: Model, config: Any) -> None:
         raise InputError(
             f"model.config: {config.model_type} has no {unknown[0]!r}; it has {listed(config.to_dict(), 60)}"
         )
-
-
-def _located(spec: Model, modality: ModuleType) -> tuple[str, bool]:
-    """(where the model is, whether that is a bare state dict); InputError for an image model in a text task."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    path = references.resolve(spec.name)
-    bare = Path(path).suffix in (".pth", ".pt", ".bin")
-    if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
-        raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
-    if spec.pretrained or not path.startswith(TIMM):
-        _ask(path)
-    return path, bare
-
-
-def _ask(path: str) -> None:
-    """Go offline, for what the Hub would have to be asked about, where it does not answer."""
-    if not path.startswith((".", "/", "~")) and not references.is_file(path) and not references.is_folder(path):
-        reaching.why()
-
-
-@contextlib.contextmanager
-def _explained(spec: Model, path: str, modality: ModuleType) -> Iterator[None]:
-    """What cannot be had or read becomes one sentence."""
-    try:
-        yield
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
-        if "use_safetensors=True" in str(error):  # which transformers asks to leave out
-            raise InputError(model_files.refused(spec.name, modality.AUTO_CLASS)) from error
-        why = "" if references.is_folder(path) else reaching.why()
-        raise InputError(references.unreachable(spec.name, path, error, why)) from error
-    except DAMAGED as error:
-        raise InputError(
-            f"model.name {spec.name!r}: the weights are damaged or of another kind: {references.short(error)}"
-        ) from error
-
-
-@contextlib.contextmanager
-def _fitting(spec: Model) -> Iterator[None]:
-    """What does not fit the task becomes one sentence."""
-    try:
-        yield
-    except DOES_NOT_FIT as error:
-        raise InputError(f"model.name {spec.name!r} cannot be used for this task: {references.short(error)}") from error

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import datasets
-import torch
 from transformers import TrainerCallback
 
-from hfft import checkpoints, timeline
-
-
-class Seal(TrainerCallback):
-    """Marks each checkpoint whole once every process has written its part."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if args.world_size > 1:
-            torch.distributed.barrier()
-        # Trainer looks for the best one before it is there, and some processes find it all the same: those would load
-        # their part of a spread model from another checkpoint than the rest.
-        best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-        if best.is_dir():
-            state.best_model_checkpoint = str(best)
-        if args.should_save:
-            checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
+from hfft import timeline
 
 FIRST_STEP = "first_step"  # seconds from the start of the process, or of the verb, to it
 

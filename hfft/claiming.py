@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hfft import checkpoints, locking, recipe
+from hfft import locking, recipe
 from hfft.errors import InputError, NoRoomError, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
@@ -84,23 +84,6 @@ def same(run: RunFolder, wanted: Recipe) -> None:
     """Raise InputError where the folder has been begun with another recipe."""
     if (run.root / "recipe.yaml").is_file() and recipe.load(str(run.root)) != wanted:
         raise InputError(f"{run.root} was made with another recipe; type --output-dir FOLDER to train anew")
-
-
-def resumed(run: RunFolder, wanted: Recipe, say: Callable[[str], None]) -> Path | None:
-    """The newest whole checkpoint, or None when there is none yet. InputError when this is no run to resume."""
-    if not (run.root / "recipe.yaml").is_file():
-        raise InputError(f"{run.root}: there is no run to resume; leave --resume out to start one")
-    if recipe.load(str(run.root)) != wanted:
-        raise InputError(
-            f"{run.root} was made with another recipe; type `hfft run {run.root} --resume` to keep its own"
-        )
-    if run.finished:
-        raise InputError(f"{run.root} is finished; type `hfft eval {run.root}` to score it")
-    point, damaged = checkpoints.newest(run.checkpoints)
-    for path in damaged:
-        say(f"{path} is incomplete or damaged: passed over")
-    say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
-    return point
 
 
 def place(run: RunFolder) -> Path:

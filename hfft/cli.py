@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import sys
-import time
-import traceback
 import warnings
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -23,15 +19,15 @@ from hfft import (
     cli_after,
     cli_before,
     cli_demo,
+    cli_ending,
     cli_export,
     cli_predict,
     cli_push,
-    lost_peers,
     mishaps,
     scratch,
     timeline,
 )
-from hfft.errors import InputError, MachineError
+from hfft.errors import InputError, Interrupted
 from hfft.phrases import (
     INTERRUPTED,
     Folder,
@@ -158,16 +154,24 @@ def run(
     recipe_: Option = None,
     output_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help="Default: runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Resume in spite of a changed recipe or data.")] = False,
     seeds: Annotated[int | None, typer.Option(metavar="N", help="Train with N seeds on one split.")] = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune as a recipe says. The test split stays closed."""
     chosen, overrides = recipe_words(name, recipe_, words)
+    if force and (not resume or seeds is not None):
+        raise InputError("--force is for one run that goes on: type it with --resume, and without --seeds")
     from hfft import display, pushing
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json))
+    try:
+        facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json), force)
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"hfft: {stop}", file=sys.stderr, flush=True)
+        raise Stopped(INTERRUPTED) from None
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:
@@ -266,21 +270,6 @@ def _run_seeds(
         print_json(facts) if as_json else display_seeds.trained(facts)
 
 
-def _told_safely(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A fault of hfft ends as a traceback; what libraries write into theirs may hold an address with its password."""
-    print(safe("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr, flush=True)
-
-
-def _not_run(error: pickle.UnpicklingError) -> str:
-    """torch opens tensors alone, and says neither in which file it met something else nor what to do about it."""
-    held = [frame.f_locals.get("f") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    named = next((path for path in held if isinstance(path, (str, os.PathLike))), "a file of torch")
-    return (
-        f"{named}: it is damaged, or asks for code to be run when it is opened; nothing of it was run. Where it is a "
-        "part of a checkpoint, delete that checkpoint's folder and type --resume again"
-    )
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
@@ -291,31 +280,9 @@ def main(arguments: list[str] | None = None) -> None:
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
-        with scratch.stopped_by_sigterm(), mishaps.told(), flushed():
+        with cli_ending.told(arguments is None), scratch.stopped_by_sigterm(), mishaps.told(), flushed():
             app(arguments, prog_name="hfft")
-    except (InputError, pickle.UnpicklingError) as error:
-        told = str(error) if isinstance(error, InputError) else _not_run(error)
-        _stop(told, isinstance(error, MachineError))
-    except Exception as error:
-        if sentence := lost_peers.told(error):
-            _stop(sentence)
-        if arguments is None:
-            sys.excepthook = _told_safely  # not sooner: typer puts its own there
-        raise
     except SystemExit as end:
         if end.code == INTERRUPTED and not isinstance(end, Stopped):
             print("hfft: stopped; what was begun goes on with the same command and --resume", file=sys.stderr)
         raise
-
-
-def _stop(sentence: str, alone: bool = False) -> NoReturn:
-    """Exit with code 2, and with a sentence that one process of each machine says.
-
-    All of a launch come to the same end, and the others wait for it: launchers kill what is left as soon as one process
-    is gone. alone: what happened is of this process, and no other will say it.
-    """
-    if os.environ.get("LOCAL_RANK", "0") == "0" or alone:
-        print(f"hfft: {safe(sentence)}", file=sys.stderr, flush=True)
-    else:
-        time.sleep(2)
-    sys.exit(2)

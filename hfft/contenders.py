@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import transformers
 
-from hfft import backbones, features, licences, pooling, references
+from hfft import backbones, features, licences, locating, pooling, references
 from hfft.backbones import Backbone
 from hfft.errors import InputError
 from hfft.model_files import trust
@@ -46,7 +46,7 @@ def _foreign(spec: Model, modality: ModuleType) -> str | None:
     """The kind of a model that there is no form of for this task; None where that cannot be told."""
     try:
         config = transformers.AutoConfig.from_pretrained(references.resolve(spec.name), **trust(spec))
-    except (OSError, *backbones.DOES_NOT_FIT, InputError):
+    except (OSError, *locating.DOES_NOT_FIT, InputError):
         return None
     known = getattr(transformers, modality.AUTO_CLASS)._model_mapping
     return None if type(config) in known else str(config.model_type)

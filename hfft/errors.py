@@ -34,6 +34,10 @@ class MachineError(InputError):
         super().__init__(f"{mishap.what}; {mishap.cure}, then type {then}{mishap.instead}")
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, after what was under way has been saved; the message says how to go on."""
+
+
 def full(error: BaseException | None) -> bool:
     """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
     while error is not None:

@@ -7,13 +7,16 @@ while it trains: whatever reads, changes or keeps them is as it was, and evaluat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
+from hfft import augmenting
+from hfft.backbones import Backbone
 from hfft.errors import InputError
+from hfft.recipe import Recipe
 
 SHARES = (4 / 7, 5 / 7)  # of the full side, for `auto`: 128 and 160 of 224
 GRID, SMALLEST = 16, 32  # pixels: patches and strides divide them
@@ -34,6 +37,17 @@ def sides(asked: str | Sequence[int], full: int) -> list[int]:
             f"type model.image_size={asked[-1]}, or smaller sides"
         )
     return [side for side in asked if side < full] + [full]
+
+
+def of(recipe: Recipe, backbone: Backbone, say: Callable[[str], None]) -> list[Growing]:
+    """The callback of `speed.image_sizes`, if it is set. Raises InputError where the model takes one size only."""
+    if recipe.speed.image_sizes is None:
+        return []
+    full = min(augmenting.geometry(backbone.processor)["input_size"][1:])
+    found = sides(recipe.speed.image_sizes, full)
+    check(backbone.model, found)
+    say(f"pictures of {' then '.join(map(str, found))} pixels, each for 1/{len(found)} of the steps")
+    return [Growing(backbone.model, found)]
 
 
 class Growing(TrainerCallback):

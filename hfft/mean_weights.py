@@ -74,7 +74,6 @@ def average(folders: list[Path]) -> dict[str, torch.Tensor]:
 
 def _last(root: Path, many: int) -> list[Path]:
     """The newest whole checkpoints, the oldest of them first; only those whose weights are in one file."""
-    found = [path for path in root.glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal()]
-    found.sort(key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in reversed(found) if (path / WEIGHTS).is_file() and checkpoints.whole(path)]
+    found = reversed(checkpoints.every(root))
+    whole = [path for path in found if (path / WEIGHTS).is_file() and checkpoints.whole(path)]
     return whole[:many][::-1]

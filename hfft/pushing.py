@@ -22,7 +22,12 @@ LONGEST = datetime.timedelta(days=2)  # of an upload for which other processes w
 
 
 def run(
-    name: str, overrides: tuple[str, ...] = (), output_dir: str | None = None, resume: bool = False, say: Say = print
+    name: str,
+    overrides: tuple[str, ...] = (),
+    output_dir: str | None = None,
+    resume: bool = False,
+    say: Say = print,
+    force: bool = False,
 ) -> dict[str, Any]:
     """As `verbs.run`; with `train.push_to_hub`, the model is pushed at the end, its card with validation numbers.
 
@@ -32,12 +37,12 @@ def run(
 
     train = recipe.load(name, overrides).train
     if not train.get("push_to_hub"):
-        return verbs.run(name, overrides, output_dir, resume, say)
+        return verbs.run(name, overrides, output_dir, resume, say, force=force)
     to = str(train["hub_model_id"])
     said = hub_access.check(to, RECIPE)
     if os.environ.get("RANK", "0") == "0":  # the first of several processes, which have not met yet
         say(said)
-    facts = verbs.run(name, overrides, output_dir, resume, say, pushed=True)
+    facts = verbs.run(name, overrides, output_dir, resume, say, pushed=True, force=force)
     wanted = Wanted(to, bool(train.get("hub_private_repo")), option=RECIPE)
     return facts | _by_the_first(lambda: _pushed(facts["run"], wanted, say))
 

@@ -34,8 +34,8 @@ class RunFolder:
         return self.model / "decision.json"
 
     @property
-    def finished(self) -> bool:  # saved, and validation predicted, which comes last
-        return self.model.is_dir() and self.predictions("validation").is_file()
+    def finished(self) -> bool:  # saved, validation predicted, and the surroundings noted, which comes last
+        return self.model.is_dir() and self.predictions("validation").is_file() and self.environment.is_file()
 
     @property
     def checkpoints(self) -> Path:

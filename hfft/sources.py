@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,26 +17,17 @@ import datasets
 import pandas as pd
 import pyarrow as pa
 from datasets.data_files import resolve_pattern
-from datasets.table import CastError
 
-from hfft import archives, credentials, declared_sizes, faults, pictures, reaching, references
+from hfft import archives, credentials, declared_sizes, faults, pictures, reaching, references, source_faults
 from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
+from hfft.source_faults import BUILDERS, FILES, Files, shown
 
-BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
-FILES = (*BUILDERS.values(), "imagefolder", "text")
 TABLES = {f".{ending}" for ending in (*BUILDERS, "arrow", "tar")}
 ROLES = ("text", "text_pair", "label", "image", "mask", "group", "time")  # the columns whose text a CSV file keeps
-Files = dict[str, list[str]]  # split → files
 # `datasets` tells its servers of each table that it opens, local ones, too; where the user says so, it may.
 datasets.config.HF_UPDATE_DOWNLOAD_COUNTS &= "HF_UPDATE_DOWNLOAD_COUNTS" in os.environ
 FINDERS = ("name", "data_dir", "revision")  # the options that decide which files of a folder are read
-
-
-def shown(data: Data) -> str:
-    """The data as the recipe names it."""
-    files = data.data_files.values() if isinstance(data.data_files, dict) else [data.data_files or data.path]
-    return ", ".join(name for names in files for name in ([names] if isinstance(names, str) else names))
 
 
 def load(data: Data) -> dict[str, Any]:
@@ -51,7 +41,7 @@ def load(data: Data) -> dict[str, Any]:
             "data.options.split picks parts, but data.split.by is predefined and takes the data's own; leave one out"
         )
     builder, files = _source(data)
-    declared_sizes.look([builder] if files is None else _local(files))
+    declared_sizes.look([builder] if files is None else source_faults.local(files))
     if files is None or chosen is not None:
         loaded = _load(data, builder, files)
     else:  # each file by itself: labels are numbers in one and names in another, and meet by name later
@@ -84,7 +74,7 @@ def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:  # over a dozen unrelated types; each becomes one sentence that keeps the cause's words
-        raise InputError(credentials.masked(_load_sentence(error, data, builder, files, options))) from error
+        raise InputError(credentials.masked(source_faults.sentence(error, data, builder, files, options))) from error
     if isinstance(loaded, list):
         raise InputError("data.options.split: expected one text, such as train or train+test, got several")
     if isinstance(loaded, dict):  # DatasetDict or IterableDatasetDict
@@ -194,19 +184,15 @@ def _absent(name: str, path: str | Path, wanted: str) -> str:
     return f"{name if len(name) < 200 else brief(name)}: no such {wanted} (current folder: {Path.cwd()})"
 
 
-def _local(files: Files | None) -> list[str]:
-    return [name for names in (files or {}).values() for name in names if references.is_file(name)]
-
-
 def _json_files(builder: str, files: Files | None) -> Iterable[Path]:
     if files is None and Path(builder).is_absolute():
         return (path for path in Path(builder).rglob("*.json*") if path.is_file())
-    return map(Path, _local(files) if builder == "json" else [])
+    return map(Path, source_faults.local(files) if builder == "json" else [])
 
 
 def _escaped(files: Files | None) -> Files | None:
     """A file that is there is meant by its own name: `datasets` would take rows[1].csv for a pattern."""
-    local = set(_local(files))
+    local = set(source_faults.local(files))
     return files and {split: [glob.escape(n) if n in local else n for n in names] for split, names in files.items()}
 
 
@@ -245,62 +231,3 @@ def _csv_options(data: Data, files: Files | None) -> dict[str, Any]:
             # Without a header pandas counts the columns; `datasets` makes names of the numbers only afterwards.
             options["converters"] |= {int(name): str for name in columns if name.isdecimal()}
     return options
-
-
-def _load_sentence(error: Exception, data: Data, builder: str, files: Files | None, options: dict[str, Any]) -> str:
-    """The root cause of a loading failure in one line, with what to type where that is known."""
-    cause: BaseException = error
-    while (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
-    for name in _local(files):
-        if fault := _fault(Path(name), cause, builder, options):
-            return f"{name}: {fault}"
-    text = " ".join(str(cause).split())[:300] or type(cause).__name__
-    what = ", ".join(_local(files)) or shown(data)
-    if isinstance(cause, UnicodeDecodeError):
-        return f"{what}: not UTF-8; type data.options.encoding=latin-1, or what it is"
-    if isinstance(cause, CastError):
-        columns = f"{listed(cause.requested_column_names)}, and {listed(cause.table_column_names)}"
-        return f"{what}: the files do not have the same columns, but {columns}"
-    if "corresponds to no data" in text or "BatchSize must be greater than 0" in text:
-        return f"{what}: there are no rows in it"
-    if option := re.search(r"unexpected keyword argument '(.*)'", text):
-        return f"data.options: {builder} has no option {option[1]!r}"
-    return _folder_sentence(error, data, builder) or _builder_sentence(error, text, builder, what)
-
-
-def _fault(path: Path, cause: BaseException, builder: str, options: dict[str, Any]) -> str | None:
-    if isinstance(cause, UnicodeDecodeError):
-        return faults.encoding(path)
-    if isinstance(cause, pd.errors.ParserWarning):
-        found = faults.cells(path, str(options.get("sep", ",")))
-        return found and f"{found}; where the first cell is a row's name, type data.options.index_col=null"
-    if builder == "json" and "field" not in options:
-        return faults.json_lines(path)
-    return None
-
-
-def _folder_sentence(error: Exception, data: Data, builder: str) -> str | None:
-    if not (Path(builder).is_absolute() and isinstance(error, FileNotFoundError)):
-        return None
-    if any(sign in builder for sign in "[]*?"):
-        return (
-            f"{shown(data)}: a folder with [, ], * or ? in its name is not found; name its files: data.data_files=FILE"
-        )
-    return f"{shown(data)}: no table is in this folder; expected {listed(BUILDERS)} files"
-
-
-def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> str:
-    if builder in FILES:
-        if "://" in what:
-            return (
-                f"{what}: cannot be fetched ({text}); fetch the file where there is a network, bring it here and type "
-                "data.data_files=FILE (docs/offline.md)"
-            )
-        return f"{what}: not readable as {builder}: {text}"
-    if why := reaching.why():
-        return (
-            f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached: {why}; "
-            f"{references.brought(builder, 'dataset')}"
-        )
-    return f"{brief(builder)}: the data set cannot be loaded: {text}"

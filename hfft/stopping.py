@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from hfft.agreeing import anywhere
 from hfft.errors import counted
 
 
@@ -61,7 +62,7 @@ class TimeBudget(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.mark = time.perf_counter()
         over = self.used + self.mark - self.begun + self.ending >= 60 * self.minutes
-        if not _any(over, args) or state.global_step >= state.max_steps:
+        if not anywhere(over, args) or state.global_step >= state.max_steps:
             return
         control.should_training_stop = True
         # By epochs, the Trainer evaluates and saves at the end of the epoch, which is now.
@@ -118,12 +119,3 @@ class BatchSize(TrainerCallback):
                 f"keep steps of {asked * args.gradient_accumulation_steps} rows, or nearly, type "
                 f"train.per_device_train_batch_size={rows} train.gradient_accumulation_steps={steps}"
             )
-
-
-def _any(value: bool, args: Any) -> bool:
-    """Whether it is so on any process: all must stop at the same step."""
-    if args.world_size == 1:
-        return value
-    flag = torch.tensor([float(value)], device=args.device)
-    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-    return bool(flag.item())

@@ -90,7 +90,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "multi_label": _several(run, rows) if rows and rows.multi_label else None,
         "decision": _decision(run),
         "gates": [gate | {"title": title(gate["metric"])} for gate in _json(run.root / "gates.json", [])],
-        "notes": _json(run.root / "notes.json", []),
+        "notes": [*_json(run.environment, {}).get("forced", []), *_json(run.root / "notes.json", [])],
         "calibration": _calibration(run) if split == "test" else None,
         "slices": _json(run.slices, {}).get(split),
         "probes": _probes(run, split),

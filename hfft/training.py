@@ -23,12 +23,12 @@ from transformers import Trainer, TrainingArguments
 from hfft import (
     adapting,
     arranging,
-    augmenting,
     compiling,
     evaluate_modules,
     evaluation_loop,
     growing,
     int8_linear,
+    interrupting,
     keeping,
     mixing,
     optimizing,
@@ -37,6 +37,7 @@ from hfft import (
     precisions,
     quickening,
     quoting,
+    saving,
     scoring,
     spreading,
     stopping,
@@ -44,7 +45,7 @@ from hfft import (
     watching,
 )
 from hfft.backbones import Backbone, class_order
-from hfft.callbacks import Epochs, Laps, Seal
+from hfft.callbacks import Epochs, Laps
 from hfft.class_weights import Frequencies
 from hfft.errors import InputError, listed, meant
 from hfft.objectives import loss_function
@@ -98,13 +99,15 @@ def fit(
     watch: Any = None,
     found: Frequencies | None = None,
     say: Callable[[str], None] = lambda _: None,
+    changed: bool = False,
 ) -> Fit:
     """Train, keep the best checkpoint by the validation metric, and write `model/`.
 
     train, validation: rows with inputs and `labels` (class ids, or a 0.0 or 1.0 per class); train may be an iterable of
     known length that gives what the model takes. watch: a callback with a `speed`, in the place of the progress line.
     found: classes of the training rows; of a stream they cannot be counted here. say: is told what is decided on the
-    way. Raises InputError when the loss diverges, and for an `adapt:` that does not fit the model.
+    way. changed: before `resume`, the recipe or the launch was another one. Raises InputError when the loss diverges,
+    and for an `adapt:` that does not fit the model.
     """
     names = class_order(backbone.model)
     _choose_by(recipe, args, names)
@@ -115,7 +118,7 @@ def fit(
     arranging.arranged(backbone.model, modality)
     adapted = adapting.Adaptation(recipe, args, backbone, say)
     cached = adapted.features(modality, train, validation, run)
-    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *_growing(recipe, backbone, say)]
+    model, watchers = adapted.model, [*_watchers(recipe, args, adapted.seconds), *growing.of(recipe, backbone, say)]
     if found is None and isinstance(train, datasets.Dataset) and not recipe.masks:
         found = Frequencies.of(np.asarray(train["labels"][:]), names)
     keep = partial(keeping.kept, recipe, args, modality, run, say)
@@ -124,7 +127,8 @@ def fit(
     loss = loss_function(recipe.loss, smoothing, several, found, recipe.masks)
     step = None if cached is not None else partial(_step, model, args, held_back, collate, loss)
     precision, decided = _decided(recipe, args, step, run, resume is not None, len(prepared), say)
-    trainer = Trainer(
+    interruption = interrupting.Interruption(run.root)
+    trainer = saving.SavingTrainer(
         model=model,
         args=args,
         train_dataset=prepared,
@@ -134,7 +138,8 @@ def fit(
         compute_metrics=_measures(recipe, names, owners),
         preprocess_logits_for_metrics=pixel_counting.matrices if recipe.masks else first_output,
         optimizer_cls_and_kwargs=optimizing.optimizer(args, model, adapted.rates),
-        callbacks=[StopOnNaN(), Seal(), Epochs(prepared), *adapted.callbacks, *watchers, line, Laps()],
+        callbacks=[StopOnNaN(), Epochs(prepared), *adapted.callbacks, *watchers, interruption, line, Laps()],
+        changed=changed,
     )
     trainer.remove_callback(transformers.PrinterCallback)
     spreading.cut(trainer)
@@ -145,7 +150,7 @@ def fit(
     with keeping.room(run, args):
         # Quick comes first: it compares the model with itself, to more digits than tf32 has.
         with quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say), precisions.applied(precision):
-            seconds = _trained(trainer, resume) + adapted.seconds
+            seconds = _trained(trainer, resume, interruption) + adapted.seconds
         mean = adapted.finish(trainer, run)
     save(trainer, backbone, run)
     state = trainer.state
@@ -246,11 +251,15 @@ def _step(model: Any, args: TrainingArguments, rows: Any, collate: Any, loss: An
 
 
 @timeline.phase("train")
-def _trained(trainer: Trainer, resume: Path | None) -> float:
-    """Seconds of training. Raises InputError when it diverges."""
+def _trained(trainer: Trainer, resume: Path | None, interruption: interrupting.Interruption) -> float:
+    """Seconds of training. Raises InputError when it diverges, and Interrupted when it is stopped."""
     start, args = time.perf_counter(), trainer.args
     try:
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        with interruption.listening():
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except KeyboardInterrupt:  # a terminal keeps the line, and hides its cursor, until it is told
+        trainer.callback_handler.on_train_end(trainer.args, trainer.state, trainer.control)
+        raise
     except FloatingPointError as error:
         raise InputError(
             f"training stopped: {error}; the weights are worthless from there. Type a lower train.learning_rate "
@@ -268,17 +277,6 @@ def _watchers(recipe: Recipe, args: TrainingArguments, used: float) -> list[Any]
     found: list[Any] = [stopping.Patience(patience)] if patience else []
     found += [stopping.TimeBudget(minutes, used)] if minutes else []
     return [*found, *watching.OUTSIDE.get(), *([stopping.BatchSize()] if args.auto_find_batch_size else [])]
-
-
-def _growing(recipe: Recipe, backbone: Backbone, say: Callable[[str], None]) -> list[Any]:
-    """The callback of `speed.image_sizes`. Raises InputError where the model takes one size only."""
-    if recipe.speed.image_sizes is None:
-        return []
-    full = min(augmenting.geometry(backbone.processor)["input_size"][1:])
-    sides = growing.sides(recipe.speed.image_sizes, full)
-    growing.check(backbone.model, sides)
-    say(f"pictures of {' then '.join(map(str, sides))} pixels, each for 1/{len(sides)} of the steps")
-    return [growing.Growing(backbone.model, sides)]
 
 
 def first_output(logits: Any, labels: Any) -> torch.Tensor:

@@ -38,6 +38,7 @@ from hfft import (
     quoting,
     rates,
     recipe,
+    resuming,
     rooms,
     splitting,
     stressing,
@@ -50,10 +51,9 @@ from hfft import (
     working,
     yardsticks,
 )
-from hfft.errors import InputError
 from hfft.gathering import Say
 from hfft.recipe import Recipe
-from hfft.records import fingerprint, read_json, write_json, write_whole
+from hfft.records import fingerprint, write_json, write_whole
 from hfft.references import sha256
 from hfft.run_folder import RunFolder
 
@@ -74,11 +74,13 @@ def run(
     resume: bool = False,
     say: Say = print,
     pushed: bool = False,
+    force: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune as the recipe says. Returns {"run": folder, "validation": scores, …}. Never scores the test split.
 
     output_dir: default runs/<recipe>. Raises InputError when it already holds a run, unless `resume`. pushed: the
-    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push.
+    caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push. force: resume
+    in spite of a changed recipe, data or number of processes.
     """
     started, clock = _now(), time.perf_counter()
     wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
@@ -88,12 +90,11 @@ def run(
     args = trainer_arguments.arguments(wanted, folder)
     say = _only_first(say, args)
     _met(wanted, folder, args, say)
-    point = claiming.resumed(folder, wanted, say) if resume else None
+    going = resuming.begin(folder, wanted, args, force, say) if resume else resuming.Resumed(folder)
     found = _read(wanted, args, say)
     gathering.check_names(wanted, found.splits.labels)
     size = gathering.balance(wanted, found, say)
-    if resume and read_json(folder.split)["fingerprints"] != found.report.fingerprints:
-        raise InputError(f"{folder.root}: the data has changed since this run began; bring it back, or start a new run")
+    going.check_data(found.report, found.splits.parts)
     modality = found.modality
     transformers.set_seed(wanted.seed)
     backbone = backbones.load(wanted.model, modality, found.splits.labels, wanted.data.multi_label)
@@ -102,14 +103,14 @@ def run(
     _check_room(folder, wanted, args, backbone, size)
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
-    _begin(folder, wanted, found.splits, args)
+    _begin(folder, wanted, found.splits, args, going)
     files = {} if args.process_index else file_prints.of(wanted.data)  # now: they may be others after training
     loaded = time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
-    fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
-    plain = trainer_arguments.arguments(wanted, folder, fitting=False)
+    parts, changed = (train, validation, folder, going.point), bool(going.changes)
+    fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
     arranging.give_back()
-    saved = backbones.reload(folder.model, modality)
+    saved, plain = backbones.reload(folder.model, modality), trainer_arguments.arguments(wanted, folder, fitting=False)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
     if args.process_index:
         return {"run": str(folder.root)}
@@ -119,7 +120,7 @@ def run(
     written = _environment(wanted, folder, args, seconds, started, fit, backbone)
     write_json(folder.environment, written | {"train": settled, "data": files})
     scores = judging.validated(folder, wanted, predictions)  # last: from there on the run is finished
-    for note in [*fit.notes, *judging.publish(folder)]:
+    for note in [*fit.notes, *resuming.notes(folder), *judging.publish(folder)]:
         say(f"note: {note}")
     say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores), "time": accounting.told(folder, "run", say)}
@@ -197,11 +198,12 @@ def _read(wanted: Recipe, args: Any, say: Say) -> gathering.Inputs:
     return found
 
 
-def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any) -> None:
+def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: Any, going: resuming.Resumed) -> None:
     """Everything could be read: only now does the run folder come into being, once for all processes."""
     if args.world_size > 1:
         torch.distributed.barrier()
     if args.process_index == 0:
+        going.keep()  # first: a new recipe of which nothing is said would be taken for that of the whole run
         splitting.write(splits, folder)
         text = recipe.dump(wanted)  # last: from there on the run is begun
         write_whole(folder.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
@@ -250,6 +252,7 @@ def _environment(
         "peak_memory_gb": environment.peak_memory_gb(),
         "speed": fit.decided,
         "allocator": arranging.memory(),
+        "forced": resuming.notes(folder),
         "model": {
             "name": wanted.model.name,
             "parameters": backbone.parameters,

@@ -57,6 +57,7 @@ LAYERS = [
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
     | {"declared_sizes"}
+    | {"source_faults"}
     | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -91,7 +92,12 @@ LAYERS = [
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"fitted_pixels"} | {"outside"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"spreading"},
-    {"public_files", "hub_repo"} | {"arms"} | {"spaces"} | {"scene_models", "timm_models"} | {"mask_folders"},
+    {"locating"}
+    | {"public_files", "hub_repo"}
+    | {"arms"}
+    | {"spaces"}
+    | {"scene_models", "timm_models"}
+    | {"mask_folders"},
     {"recommending"},
     {"backbones"} | {"anatomy"} | {"dropping"},
     {"freezing", "low_rank"} | {"picture_rows"} | {"packed_attention"},
@@ -119,6 +125,7 @@ LAYERS = [
         "sweeping",
     }
     | {"resampling"}
+    | {"saving", "interrupting", "resuming"}
     | {"scoring", "gating", "baselines", "reporting", "summarising", "figures", "sizing", "profiling"}
     | {"features", "probing", "robustness", "steadiness", "doubting", "comparing", "cautioning", "calibrating"}
     | {"calibration_figures", "verdicts", "describing", "slicing", "likening"}
@@ -199,7 +206,7 @@ HELPERS = {
     ("schema", "schema_model"),
     ("trainer_arguments", "resampling"),
     ("training", "resampling"),
-    ("claiming", "checkpoints"),
+    ("resuming", "checkpoints"),
     ("loading", "labelling"),
     ("batching", "labelling"),
     ("streaming", "labelling"),
@@ -220,7 +227,9 @@ HELPERS = {
     ("streaming", "batching"),
     ("streaming", "splitting"),
     ("streaming", "settling"),
-    ("callbacks", "checkpoints"),
+    ("saving", "checkpoints"),
+    ("training", "saving"),
+    ("training", "interrupting"),
     ("training", "adapting"),
     ("training", "keeping"),
     ("training", "growing"),
