@@ -50,7 +50,7 @@ def _over_rows(known: Any, *given: Any, **options: Any) -> EvalLoopOutput:
     found = Trainer.evaluation_loop(trainer, *given, **options)
     prefix = options.get("metric_key_prefix", "eval")
     return found._replace(
-        metrics=found.metrics | {f"{prefix}_loss": _loss(trainer, found.predictions, found.label_ids)}
+        metrics=(found.metrics or {}) | {f"{prefix}_loss": _loss(trainer, found.predictions, found.label_ids)}
     )
 
 

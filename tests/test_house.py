@@ -57,7 +57,6 @@ LAYERS = [
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
     | {"declared_sizes"}
-    | {"source_faults"}
     | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -88,7 +87,7 @@ LAYERS = [
     | {"scene_pixels"},
     {"gallery"} | {"contact_sheet"} | {"probe_telling"} | {"overlays"},
     {"pairing", "spooling", "shingles", "openings", "seeding", "means"} | {"noising"} | {"crossed"} | {"mask_scores"},
-    {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"},
+    {"mask_pairing", "mask_cautions", "mask_baselines", "mask_facts"} | {"source_faults"},
     {"token_mean"} | {"augmenting", "processors", "sources", "problems", "hub_access", "tempering", "abstaining"},
     {"fitted_pixels"} | {"outside"} | {"reliability", "withholding", "calibration_telling"} | {"mixing", "tokenising"},
     {"spreading"},
@@ -183,6 +182,7 @@ LAYERS = [
     | {"display_ranks"}
     | {"display_masks"}
     | {"display_reproduced"}
+    | {"cli_ending"}
     | {"cli_predict"}
     | {"cli_push"}
     | {"cli_demo"},
@@ -281,6 +281,7 @@ HELPERS = {
     ("cli_after", "display"),
     ("cli_after", "display_reproduced"),
     ("cli", "cli_after"),
+    ("cli", "cli_ending"),
     ("cli", "cli_predict"),
     ("cli", "cli_export"),
     ("cli_export", "display_export"),
