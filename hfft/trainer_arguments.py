@@ -59,7 +59,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
         chosen = {key: value for key, value in chosen.items() if key not in spreading.KEYS}
     if chosen["use_cpu"] and not chosen.get("ddp_backend"):
-        launches.meet(chosen.get("ddp_timeout") or TrainingArguments.ddp_timeout)
+        launches.meet(chosen.get("ddp_timeout") or transformers.TrainingArguments.ddp_timeout)
     try:
         args = TrainingArguments(**chosen)
     except (ValueError, TypeError, ImportError, OSError) as error:
