@@ -146,8 +146,6 @@ def measured(
     program, place = "benchmarks.equality", str(root)
     one = alone or (lambda what: beside(program, ("--work", what, place)))
     one("train")
-    if any(job["processes"] == 2 for job in jobs):
-        together(program, "--work", "train", place)
     together(program, "--work", "two", place)
     one("one")
     one("rows")
@@ -155,11 +153,11 @@ def measured(
 
 
 def work(what: str, root: Path) -> None:
-    """A launched process's part."""
+    """A launched process's part: "train", or a way of `answered`; two processes train theirs before they answer."""
     jobs = json.loads((root / "jobs.json").read_text(encoding="utf-8"))
-    if what == "train":
+    if what in ("train", "two"):
         trained(jobs, root, int(os.environ.get("WORLD_SIZE", "1")))
-    else:
+    if what != "train":
         answered(jobs, root, what)
 
 
