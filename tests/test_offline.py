@@ -76,7 +76,7 @@ def test_a_hub_that_takes_the_line_and_says_nothing(online, monkeypatch):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:{}".format(silent.getsockname()[1]))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         monkeypatch.setattr(reaching, "SECONDS", 0.2)
         assert "does not answer" in reaching.why() and constants.HF_HUB_OFFLINE
         assert reaching.why().startswith(constants.ENDPOINT), "it is not asked again, and the reason stays"
