@@ -81,7 +81,7 @@ def load(name: str, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
     tree = read_yaml(path)
     for word in sorted(overrides, key=lambda word: word.partition("=")[0] not in SHORT):
         _override(tree, word)  # a section's name first: it takes the place of what the file says, options go with it
-    return build(tree, str(path))
+    return build(tree, str(path), of_a_run=references.is_file(Path(name) / "recipe.yaml"))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -91,8 +91,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
-    """Check a plain mapping and freeze it; raises InputError naming every mistake."""
+def build(tree: dict[str, Any], source: str = "recipe", of_a_run: bool = False) -> Recipe:
+    """Check a plain mapping and freeze it; raises InputError naming every mistake.
+
+    of_a_run: what a run was made with, and an older hfft let secrets in; they are masked, but no reason to refuse it.
+    """
     tree = {key: value for key, value in tree.items() if value is not None}  # "train:" with nothing below it
     if isinstance(tree.get("gates"), dict):
         tree["gates"] = _flat(tree["gates"])
@@ -108,7 +111,7 @@ def build(tree: dict[str, Any], source: str = "recipe") -> Recipe:
     if isinstance(train, dict):
         checked, problems = trainer_options.check(train)
         mistakes += problems
-    mistakes += rules.mistakes(tree.get("gates")) + _secrets(tree)
+    mistakes += rules.mistakes(tree.get("gates")) + ([] if of_a_run else _secrets(tree))
     metrics = tree.get("metrics")
     probes = tree["probes"].get("names") if isinstance(tree.get("probes"), dict) else None
     rooms_of = {

@@ -130,10 +130,10 @@ def _source(data: Data) -> tuple[str, Files | None]:
     path = Path(references.resolve(_filled(data.path))).expanduser()
     suffix = path.suffix.lstrip(".").lower()
     if references.is_file(path):
-        known = _existing(str(path))
-        if suffix not in BUILDERS:
+        if suffix not in BUILDERS and path.suffix.lower() not in faults.PICKLES:
             expected = f"expected one of {listed(BUILDERS)}, or data.path with data_files"
             raise InputError(f"{data.path}: unknown ending; {expected}")
+        known = _existing(str(path))  # which refuses pickles
         return BUILDERS[suffix], {"train": [known]}
     if data.path in FILES:
         raise InputError(f"data.path is {data.path}, but data.data_files is missing: name the file or folder to read")
