@@ -4,11 +4,11 @@
     python benchmarks/full_disk.py --recipe tiny_imgcls --points 40 --seed 1
 
 Every write of an undisturbed run and its evaluation is noted: checkpoints, weights, answers, tables, pages, pictures,
-the ledger. At evenly spaced ones of them a real disk is filled to the last byte, or until a few are left, so that the
-failure comes at the beginning or in the middle of a file. A point is clean when the verb ends with exit code 2 and one
-sentence and no traceback, every file in the folder can be read, nothing half-written and no lock is left, the newest
-whole checkpoint loads, and, once there is room, the same verb (`run` with --resume) ends with the undisturbed weights,
-answers and scores, bit by bit.
+the ledger. At evenly spaced ones of them a real disk is filled to the last byte, or until fewer are left than the file
+takes, so that the failure comes at its beginning or in its middle. A point is clean when the verb ends with exit code 2
+and one sentence and no traceback, every file in the folder can be read, nothing half-written and no lock is left, the
+newest whole checkpoint loads, and, once there is room, the same verb (`run` with --resume) ends with the undisturbed
+weights, answers and scores, bit by bit.
 
 The disk is a tmpfs of 96 MB in a mount namespace of its own: that takes root, or user namespaces that anybody may make
 (`unshare -rm true` ends well). Where neither is, name a folder on a small disk of your own: --place FOLDER. Each point
@@ -55,6 +55,7 @@ def main() -> None:
     wanted.add_argument("--recipe", default="tiny_textcls")
     wanted.add_argument("--points", type=int, default=20)
     wanted.add_argument("--seed", type=int, default=0)
+    wanted.add_argument("--only", type=int, nargs="*", help="points to try again, by their number in the table")
     wanted.add_argument("--place", help="a folder on a small disk, where no namespace can be made")
     given = wanted.parse_args()
     with tempfile.TemporaryDirectory(prefix="hfft-full-disk-") as name:
@@ -74,8 +75,11 @@ def _report(given: argparse.Namespace, room: Path) -> None:
     rng, found = random.Random(given.seed), []
     for number in range(given.points):
         verb, at, file = events[(2 * number + 1) * len(events) // (2 * given.points)]
-        left = rng.choice([0, 0, rng.randrange(1, 16) * 4096, rng.randrange(MB)])
-        point = {"verb": verb, "at": at, "file": _plain(file), "left": left}
+        # Less than the file takes: else it would fit, and a checkpoint that goes after it make room again.
+        left = rng.choice([0, rng.randrange(max(whole[f"sizes of {verb}"][at], 1))])
+        if given.only and number + 1 not in given.only:
+            continue
+        point = {"number": number + 1, "verb": verb, "at": at, "file": _plain(file), "left": left}
         out = room / f"point-{number}.json"
         found.append(point | _apart(partial(_point, given, room, point, whole), out))
         print(f"{number + 1}: {found[-1]}", file=sys.stderr, flush=True)
@@ -84,10 +88,10 @@ def _report(given: argparse.Namespace, room: Path) -> None:
     print(f"{given.recipe}, {datetime.date.today()}, {of}, {time.perf_counter() - started:.0f} s, seed {given.seed}\n")
     print("| | full from this write on | bytes left | exit code | newest whole checkpoint | then | clean |")
     print("|---|---|---|---|---|---|---|")
-    for number, point in enumerate(found, 1):
+    for point in found:
         told = "yes" if not point["faults"] else "; ".join(point["faults"])
         cells = (f"{point['verb']}: {point['file']}", f"{point['left']:,}", point["code"], point["checkpoint"])
-        print(f"| {number} | {' | '.join(map(str, cells))} | {point['then']} | {told} |")
+        print(f"| {point['number']} | {' | '.join(map(str, cells))} | {point['then']} | {told} |")
     print(
         f"\n**{clean}/{len(found)} clean**; sentences: {len({point['sentence'] for point in found})} different, such as"
     )
@@ -102,6 +106,7 @@ def _undisturbed(given: argparse.Namespace, room: Path) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for verb, words in _verbs(given, root).items():
         made[verb], code, said = _verb(words, root, room)
+        made[f"sizes of {verb}"] = json.loads((room / "sizes").read_text())
         if code:
             raise RuntimeError(f"hfft {verb} ended with {code}: {said}")
         made |= {f"digests of {verb}": _digests(root, OF_RUN if verb == "run" else OF_EVAL)}
@@ -152,16 +157,23 @@ def _verb(
     words: tuple[str, ...], root: Path, room: Path, at: int | None = None, fill: Callable[[], None] = lambda: None
 ) -> tuple[list[str], int, str]:
     """(files written in order, exit code, what was said on stderr) of a verb in a process of its own."""
+    from tests.full_disks import Disk
+
     log = room / "stderr"
 
     def work() -> list[str]:
+        disk = Disk(root, fill)
+        try:
+            return told(disk)
+        finally:
+            (room / "sizes").write_text(json.dumps([disk.sizes.get(n, 0) for n in range(len(disk.written))]))
+
+    def told(disk: Any) -> list[str]:
         from hfft.cli import main
-        from tests.full_disks import Disk
 
         with log.open("w") as said, Path(os.devnull).open("w") as nothing:
             os.dup2(said.fileno(), 2)
             os.dup2(nothing.fileno(), 1)
-            disk = Disk(root, fill)
             with disk.full(at):
                 try:
                     main(list(words))

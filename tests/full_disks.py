@@ -30,7 +30,7 @@ WRITERS += [(torch, "save", 1), (modeling_utils, "safe_save_file", 1), (ledger, 
 
 
 class Disk:
-    """written: names of files below `root`, in the order they were written.
+    """written: names of files below `root`, in the order they were written; sizes: bytes of each once it was there.
 
     fill: fills a real disk at the chosen write; None: this and all later ones fail here.
     """
@@ -39,6 +39,7 @@ class Disk:
         self.root, self.fill = root.resolve(), fill
         self.at: int | None = None
         self.written: list[str] = []
+        self.sizes: dict[int, int] = {}
 
     @contextlib.contextmanager
     def full(self, at: int | None = None) -> Iterator[None]:
@@ -59,7 +60,9 @@ class Disk:
             if self.fill and len(self.written) - 1 == self.at:
                 self.fill()
             if self.fill or self.at is None or len(self.written) <= self.at:
-                return real(*given, **named)
+                number, made = len(self.written) - 1, real(*given, **named)
+                self.sizes[number] = path.stat().st_size
+                return made
             if hasattr(file, "write"):
                 file.write(b"half a l")
             else:
