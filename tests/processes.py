@@ -92,6 +92,7 @@ def _ended(given: list[tuple[Any, ...]]) -> tuple[list[int], list[str], list[str
 
 
 def _work(out: Path, err: Path, program: str, words: tuple[str, ...], cwd: Path, places: dict[str, Any]) -> None:
+    os.setpgrp()  # a machine that is switched off takes its own processes with it, and no others
     for number, log in ((1, out), (2, err)):
         os.dup2(os.open(log, os.O_WRONLY), number)
     os.environ |= {name: str(value) for name, value in places.items()}
