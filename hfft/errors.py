@@ -11,7 +11,6 @@ import errno
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-
 # In the words of libraries: the last two are all that torch.save says.
 FULL = ("No space left on device", "PytorchStreamWriter failed writing file", "basic_ios::clear: iostream error")
 
