@@ -13,6 +13,9 @@ from typing import Any
 
 from hfft.steering import on_one_line
 
+# In the words of libraries: the last two are all that torch.save says.
+FULL = ("No space left on device", "PytorchStreamWriter failed writing file", "basic_ios::clear: iostream error")
+
 
 class InputError(Exception):
     """The user's input cannot be used; the message is shown to them as it stands."""
@@ -45,7 +48,7 @@ def full(error: BaseException | None) -> bool:
             return True
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing file")):
+        if any(sign in str(error) for sign in FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

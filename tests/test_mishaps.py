@@ -94,6 +94,7 @@ def test_a_sentence_from_a_worker_comes_without_its_stack():
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         RuntimeError("[enforce fail at inline_container.cc] PytorchStreamWriter failed writing file data/0"),
+        RuntimeError("basic_ios::clear: iostream error"),
         ValueError("I/O error: No space left on device (os error 28)"),
         error_of(wrapped),
     ],
