@@ -96,6 +96,7 @@ def run(
     parts, changed = (train, validation, folder, going.point), bool(going.changes)
     fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
+    arranging.give_back()
     saved = backbones.reload(folder.model, modality)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
     if args.process_index:
