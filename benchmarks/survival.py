@@ -1,6 +1,6 @@
 """Whether a run survives: killed outright at random moments, and with every file of a checkpoint damaged.
 
-    python benchmarks/survival.py                             # about N minutes on two cores
+    python benchmarks/survival.py                             # 102 moments, then 24 on two processes, then the damages
     python benchmarks/survival.py --moments 12 --pairs 0      # fewer moments on one process, none on two
 
 Each moment is a run of its own: killed with SIGKILL, resumed unaided by `hfft run RUN --resume`, and compared bit by
