@@ -14,13 +14,14 @@ import argparse
 import json
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hfft import backbones, environment, gathering, projecting, recipe, rooms, trainer_options
+from hfft import backbones, environment, gathering, projecting, quickening, recipe, rooms, trainer_options
 from hfft.projecting import Machine, Work
 from hfft.run_folder import RunFolder
 
@@ -77,8 +78,10 @@ def measured(folder: str) -> Measured:
 
     own = {p.untyped_storage().data_ptr() for p in backbone.model.parameters()}
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    here = SimpleNamespace(device=torch.device("cpu"), torch_compile=False)
+    plain = quickening.quick(backbone.model, here, wanted.speed, modality.INPUT == "text", ("classifier",))
     # The operations of other kernels of attention are not counted on CPU.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted, hooks:
+    with plain, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counted, hooks:
         backbone.model.train()(**{name: part for name, part in inputs.items() if name != "labels"})
     history = json.loads((run.root / "history.json").read_text())
     epochs = max(row.get("epoch", 0.0) for row in history)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import sys
 from types import ModuleType
 from typing import Any
@@ -37,6 +38,13 @@ def keep_memory() -> bool:
         return bool(libc.mallopt(MMAP_MAX, 0) and libc.mallopt(TRIM_THRESHOLD, 2**31 - 1))
     except (OSError, AttributeError):  # another C library: only speed is lost
         return False
+
+
+def give_back() -> None:
+    """Let the system have what is free, once: where kept memory would stand beside what another kind of work needs."""
+    gc.collect()  # a Trainer and its callbacks hold one another
+    if memory() == "kept":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def memory() -> str:

@@ -16,7 +16,7 @@ import torch
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, denumpify_detensorize
 
-from hfft import passes
+from hfft import arranging, passes
 from hfft.packed_linear import Make
 
 
@@ -53,7 +53,9 @@ def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make 
         sizes.append(len(places))
         trainer.control = handler.on_prediction_step(trainer.args, trainer.state, trainer.control)
 
+    arranging.give_back()
     found = passes.outputs(model, rows, trainer.data_collator, processor, args, after, layer)
+    arranging.give_back()
     labels = labels_of(rows)
     metrics: dict[str, Any] = {}
     if trainer.compute_metrics is not None:

@@ -12,142 +12,24 @@ attention function; nothing else mixes tokens. That function lays queries, keys 
 from __future__ import annotations
 
 import inspect
-import math
-from dataclasses import dataclass, field
+import threading
 from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from hfft import anatomy, dropping
+from hfft import anatomy
 from hfft.errors import InputError
+from hfft.packed_attention import Layout, attention
 
 NAME = "hfft_packed"  # of the attention function; transformers never writes it into config.json
 NEAR = 1e-5  # of a logit, and relative where logits are large
-SHORT = 64  # tokens; from about 100 on the fused kernel wins
 LENGTHS = (7, 3, 11)  # of the rows that a model is tried on
 
 
 class Unfit(Exception):  # noqa: N818 - a reason, told in one line, and not an error
     """Why the layers of a model cannot run without padding."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the tokens of a batch are. keys: real tokens of the padded batch, bool (rows, width)."""
-
-    keys: torch.Tensor
-    real: torch.Tensor  # place of each token in the padded batch, int (tokens,)
-    shown: torch.Tensor  # token that each place shows, int (rows * width,); padding shows the first: finite, and masked
-    brief: frozenset[int] = frozenset()  # modules that are asked about first tokens alone
-    heads: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
-
-    @property
-    def first(self) -> torch.Tensor:
-        """Each row's first token, int (rows,)."""
-        return self.shown[:: self.keys.shape[1]]
-
-    @classmethod
-    def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
-        real = keys.flatten().nonzero()[:, 0]
-        shown = torch.zeros(keys.numel(), dtype=torch.int64, device=keys.device)
-        shown[real] = torch.arange(len(real), device=keys.device)
-        return cls(keys, real, shown, brief)
-
-    def bias(self, dtype: torch.dtype) -> torch.Tensor:
-        """What is added to the scores of all queries, (rows, 1, 1, width)."""
-        return torch.zeros_like(self.keys, dtype=dtype).masked_fill_(~self.keys, -math.inf)[:, None, None]
-
-    def by_head(self, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(shown, real) for numbers with heads: padded are (rows, heads, width), packed are (tokens, heads)."""
-        if heads not in self.heads:
-            rows, width = self.keys.shape
-            each = torch.arange(heads, device=self.keys.device)
-            shown = self.shown.view(rows, 1, width) * heads + each[:, None]
-            row, place = self.real // width, self.real % width
-            real = (row[:, None] * heads + each) * width + place[:, None]
-            self.heads[heads] = shown.flatten(), real.flatten()
-        return self.heads[heads]
-
-
-class _Padded(torch.autograd.Function):
-    """Packed numbers as a padded batch. What padding shows takes no part in anything, so it has no gradient; torch
-    would add it all up, which takes far longer.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, shown: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(real)
-        return x.index_select(0, shown)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return grads[0].index_select(0, ctx.saved_tensors[0]), None, None
-
-
-class _Real(torch.autograd.Function):
-    """The real numbers of a padded batch, each of them once; the gradient of padding is 0."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(real)
-        ctx.length = len(x)
-        return x.index_select(0, real)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
-        empty = grads[0].new_zeros(ctx.length, *grads[0].shape[1:])
-        return empty.index_copy_(0, ctx.saved_tensors[0], grads[0]), None
-
-
-def attention(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: Any,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    **more: Any,
-) -> tuple[torch.Tensor, None]:
-    """What transformers' attention interface asks for. query, key, value: (1, heads, tokens, size) with a `Layout` for
-    the mask, otherwise (rows, heads, width, size). Returns the same with heads and tokens exchanged.
-    """
-    if not isinstance(attention_mask, Layout):
-        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **more)
-    heads, size = query.shape[1], query.shape[3]
-    shown, real = attention_mask.by_head(heads)
-    rows, width = attention_mask.keys.shape
-
-    def padded(x: torch.Tensor) -> torch.Tensor:
-        flat = x.transpose(1, 2).reshape(-1, size)
-        return _Padded.apply(flat, shown, real).view(rows, heads, width, size)
-
-    scale = 1 / math.sqrt(size) if scaling is None else scaling
-    if id(module) in attention_mask.brief:
-        first = attention_mask.first
-        asked = (query * scale)[0].transpose(0, 1).index_select(0, first)[:, :, None]
-        out = _attended(asked, padded(key), padded(value), attention_mask, dropout)
-        empty = out.new_zeros(query.shape[2], heads, size)
-        return empty.index_copy(0, first, out[:, :, 0])[None], None
-    out = _attended(padded(query * scale), padded(key), padded(value), attention_mask, dropout)
-    packed = _Real.apply(out.reshape(-1, size), real)
-    return packed.view(1, -1, heads, size), None
-
-
-def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: Layout, p: float) -> torch.Tensor:
-    """Attention over real keys. query, scaled already: (rows, heads, asked, size); key, value: (…, width, size).
-
-    On CPU torch has no fused kernel with dropout, and on short rows its fused one is slower than its parts.
-    """
-    if query.device.type != "cpu" or not (p or key.shape[2] <= SHORT):
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=layout.keys[:, None, None], dropout_p=p, scale=1.0
-        )
-    weights = (query @ key.transpose(-1, -2) + layout.bias(query.dtype)).softmax(-1)
-    return (dropping.dropped(weights, p) if p else weights).to(value.dtype) @ value
 
 
 class Packed:
@@ -202,7 +84,7 @@ class Packed:
             self.stack.register_forward_hook(self._unpack, with_kwargs=True),
         ]
         if self.first:
-            self.handles.append(self.last.attention.register_forward_hook(_firsts, with_kwargs=True))
+            self.handles += _only_first(self.last.attention)
 
     def _differs(self, inputs: dict[str, torch.Tensor], padded: torch.Tensor) -> str:
         """Why it will not do, or ""."""
@@ -242,6 +124,37 @@ class Packed:
 def _layout(args: Any, kwargs: Any) -> Layout | None:
     """What a module was given in the place of a mask. Nothing is kept in between: several threads may ask one model."""
     return next((given for given in (*args, *kwargs.values()) if isinstance(given, Layout)), None)
+
+
+def _only_first(attention: Any) -> list[Any]:
+    """Hooks by which attention gives each row's first token alone, (1, rows, hidden), and where its parts are those of
+    BERT asks about no other, and projects no other.
+    """
+    query, output = getattr(getattr(attention, "self", None), "query", None), getattr(attention, "output", None)
+    if not (isinstance(query, torch.nn.Module) and isinstance(output, torch.nn.Module)):
+        return [attention.register_forward_hook(_firsts, with_kwargs=True)]
+    under_way = threading.local()  # these parts are not given the layout
+
+    def begin(module: Any, args: Any, kwargs: Any) -> None:
+        under_way.layout = _layout(args, kwargs)
+
+    def narrow(module: Any, args: Any) -> Any:
+        layout = under_way.layout
+        return args if layout is None else tuple(x.index_select(1, layout.first) for x in args)
+
+    def widen(module: Any, args: Any, out: torch.Tensor) -> torch.Tensor:
+        layout = under_way.layout
+        if layout is None:
+            return out
+        empty = out.new_zeros(1, len(layout.real), out.shape[-1])
+        return empty.index_copy(1, layout.first, out)
+
+    return [
+        attention.register_forward_pre_hook(begin, with_kwargs=True),
+        query.register_forward_pre_hook(narrow),
+        query.register_forward_hook(widen),
+        output.register_forward_pre_hook(narrow),
+    ]
 
 
 def _firsts(module: Any, args: Any, kwargs: Any, output: Any) -> Any:

@@ -78,5 +78,5 @@ class Speed:
         ),
     ] = None
     allocator: Annotated[
-        bool, Field(strict=True, description="pictures on CPU, Linux: keep freed memory for the next step; faster")
+        bool, Field(strict=True, description="on CPU, Linux: keep freed memory for the next step; faster")
     ] = True

@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 
 from hfft import (
+    agreeing,
     answers,
     askers,
     asking,
@@ -129,7 +129,8 @@ def run(
     levels = {title(one): one.SEVERITIES for one in chosen}
     plan = _as_before(folder, split, levels, seconds, whole) if wanted.probes.rows is None else None
     plan = plan or budgets.plan(levels, costs, len(subject.rows), seconds, wanted.probes.rows, whole)
-    plan, templates = _agreed(plan, args), wanted.probes.templates
+    # Clocks differ, and all processes have to ask the model the same questions.
+    plan, templates = agreeing.agreed(lambda: plan), wanted.probes.templates
     if not chosen and not templates:
         return Done()
     needs = plan.rows * sum(costs[name] * len(tried) for name, tried in plan.severities.items())
@@ -150,8 +151,8 @@ def run(
     how |= {"arithmetic": int8_linear.NAME} if sooner is not None else {}
     left_out = list(plan.left_out)
     for one in (one for one in chosen if title(one) in plan.severities):
-        late = wanted.probes.rows is None and time.perf_counter() - began > OVERRUN * seconds
-        if _agreed(late, args) and title(one) not in whole:
+        late = agreeing.agreed(lambda: time.perf_counter() - began > OVERRUN * seconds)
+        if late and wanted.probes.rows is None and title(one) not in whole:
             left_out.append(title(one))
             continue
         cells |= probing.probed(part, one, plan.severities[title(one)])
@@ -197,15 +198,6 @@ def _seconds(wanted: Recipe, folder: RunFolder, capped: bool) -> float:
     epochs = max((float(row.get("epoch", 0)) for row in history), default=0.0)
     whole = epochs * SplitReport(**read_json(folder.split)).size("train") / speed if speed else 0.0
     return min(seconds, OF_TRAINING * max(trained, whole))
-
-
-def _agreed(value: Any, args: Any) -> Any:
-    """What the first process found: clocks differ, and all of them have to ask the model the same questions."""
-    if args.world_size == 1:
-        return value
-    box = [value]
-    torch.distributed.broadcast_object_list(box, src=0)
-    return box[0]
 
 
 def _as_before(

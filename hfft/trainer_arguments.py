@@ -75,7 +75,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
         # accelerate and torchrun start workers with one thread each, whatever the machine has.
         beside = int(os.environ.get("LOCAL_WORLD_SIZE", str(args.world_size)))
         torch.set_num_threads(max(1, environment.cores() // beside))
-        if recipe.speed.allocator and rooms.find("modalities", recipe.task).CONVOLUTIONAL:
+        if recipe.speed.allocator:
             arranging.keep_memory()
     return args
 

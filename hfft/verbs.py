@@ -96,6 +96,7 @@ def run(
     classes = gathering.frequencies(found, backbone)
     fit = training.fit(wanted, args, backbone, modality, train, validation, folder, point, found=classes, say=say)
     plain = trainer_arguments.arguments(wanted, folder, fitting=False)
+    arranging.give_back()
     saved = backbones.reload(folder.model, modality)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
     if args.process_index:

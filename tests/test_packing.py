@@ -27,7 +27,13 @@ KINDS = {
     },
 }  # fmt: skip
 OTHERS = {"mpnet": BERT, "deberta-v2": BERT, "funnel": {"vocab_size": 90, "d_model": 32, "num_labels": 3}}
-LENGTHS = {"mixed": (9, 1, 4, 12, 2), "one of them alone": (6,), "all alike": (5, 5, 5), "two": (3, 11)}
+LENGTHS = {
+    "mixed": (9, 1, 4, 12, 2),
+    "many": (7, 2, 12, 1, 5, 9, 3, 3, 12, 8, 4),
+    "one of them alone": (6,),
+    "all alike": (5, 5, 5),
+    "two": (3, 11),
+}
 
 
 def made(kind: str, sizes: dict) -> torch.nn.Module:

@@ -14,7 +14,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 words = asked()
-torch.manual_seed(42)
+torch.manual_seed(words.seed)
 size = words.size
 chain = transforms.Compose(
     [

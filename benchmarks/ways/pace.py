@@ -69,15 +69,21 @@ def asked() -> argparse.Namespace:
     words.add_argument("--job", type=Path)
     words.add_argument("--epochs", type=int, default=2)
     words.add_argument("--size", type=int, default=224)
+    words.add_argument("--seed", type=int, default=42)
+    words.add_argument("--dynamic", action="store_true", help="rows padded to their batch's longest, where it is asked")
     words.add_argument("--set", nargs="*", default=[], help="key=value, for hfft's recipe")
     found = words.parse_args()
     found.pace = Free() if found.job else Pace(found.rows)
     return found
 
 
-def finish(job: Path, predicted: list[int], names: list[str], trained: int, training: float) -> None:
-    """What a whole job found: classes of the test rows in their order, and what it took."""
-    facts = {"predicted": predicted, "names": names, "trained": trained, "training": training}
+def finish(
+    job: Path, predicted: list[int], names: list[str], trained: int, training: float, scored: float | None = None
+) -> None:
+    """What a whole job found: classes of the test rows in their order, and what it took.
+
+    scored: seconds to the test score, where the work goes on after it."""
+    facts = {"predicted": predicted, "names": names, "trained": trained, "training": training, "scored": scored}
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # hfft's verbs are children, as are workers
     facts["peak"] = max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
     job.write_text(json.dumps(facts), encoding="utf-8")

