@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from hfft.errors import InputError
-from hfft.records import read_json, write_json
+from hfft.records import flush, read_json, write_json
 from hfft.references import sha256
 
 SEAL = "sha256.json"
@@ -39,11 +38,11 @@ def settle(root: Path, step: int) -> Path:
     made, final = hidden(root, step) / f"{NAME}{step}", root / f"{NAME}{step}"
     seal(made)
     for path in (*made.rglob("*"), made):
-        _flush(path)
+        flush(path)
     if final.exists():
         shutil.rmtree(final)
     made.replace(final)
-    _flush(root)
+    flush(root)
     shutil.rmtree(hidden(root, step))
     for later in every(root):
         if _step(later) > step:
@@ -138,18 +137,3 @@ def every(root: Path) -> list[Path]:
 
 def _step(folder: Path) -> int:
     return int(folder.name.removeprefix(NAME))
-
-
-def _flush(path: Path) -> None:
-    """Have the disk hold a file, or the names in a folder: a rename may outlive a power cut that the bytes do not."""
-    if path.is_dir():
-        if os.name == "nt":  # which opens no folder
-            return
-        opened = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
-        return
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

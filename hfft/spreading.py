@@ -11,6 +11,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ def way(args: Any) -> str:
     if getattr(args, "deepspeed", None) or _launched(DEEPSPEED):
         return DEEPSPEED
     return FSDP if getattr(args, "fsdp", None) or _launched(FSDP) else ""
+
+
+def installed(given: dict[str, Any]) -> None:
+    """Raise InputError where `train.deepspeed` names no file, or DeepSpeed is not there; its own words are a riddle."""
+    named = given.get("deepspeed")
+    if isinstance(named, str) and not Path(named).is_file():
+        raise InputError(f"train.deepspeed: {named}: no such file (current folder: {Path.cwd()})")
+    if named and find_spec("deepspeed") is None:
+        raise InputError("train.deepspeed needs a package that is not installed; type: pip install deepspeed")
 
 
 def check(recipe: Recipe, args: Any) -> None:

@@ -58,6 +58,7 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
         chosen = {key: value for key, value in chosen.items() if key not in spreading.KEYS}
+    spreading.installed(chosen)
     if chosen["use_cpu"] and not chosen.get("ddp_backend"):
         launches.meet(chosen.get("ddp_timeout") or transformers.TrainingArguments.ddp_timeout)
     try:

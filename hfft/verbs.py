@@ -104,8 +104,8 @@ def run(
     train = gathering.training_rows(found, wanted, backbone)
     validation = predicting.labelled(found.splits.parts["validation"], backbone)
     _begin(folder, wanted, found.splits, args, going)
-    files = {} if args.process_index else file_prints.of(wanted.data)  # now: they may be others after training
-    loaded = time.perf_counter() - clock
+    # The files now: they may be others after training.
+    files, loaded = file_prints.of(wanted.data) if not args.process_index else {}, time.perf_counter() - clock
     classes = gathering.frequencies(found, backbone)
     parts, changed = (train, validation, folder, going.point), bool(going.changes)
     fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)

@@ -31,7 +31,7 @@ MAKES = {
 }
 WRITES: dict[str, tuple[str, ...]] = {"eval": (), "judge": (), "report": (), "probe": (), "labels": (), "export": ()}
 WRITES |= {"explain": ("a text",), "push": ("--to", "me/model")}
-READS = {"ls", "show", "cp", "check", "lr", "compare", "predict", "demo"}
+READS = {"ls", "show", "cp", "check", "lr", "compare", "predict", "demo", "reproduce"}
 HOLDER = """
 import os, signal, sys, time
 from pathlib import Path
