@@ -58,7 +58,6 @@ def arguments(recipe: Recipe, run: RunFolder, fitting: bool = True) -> TrainingA
     if not fitting:
         chosen |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False}
         chosen = {key: value for key, value in chosen.items() if key not in spreading.KEYS}
-    spreading.installed(chosen)
     if chosen["use_cpu"] and not chosen.get("ddp_backend"):
         launches.meet(chosen.get("ddp_timeout") or transformers.TrainingArguments.ddp_timeout)
     try:
@@ -94,7 +93,8 @@ def _workers(recipe: Recipe, accelerated: bool) -> int:
 
 
 def _check_adapt(recipe: Recipe) -> None:
-    """Raise InputError for what `adapt:` needs and cannot have."""
+    """Raise InputError for what `adapt:` needs and cannot have, and for packages that are not there."""
+    spreading.installed(recipe.train)
     adapt = recipe.adapt
     if adapt.lora is not None:
         low_rank.installed()

@@ -40,6 +40,24 @@ def beside(program: str, *commands: tuple[str, ...], cwd: Path = ROOT) -> list[s
     return _all([(program, words, cwd, {}) for words in commands])
 
 
+def machines(*words: str, cwd: Path, beside: Path | None = None, fate: str = "") -> tuple[list[int], list[str]]:
+    """(exit code, standard error) of each of two machines of one process, which torchrun --nnodes 2 starts on two
+    addresses of this one, with `hfft WORDS` as their work.
+
+    beside: the second machine's folder, where it is not `cwd`. fate: what happens to one of them, see host.py. torchrun
+    itself is forked from the warm server, and its workers from it.
+    """
+    port = _free_port()
+    given = []
+    for number, place in enumerate((cwd, beside or cwd)):
+        launch = ["--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(number), "--master-port", str(port)]
+        launch += ["--master-addr", "127.0.0.1", "--local-addr", f"127.0.0.{number + 1}"]
+        launch += ["--start-method", "fork", "--run-path", str(ROOT / "tests" / "host.py")]
+        given.append(("torch.distributed.run", (*launch, *words), place, {"FATE": fate}))
+    ends, _, told = _ended(given)
+    return ends, told
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hfft import launches, lost_peers
+from hfft import checkpoints, launches, lost_peers
 from hfft.answers import Predictions
 from hfft.run_folder import RunFolder
-from tests.processes import together
+from tests.processes import machines, together
 
 ALONE = {"LOCAL_WORLD_SIZE": "1"}  # of two processes: each on a machine of its own
 WORDS = ("tiny_textcls", "data.limit=200", "train.num_train_epochs=2", "speed.dropout=0.0")
@@ -32,6 +32,19 @@ def alike(one: RunFolder, other: RunFolder) -> None:
     assert len(found) == 2 and found == pytest.approx(expected, abs=1e-5)
     first, second = (Predictions.read(run.predictions("validation")) for run in (one, other))
     assert list(first.ids) == list(second.ids) and abs(first.scores - second.scores).max() < 1e-5
+
+
+def test_one_of_two_machines_dies_and_both_go_on(plain, tmp_path):
+    run = RunFolder(tmp_path / "two")
+    words = ("run", *WORDS, "--output-dir", "two")
+    ends, told = machines(*words, cwd=tmp_path, fate=f"1 {STEPS + 3} killed")
+    assert ends[1] == -9 and ends[0] == 1, told
+    assert told[0].count("hfft: another process of this launch is gone") == 1 and "with --resume" in told[0]
+    point, damaged = checkpoints.newest(run.checkpoints)
+    assert point is not None and point.name == f"checkpoint-{STEPS}" and not damaged
+    ends, told = machines(*words, "--resume", cwd=tmp_path)
+    assert ends == [0, 0], told
+    alike(run, plain)
 
 
 def test_a_machine_that_answers_no_more_is_waited_for_as_long_as_was_said():
