@@ -53,7 +53,7 @@ def alone(root: Path, verb: str, make: bool = False, shared: bool = False) -> It
     shared: beside others that hold it so, too: workers that have agreed on who does what.
     """
     place = os.path.realpath(root)
-    if fcntl is None or place in _held.get() or (root.exists() and not root.is_dir()):
+    if fcntl is None or place in _held.get() or _new_inside(root) or (root.exists() and not root.is_dir()):
         yield
         return
     made: list[Path] = []
@@ -69,6 +69,14 @@ def alone(root: Path, verb: str, make: bool = False, shared: bool = False) -> It
         for folder in reversed(made):
             with contextlib.suppress(OSError):  # something is in it
                 folder.rmdir()
+
+
+def _new_inside(root: Path) -> bool:
+    """Whether it is to be made in a folder that is held, as that of a fold: it comes into being when its run begins.
+
+    Sooner, a second process of the launch that looks whether the outer folder is empty would find it there.
+    """
+    return not root.exists() and any(os.path.realpath(parent) in _held.get() for parent in root.absolute().parents)
 
 
 def _taken(root: Path, made: list[Path] | None, verb: str, shared: bool) -> int:
