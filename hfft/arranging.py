@@ -40,9 +40,13 @@ def keep_memory() -> bool:
         return False
 
 
-def give_back() -> None:
-    """Let the system have what is free, once: where kept memory would stand beside what another kind of work needs."""
-    gc.collect()  # a Trainer and its callbacks hold one another
+def give_back(unused: bool = False) -> None:
+    """Let the system have what is free, once: where kept memory would stand beside what another kind of work needs.
+
+    unused: look for objects that hold one another and nothing else, such as a Trainer and its callbacks.
+    """
+    if unused:
+        gc.collect()
     if memory() == "kept":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

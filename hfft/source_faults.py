@@ -20,6 +20,7 @@ from hfft.recipe import Data
 BUILDERS = {"csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "parquet": "parquet"}
 FILES = (*BUILDERS.values(), "imagefolder", "text")
 Files = dict[str, list[str]]  # split → files
+NAME_MOST = 300  # characters that a data set of the Hub could have
 
 
 def shown(data: Data) -> str:
@@ -84,6 +85,8 @@ def _builder_sentence(error: Exception, text: str, builder: str, what: str) -> s
                 "data.data_files=FILE (docs/offline.md)"
             )
         return f"{what}: not readable as {builder}: {text}"
+    if len(builder) > NAME_MOST:
+        return f"{brief(builder)} is neither a local file nor folder: File name too long"
     if why := reaching.why():
         return (
             f"{brief(builder)} is neither a local file nor folder, and the Hugging Face Hub cannot be reached: {why}; "

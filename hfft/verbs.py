@@ -109,7 +109,7 @@ def run(
     classes = gathering.frequencies(found, backbone)
     parts, changed = (train, validation, folder, going.point), bool(going.changes)
     fit = training.fit(wanted, args, backbone, modality, *parts, found=classes, say=say, changed=changed)
-    arranging.give_back()
+    arranging.give_back(unused=True)
     saved, plain = backbones.reload(folder.model, modality), trainer_arguments.arguments(wanted, folder, fitting=False)
     predictions = adapting.predictions(wanted, saved, modality, found.splits.parts["validation"], plain)
     if args.process_index:

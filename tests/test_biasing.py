@@ -165,7 +165,7 @@ def test_a_metric_that_no_bias_can_be_tuned_for(metric, told):
         assert answering.value_of(known, ("a", "b"))
 
 
-WORDS = ("train.num_train_epochs=4", "train.learning_rate=0.005", "probes.rows=8", "decide.by=logit_bias")
+WORDS = ("train.num_train_epochs=4", "train.learning_rate=0.005", "probes.rows=8", "decide.by=logit_bias", "seed=5")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfft import checkpoints
+from hfft import checkpoints, records
 from hfft.checkpoints import HIDDEN, SEAL, hidden, newest, seal, settle, sweep, whole
 
 FILES = {"model.safetensors": b"weights" * 50, "optimizer.pt": b"moments" * 50, "trainer_state.json": b"{}"}
@@ -102,7 +102,7 @@ def test_what_a_save_left_that_was_cut_short_goes(tmp_path):
 def test_where_it_ends_in_between_the_older_one_is_taken(place, tmp_path, monkeypatch):
     older = checkpoint(tmp_path, 1)
     written(tmp_path, 2)
-    target = checkpoints.os if place == "fsync" else checkpoints.Path
+    target = records.os if place == "fsync" else checkpoints.Path
     monkeypatch.setattr(target, place, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
         settle(tmp_path, 2)

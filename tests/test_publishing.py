@@ -515,7 +515,7 @@ def test_training_that_ends_on_the_hub(words, hub, unread, monkeypatch, tmp_path
 
 
 def test_training_is_kept_when_the_push_fails(run, hub, monkeypatch):
-    monkeypatch.setattr(verbs, "run", lambda *_, pushed: {"run": str(run.root), "validation": {}})
+    monkeypatch.setattr(verbs, "run", lambda *_, pushed, force: {"run": str(run.root), "validation": {}})
     hub.made("maria/moods", README__md=b"# Mine\n")
     words = ("train.push_to_hub=true", "train.hub_model_id=maria/moods")
     with pytest.raises(
@@ -551,7 +551,7 @@ from hfft.errors import InputError
 
 pushed, fails = Path(sys.argv[1]), len(sys.argv) > 2
 
-def trained(*_, pushed):
+def trained(*_, pushed, force):
     torch.distributed.init_process_group("gloo")
     return {"run": "moods"}
 

@@ -102,7 +102,7 @@ def test_a_database_that_goes_away_leaves_what_is_finished(installed, tmp_path, 
     ("raised", "told"),
     [
         (ModuleNotFoundError("No module named 'psycopg'"), "pip install 'hfft[postgres]'"),
-        (OSError(28, "No space left on device"), "No space left on device; finished trials are kept"),
+        (OSError(113, "No route to host"), "No route to host; finished trials are kept"),
     ],
 )
 def test_what_goes_wrong_with_a_storage_is_one_sentence(raised, told):

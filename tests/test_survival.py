@@ -27,7 +27,7 @@ from tests.processes import CONTEXT, together
 # task → what is called when the process is killed, and at which call
 KILLS = {
     "tiny_textcls": ("torch.save", 6),  # the second checkpoint is half written
-    "tiny_imgcls": ("hfft.checkpoints._flush", 30),  # it is sealed, and not in its place
+    "tiny_imgcls": ("hfft.checkpoints.flush", 30),  # it is sealed, and not in its place
     "tiny_semseg": ("hfft.saving.rotate_checkpoints", 3),  # it is, and an older one has not gone
 }
 
