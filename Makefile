@@ -52,7 +52,7 @@ $(VENV)/peers/.ready: $(READY)
 	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt fastai simpletransformers
 	@touch $@
 
-bench: $(VENV)/peers/.ready ## hfft beside other ways of the same work, on this machine (under 40 minutes)
+bench: $(VENV)/peers/.ready ## hfft beside other ways of the same work, on this machine (about 40 minutes)
 	@HFFT_PEERS=$(VENV)/peers/bin/python $(BIN)/python benchmarks/speed.py $(ARGS)
 
 lint: $(READY) ## Ruff and mypy
