@@ -9,14 +9,15 @@ from hfft import environment, forwarding, passes, recipe
 
 
 def test_random_configurations_are_answered_alike_by_one_process_and_two(tmp_path):
-    found = equality.measured(equality.configurations(3, seed=5), tmp_path)
-    assert {row["task"] for row in found} == set(equality.TASKS)
+    # Of texts alone: pictures and masks on two processes are in test_changed_layouts.py and test_scene_runs.py.
+    found = equality.measured(equality.configurations(1, seed=5), tmp_path)
+    assert [row["task"] for row in found] == ["tiny_textcls"]
     assert [row["name"] for row in found if not row["equal"]] == []
     assert all(row["once"] and row["labels"] for row in found)
     assert all(row["n"] > 1 and row["apart"] < 1e-5 for row in found)
     assert all(row.get("workers", True) for row in found)
     told = equality.table(found)
-    assert "| all | " in told and told.count("1/1") >= 9 and told.count("3/3") == 3
+    assert "| all | " in told and told.count("1/1") >= 6
 
 
 def test_configurations_differ_and_are_recipes():
