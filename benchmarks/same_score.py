@@ -57,7 +57,7 @@ def dealt(source: Path, folder: Path, seed: int = 0) -> Path:
 
 def answers(words: list[str], data: Path, epochs: int, seed: int) -> dict[str, Any]:
     """What a whole job found. Raises SystemExit where it did not end well."""
-    place = data.parent / f"{words[0]}_{abs(hash(tuple(words)))}_{seed}.json"
+    place = data.parent / f"{words[0]}_{len(words)}_{seed}.json"
     process = started(words, [str(data), "--job", str(place), "--epochs", str(epochs), "--seed", str(seed)])
     process.communicate()
     if process.returncode:

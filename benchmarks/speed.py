@@ -96,7 +96,7 @@ def started(words: list[str], more: list[str]) -> subprocess.Popen[str]:
     command = [PEERS if script in INSTALLED else sys.executable, str(HERE / "ways" / script), *more, *options]
     environment = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE / 'ways'}", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     )
 
 
@@ -135,7 +135,7 @@ def jobs(title: str, ways: dict[str, list[str]], data: Path, epochs: int, labels
     print("|---|---|---|---|---|---|---|---|---|")
     found = {}
     for name, words in ways.items():
-        answers = data.parent / f"{words[0]}_{len(found)}.json"  # not among the rows
+        answers = data.parent / f"{words[0]}_{len(RATIOS)}_{len(found)}.json"  # not among the rows, nor of another part
         began = time.perf_counter()
         process = started(words, [str(data), "--job", str(answers), "--epochs", str(epochs)])
         process.communicate()

@@ -7,7 +7,6 @@ cannot be decided.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -27,7 +26,7 @@ from hfft import (
     scratch,
     timeline,
 )
-from hfft.errors import InputError, Interrupted
+from hfft.errors import InputError
 from hfft.phrases import (
     INTERRUPTED,
     Folder,
@@ -38,6 +37,7 @@ from hfft.phrases import (
     Words,
     first_line,
     flushed,
+    interruptible,
     print_json,
     recipe_words,
     safe,
@@ -166,12 +166,8 @@ def run(
 
     if seeds is not None:
         return _run_seeds(chosen, overrides, output_dir, seeds, resume, as_json)
-    try:
+    with interruptible():
         facts = pushing.run(chosen, overrides, output_dir, resume, sayer(as_json), force)
-    except Interrupted as stop:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"hfft: {stop}", file=sys.stderr, flush=True)
-        raise Stopped(INTERRUPTED) from None
     if "validation" not in facts:  # a process other than the first
         return
     if as_json:

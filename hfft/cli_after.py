@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hfft.phrases import Folder, Json, print_json, sayer
+from hfft.phrases import Folder, Json, interruptible, print_json, sayer
 
 
 def probe(
@@ -77,7 +77,8 @@ def reproduce(
     """Check data, versions and split of a run, train it again beside it, and say how near it came back. No test row."""
     from hfft import display_reproduced, reproducing
 
-    facts = reproducing.reproduce(folder, output_dir, within, sayer(as_json))
+    with interruptible("; nothing is compared then: to reproduce, delete that folder and type the same again"):
+        facts = reproducing.reproduce(folder, output_dir, within, sayer(as_json))
     if "came_back" not in facts:  # a process other than the first
         return
     print_json(facts) if as_json else display_reproduced.reproduced(facts)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hfft import credentials
-from hfft.errors import InputError
+from hfft.errors import InputError, Interrupted
 from hfft.steering import escaped, visible
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
@@ -21,6 +21,17 @@ INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 class Stopped(SystemExit):
     """Ctrl-C, of which a verb has said what it means."""
+
+
+@contextlib.contextmanager
+def interruptible(besides: str = "") -> Iterator[None]:
+    """Around one training: a stop that was saved is told in its own sentence. besides: what else it means."""
+    try:
+        yield
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"hfft: {stop}{besides}", file=sys.stderr, flush=True)
+        raise Stopped(INTERRUPTED) from None
 
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Override the recipe.")]
