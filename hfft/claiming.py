@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
@@ -11,6 +12,8 @@ from hfft import locking, recipe
 from hfft.errors import InputError, NoRoomError, listed
 from hfft.recipe import Recipe
 from hfft.run_folder import RunFolder
+
+RECIPE_UNDER_WAY = re.compile(r"\.recipe\.yaml\.\d+")  # the first file of a run, see `records.write_whole`
 
 
 def folder(name: str, output_dir: str | None) -> RunFolder:
@@ -28,8 +31,11 @@ def beside(name: str, output_dir: str | None, kind: str) -> Path:
 
 
 def held(root: Path) -> list[str]:
-    """Names of what a folder holds; the lock of who asks, or of who was killed, is nothing to keep."""
-    return sorted(path.name for path in root.iterdir() if path.name != locking.FILE) if root.is_dir() else []
+    """Names of what a folder holds. Nothing to keep are the lock of who asks, or of who was killed, and the recipe that
+    the latter was writing: who asks holds the lock, so that nobody is writing it now.
+    """
+    names = (path.name for path in root.iterdir()) if root.is_dir() else ()
+    return sorted(name for name in names if name != locking.FILE and not RECIPE_UNDER_WAY.fullmatch(name))
 
 
 def fresh(run: RunFolder) -> None:

@@ -6,6 +6,7 @@ cannot be decided.
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 import warnings
@@ -273,6 +274,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
+        gc.set_threshold(20_000, 20, 20)  # imports make a million objects and no garbage: half a second of searching
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:

@@ -37,20 +37,22 @@ SIGNS = (range(0x20000), range(0xE0000, 0xE0200))
 
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
 _URL = re.compile(r"(?:https?://|www\.)\S+")
-_HANDLE = re.compile(r"(?<!\w)@\w+")
-_APOSTROPHE = re.compile("['\u2019]")
+_HANDLE = re.compile(r"@(?<!\w@)\w+")  # what it begins with is looked for first, and fast
 _IDEOGRAPH = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
+_SOMETIMES = re.compile(r"#(?<![^\W\d_]#)|-(?!\d)|-(?<=\w-)")  # punctuation here, and with a meaning there
+
+
 @functools.cache
-def _dropped() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """(punctuation, invisible characters) as patterns; computed once, when first needed."""
+def _dropped() -> tuple[re.Pattern[str], re.Pattern[str], dict[int, str]]:
+    """(punctuation, invisible characters) as patterns, and punctuation as a table; made once, when first needed."""
     kinds = [(chr(code), unicodedata.category(chr(code))) for code in chain(*SIGNS)]
     marks = "".join(c for c, kind in kinds if kind[0] == "P" or kind == "Sk")
     unseen = "".join(c for c, kind in kinds if kind == "Cf") + "\ufe0e\ufe0f"
-    plain = re.escape("".join(sorted(set(marks) - set("#%-"))))
-    punctuation = rf"(?:[{plain}]|(?<![^\W\d_])#|-(?!\d)|(?<=\w)-)+"
-    return re.compile(punctuation), re.compile(f"[{re.escape(unseen)}]+")
+    plain = sorted(set(marks) - set("#%-"))
+    punctuation, invisible = (re.compile(f"[{re.escape(''.join(some))}]+") for some in (plain, unseen))
+    return punctuation, invisible, {ord(mark): " " for mark in plain}
 
 
 def spelt(text: str) -> str:
@@ -70,12 +72,16 @@ def normalised(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """A spelt text without punctuation, its URLs and handles one token each."""
-    punctuation, _ = _dropped()
-    folded = _HANDLE.sub(HANDLE, _URL.sub(URL, text))
-    folded = punctuation.sub(" ", _APOSTROPHE.sub("", folded))
-    if not folded.isascii():
-        folded = _IDEOGRAPH.sub(r" \1 ", folded)
+    """A spelt text without punctuation, its URLs and handles one token each.
+
+    A pattern is only tried where what it looks for may be: looking first is ten times as fast.
+    """
+    punctuation, _, table = _dropped()
+    folded = _URL.sub(URL, text) if "://" in text or "www." in text else text
+    folded = _HANDLE.sub(HANDLE, folded) if "@" in folded else folded
+    folded = folded.replace("'", "").replace("\u2019", "")
+    folded = _SOMETIMES.sub(" ", folded) if "#" in folded or "-" in folded else folded
+    folded = folded.translate(table) if folded.isascii() else _IDEOGRAPH.sub(r" \1 ", punctuation.sub(" ", folded))
     folded = " ".join(folded.split())
     return folded if folded.strip(f"{URL}{HANDLE} ") else BARE + text
 

@@ -83,6 +83,7 @@ def run(
     in spite of a changed recipe, data or number of processes.
     """
     started, clock = _now(), time.perf_counter()
+    arranging.imported()
     wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
     if not resume:
         claiming.fresh(folder)
@@ -204,9 +205,9 @@ def _begin(folder: RunFolder, wanted: Recipe, splits: splitting.Splits, args: An
         torch.distributed.barrier()
     if args.process_index == 0:
         going.keep()  # first: a new recipe of which nothing is said would be taken for that of the whole run
-        splitting.write(splits, folder)
-        text = recipe.dump(wanted)  # last: from there on the run is begun
+        text = recipe.dump(wanted)  # then: from there on the run is begun, and can be resumed
         write_whole(folder.root / "recipe.yaml", lambda target: target.write_text(text, encoding="utf-8"))
+        splitting.write(splits, folder)
 
 
 def _answered(folder: RunFolder, wanted: Recipe, predictions: Any, rows: dict[str, int], say: Say) -> Any:

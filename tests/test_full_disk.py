@@ -88,6 +88,21 @@ def test_in_the_middle_of_a_run_that_then_goes_on_to_the_same_end(nth, whole, tm
     assert {name: files(root)[name] for name in SAME} == {name: trained[name] for name in SAME}
 
 
+@pytest.mark.parametrize("file", ["recipe.yaml", "split.json", "split.parquet"])
+def test_at_the_very_beginning_of_a_run_which_then_goes_on_as_the_sentence_says(file, whole, tmp_path, capsys):
+    made, first, _ = whole
+    root = tmp_path / "run"
+    again = ("run", *WORDS, "--output-dir", str(root)) if file == "recipe.yaml" else ("run", str(root), "--resume")
+    at = next(number for number, name in enumerate(first) if file in name)
+    with Disk(root).full(at):
+        assert hfft("run", *WORDS, "--output-dir", str(root)) == 2
+    said = "the same again" if file == "recipe.yaml" else f"`hfft {' '.join(again)}`"
+    assert f"{root}: no space is left on this disk; make room, then type {said}" in told(capsys)
+    assert hfft(*again) == 0
+    trained = files(made.with_name("trained"))
+    assert {name: files(root)[name] for name in SAME} == {name: trained[name] for name in SAME}
+
+
 @pytest.mark.parametrize("place", ["ledger", "answers"])
 def test_in_the_middle_of_an_eval_which_is_one_look_only_once_a_row_was_seen(place, whole, tmp_path, capsys):
     made, _, second = whole

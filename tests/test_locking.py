@@ -14,9 +14,10 @@ import time
 
 import pytest
 
-from hfft import locking
+from hfft import claiming, locking
 from hfft.cli import app
 from hfft.errors import InputError, NoRoomError
+from hfft.run_folder import RunFolder
 from tests.command import hfft
 from tests.processes import ROOT
 
@@ -35,7 +36,7 @@ READS = {"ls", "show", "cp", "check", "lr", "compare", "predict", "demo", "repro
 HOLDER = """
 import os, signal, sys, time
 from pathlib import Path
-from hfft import locking
+from hfft import claiming, locking
 with locking.alone(Path(sys.argv[1]), "run", make=True):
     if "fork" in sys.argv and not os.fork():
         os.write(1, b"%d\\n" % os.getpid())
@@ -119,6 +120,14 @@ def test_a_killed_process_holds_nothing_and_neither_do_those_it_forked(tmp_path)
         os.kill(int(child), signal.SIGKILL)
         process.stdout.close()
         process.stdin.close()
+
+
+def test_the_recipe_that_a_killed_process_was_writing_is_nothing_to_keep_and_a_file_of_the_users_is(tmp_path):
+    (tmp_path / ".recipe.yaml.4711").write_text("task: text_class")
+    claiming.fresh(RunFolder(tmp_path))
+    (tmp_path / ".recipe.yaml.mine").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        claiming.fresh(RunFolder(tmp_path))
 
 
 def test_a_folder_that_was_made_goes_unless_something_is_in_it(tmp_path):
