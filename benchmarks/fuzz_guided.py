@@ -44,7 +44,13 @@ def main() -> None:
             told = f"{counts['sentence']:,} sentences, {counts['accepted']:,} accepted"
             print(f"{asked.door}: {n:,} inputs, {told}", flush=True)
 
-    limits = [f"-max_total_time={asked.seconds}", "-timeout=20", "-rss_limit_mb=6000", "-verbosity=0"]
+    limits = [
+        f"-max_total_time={asked.seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=6000",
+        "-verbosity=0",
+        "-print_final_stats=1",
+    ]
     atheris.Setup([sys.argv[0], *limits, str(corpus)], one)
     atheris.Fuzz()
 

@@ -1,7 +1,8 @@
 """hfft beside other ways of doing the same work, on this machine, in one run: `make bench`. Tables as Markdown.
 
     python benchmarks/speed.py                          # start, text, images, jobs: some 40 minutes on 2 cores
-    python benchmarks/speed.py text images --turns 3    # parts; besides: speed_jobs (17 minutes), image_jobs (8)
+    python benchmarks/speed.py text images --turns 3    # parts; besides: speed_jobs (17 minutes), image_jobs (8),
+    python benchmarks/speed.py frozen_job --files 600   # and a backbone that stays as it is (9)
     python benchmarks/speed.py jobs --rows 6000 --epochs 2
     python benchmarks/speed.py text --texts FOLDER      # train.csv, validation.csv and test.csv: text, label
 
@@ -53,7 +54,9 @@ INSTALLED = ("text_simpletransformers.py", "image_fastai.py")  # the packages th
 JOBS = ("run_classification.py way", "hfft")
 IMAGE_JOBS = {name: IMAGES[name] for name in ("tutorial loop", "hfft")}
 IMAGE_JOBS |= {"hfft with speed:": ["hfft_way.py", "--set", *SMALL_FIRST]}
-IMAGE_JOBS |= {"hfft, frozen backbone": ["hfft_way.py", "--set", "adapt.freeze=backbone", "train.learning_rate=1e-2"]}
+FROZEN = {"hfft, frozen backbone": ["hfft_way.py", "--set", "adapt.freeze=backbone", "train.learning_rate=1e-2"]}
+FROZEN_JOB = {"tutorial loop": IMAGES["tutorial loop"]} | FROZEN
+IMAGE_JOBS |= FROZEN
 
 
 RATIOS: list[dict[str, Any]] = []  # for the figure
@@ -131,7 +134,8 @@ def jobs(title: str, ways: dict[str, list[str]], data: Path, epochs: int, labels
     """From start to test score, one process after the other, and the score with its paired difference."""
     print(f"\n## {title}, {epochs} epochs, start to test score\n")
     print("Of hfft, `all` is with its probes, baselines and parity check, which the others do not have.\n")
-    print("| way | seconds | ratio | training s | ratio | all | peak MB | test macro-F1 | hfft minus it |")
+    mine = next(name for name in ways if name.startswith("hfft"))
+    print(f"| way | seconds | ratio | training s | ratio | all | peak MB | test macro-F1 | {mine} minus it |")
     print("|---|---|---|---|---|---|---|---|---|")
     found = {}
     for name, words in ways.items():
@@ -146,12 +150,12 @@ def jobs(title: str, ways: dict[str, list[str]], data: Path, epochs: int, labels
         found[name] = told | {"seconds": told["scored"] or seconds, "all": seconds}
     first = next(iter(found.values()))
     for name, facts in found.items():
-        score, paired = compared(facts, found["hfft"], labels)
+        score, paired = compared(facts, found[mine], labels)
         ratio, training = first["seconds"] / facts["seconds"], first["training"] / facts["training"]
         RATIOS.append({"part": title, "way": name, "ratio": ratio, "low": ratio, "high": ratio})
         print(
             f"| {name} | {facts['seconds']:.0f} | {ratio:.2f} | {facts['training']:.0f} | {training:.2f} | "
-            f"{facts['all']:.0f} | {facts['peak']:,.0f} | {score} | {'' if name == 'hfft' else paired} |",
+            f"{facts['all']:.0f} | {facts['peak']:,.0f} | {score} | {'' if name == mine else paired} |",
             flush=True,
         )
 
@@ -204,6 +208,7 @@ def main() -> None:
     words.add_argument("--turns", type=int, default=3)
     words.add_argument("--rows", type=int, default=6000, help="training rows of the whole jobs")
     words.add_argument("--epochs", type=int, default=2, help="of the whole jobs of texts; of pictures there are 5")
+    words.add_argument("--files", type=int, default=240, help="pictures to train on, of the whole jobs on pictures")
     words.add_argument("--texts", type=Path, help="folder with train.csv, validation.csv, test.csv, in place of tweets")
     words.add_argument("--figure", type=Path, help="where a picture of the ratios goes, such as speed.svg")
     words.add_argument("--cifar", type=Path, help="folder with train.parquet and test.parquet, in the place of digits")
@@ -232,10 +237,11 @@ def main() -> None:
             labels = [label for _, label in data.table(texts / "test.csv")]
             ways = {name: TEXT[name] for name in ("nlp_example.py way", "hfft", "hfft with speed:")}
             jobs(f"Text with speed: {asked.rows:,} rows", ways, texts, asked.epochs, labels)
-        if "image_jobs" in asked.parts:
-            pictures = data.pictures(Path(room) / "more", 240, 300, asked.cifar)
-            labels = [path.parent.name for path in sorted((pictures / "test").glob("*/*.jpg"))]
-            jobs("Images, 240 files of 500 x 375", IMAGE_JOBS, pictures, 5, labels)
+        for part, ways in {"image_jobs": IMAGE_JOBS, "frozen_job": FROZEN_JOB}.items():
+            if part in asked.parts:
+                pictures = data.pictures(Path(room) / part, asked.files, 300, asked.cifar)
+                labels = [path.parent.name for path in sorted((pictures / "test").glob("*/*.jpg"))]
+                jobs(f"{part}: {asked.files} files of 500 x 375", ways, pictures, 5, labels)
     print(f"\nAll of it: {(time.perf_counter() - began) / 60:.0f} minutes")
     if asked.figure:
         drawn(asked.figure, f"{cores} cores, {processor()}, {today}")

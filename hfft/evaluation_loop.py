@@ -74,7 +74,6 @@ def evaluated(trainer: Any, rows: Any, processor: Any, prefix: str, layer: Make 
 
     arranging.give_back()
     found = passes.outputs(model, rows, trainer.data_collator, processor, args, after, layer)
-    arranging.give_back()
     labels = labels_of(rows)
     metrics: dict[str, Any] = {}
     if trainer.compute_metrics is not None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfft import agreeing, environment, forwarding, packed_linear, token_table
+from hfft import agreeing, arranging, environment, forwarding, packed_linear, token_table
 
 WINDOW = 1 << 16  # rows that are sorted together: their tokens are in memory
 TOKENS = {"cpu": 2048}  # of a batch
@@ -62,6 +62,7 @@ def outputs(
         for start in range(0, max(len(rows), 1), size):
             part = rows.select(range(start, min(start + size, len(rows)))) if len(rows) > size else rows
             found.append(_one(model, planned(part, collate, processor, args), args, after))
+    arranging.give_back()  # what one model needed would stand beside what the next one does
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
