@@ -117,6 +117,15 @@ def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callabl
     changes = differences(recipe.load(str(run.root)), wanted)
     best = bool(args.load_best_model_at_end)
     point, passed = checkpoints.newest(run.checkpoints, best)
+    if point is None and best and (alone := checkpoints.newest(run.checkpoints)[0]):
+        # From the beginning its first save would remove all that was trained, which is whole but for the choice.
+        why = passed.pop(alone)
+        if not forced:
+            raise InputError(
+                f"{alone} is whole, but {why}. Bring that back from a copy; or add --force to go on from {alone.name} "
+                f"and choose the best among later ones; or start anew with `hfft run {run.root}/recipe.yaml`"
+            )
+        point, changes = alone, [*changes, f"best checkpoint: {why}"]
     before = _processes(point) if point else None
     if before not in (None, args.world_size):
         changes.append(f"processes: was {before}, now {args.world_size}")

@@ -49,6 +49,8 @@ class SavingTrainer(Trainer):
         self.args.eval_on_start = False  # it was evaluated then
         state.compute_steps(self.args, state.max_steps)  # else the old recipe's, which may have been changed
         _name_best(state, root)
+        if self.changed and (best := state.best_model_checkpoint) and agreed(lambda: checkpoints.flaw(Path(best))):
+            state.best_metric, state.best_model_checkpoint, state.best_global_step = None, None, 0
         early = _ended(read_json(self.point / checkpoints.STATE)) and not self.changed
         self.over = early or state.global_step >= state.max_steps
         if (self.point / checkpoints.RUNNING).is_file():

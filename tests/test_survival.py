@@ -176,18 +176,45 @@ def test_what_has_changed_is_refused_key_by_key_unless_it_is_forced(unfinished):
     assert begin(unfinished).changes == []
 
 
+def best_is(run, step):
+    """Let the newest checkpoint say that the best one so far is that of `step`."""
+    newest = run.checkpoints / "checkpoint-4"
+    state = read_json(newest / checkpoints.STATE)
+    state |= {"best_model_checkpoint": f"elsewhere/checkpoint-{step}", "best_global_step": step, "best_metric": 1.0}
+    (newest / checkpoints.STATE).write_text(json.dumps(state))
+    checkpoints.seal(newest)
+    return newest
+
+
 def test_the_best_checkpoint_has_to_be_whole_as_well(unfinished):
-    state = read_json(unfinished.checkpoints / "checkpoint-4" / checkpoints.STATE)
-    if state["best_global_step"] == 4:  # which of them is best is chance
-        state["best_model_checkpoint"] = "elsewhere/checkpoint-2"
-        (unfinished.checkpoints / "checkpoint-4" / checkpoints.STATE).write_text(json.dumps(state))
-        checkpoints.seal(unfinished.checkpoints / "checkpoint-4")
-    best = state["best_model_checkpoint"].rpartition("/")[2]
-    delete(unfinished.checkpoints / best / "model.safetensors")
+    newest = best_is(unfinished, 4)
+    older = unfinished.checkpoints / "checkpoint-3"
+    shutil.rmtree(older, ignore_errors=True)
+    shutil.copytree(newest, older)
+    best_is(unfinished, 2)
+    shutil.rmtree(unfinished.checkpoints / "checkpoint-2", ignore_errors=True)
     said = []
-    found = begin(unfinished, said=said)
-    assert found.point != unfinished.checkpoints / "checkpoint-4"
-    assert f"checkpoint-4 is incomplete or damaged: its best one so far, {best}, cannot be used" in said[0]
+    assert begin(unfinished, said=said).point == older
+    assert "checkpoint-4 is incomplete or damaged: its best one so far, checkpoint-2, cannot be used" in said[0]
+
+
+def test_a_run_whose_only_flaw_is_its_best_checkpoint_is_not_begun_again_unasked(unfinished, capsys):
+    """Its first save would remove all that was trained."""
+    newest = best_is(unfinished, 2)
+    for folder in unfinished.checkpoints.glob("checkpoint-*"):
+        if folder != newest:
+            delete(folder / "model.safetensors")
+    assert hfft("run", str(unfinished.root), "--resume") == 2
+    told = capsys.readouterr().err
+    assert (
+        f"{newest} is whole, but its best one so far, checkpoint-2, cannot be used: model.safetensors is miss" in told
+    )
+    assert "add --force to go on from checkpoint-4" in told and newest.is_dir()
+    assert hfft("run", str(unfinished.root), "--resume", "--force") == 0
+    forced = read_json(unfinished.environment)["forced"][0]
+    assert "at step 4 with --force after a change (best checkpoint: its best one so far, checkpoint-2, cannot" in forced
+    history = read_json(unfinished.root / "history.json")
+    assert history[-1]["step"] > 4
 
 
 def test_a_forced_resume_is_written_down_wherever_the_run_is_read(unfinished, monkeypatch, capsys):
