@@ -23,6 +23,7 @@ from hfft import (
     model_files,
     naming,
     processors,
+    reaching,
     references,
     spreading,
     timeline,
@@ -71,6 +72,18 @@ def load(spec: Model, modality: ModuleType, labels: tuple[str, ...], several: bo
         batch_norms.guard(found.model)
         _scenes().reorder(found.model, labels)
     return _told(found, spec, several)
+
+
+def check(spec: Model, modality: ModuleType) -> None:
+    """Raise InputError for what can be told of a model without opening it: before minutes go into reading the data."""
+    path, _ = locating.located(spec, modality)
+    model_files.check(spec, path, modality.AUTO_CLASS)
+    if references.is_folder(path) or references.is_file(path) or path.startswith(TIMM):
+        return
+    local = spec.name.startswith((".", "/", "~"))
+    why = "" if local else reaching.why()
+    if local or (why and references.cached(spec.name, "config.json", spec.revision) is None):
+        raise InputError(references.unreachable(spec.name, path, FileNotFoundError(), why))
 
 
 def processor(spec: Model, modality: ModuleType) -> Any:

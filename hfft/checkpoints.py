@@ -51,9 +51,20 @@ def settle(root: Path, step: int) -> Path:
 
 
 def sweep(root: Path) -> None:
-    """Remove what saves left that were cut short. No process may be saving."""
+    """Remove what saves left that were cut short, but for one that only had to be moved. No process may be saving."""
     for left in root.glob(f"{HIDDEN}*"):
+        made, final = left / left.name.removeprefix("."), root / left.name.removeprefix(".")
+        if whole(made):  # and what is in its place was being removed
+            if final.exists():
+                shutil.rmtree(final)
+            made.replace(final)
         shutil.rmtree(left)
+
+
+def planned(folder: Path) -> bool:
+    """Whether the checkpoint is one of those that the recipe asks for, and not of a stop by a signal."""
+    path = folder / RUNNING
+    return not path.is_file() or bool(read_json(path).get("planned", True))
 
 
 def seal(folder: Path) -> None:

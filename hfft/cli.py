@@ -36,6 +36,7 @@ from hfft.phrases import (
     Option,
     Stopped,
     Words,
+    as_typed,
     first_line,
     flushed,
     interruptible,
@@ -132,11 +133,13 @@ def check(
     from hfft import checking, display, display_rehearsal
 
     facts = checking.check(chosen, overrides, output_dir, hub, fast, sayer(as_json))
-    print_json(facts) if as_json else display.checked(facts)
+    # A run is not run again.
+    then = None if Path(chosen).is_dir() else as_typed("run", chosen, overrides, output_dir)
+    print_json(facts) if as_json else display.checked(facts, then)
     if "rehearsal" not in facts:
         return
     if not as_json:
-        display_rehearsal.rehearsal(facts["rehearsal"], chosen)
+        display_rehearsal.rehearsal(facts["rehearsal"], then)
     raise typer.Exit(2 if facts["rehearsal"]["problems"] else 0)
 
 
@@ -163,6 +166,10 @@ def run(
     chosen, overrides = recipe_words(name, recipe_, words)
     if force and (not resume or seeds is not None):
         raise InputError("--force is for one run that goes on: type it with --resume, and without --seeds")
+    if not resume and seeds is None:
+        from hfft import claiming
+
+        claiming.early(chosen, output_dir)
     from hfft import display, pushing
 
     if seeds is not None:

@@ -7,11 +7,13 @@ must not know rows or tasks.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from hfft.agreeing import agreed
 from hfft.errors import InputError
 from hfft.precisions import Step, unmeasured
 from hfft.recipe import Recipe
+from hfft.records import read_json, write_json
 from hfft.schema_speed import AUTO
 
 LONG = 20 * 60.0  # seconds of training below which compiling is not even tried
@@ -28,6 +31,7 @@ WINS = 1.1  # times as fast as without
 PAYS = 2.0  # times the seconds it takes: shapes that come later are compiled, too
 LAPS = 5
 BACKEND = "inductor"
+KEPT = "compile.json"  # beside the checkpoints
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,14 @@ def settle(
     step: Callable[[], Step] | None,
     precision: str,
     steps: int,
+    place: Path,
+    resumed: bool,
     say: Callable[[str], None],
 ) -> Choice:
     """The choice for a training of so many steps in a precision, told to `args`; the same on all processes.
 
-    step: None where there is nothing to compile.
+    step: None where there is nothing to compile. place: of the checkpoints, where a measured choice is kept: a run goes
+    on as it began.
     """
     if args.torch_compile:
         return Choice(True, "train.torch_compile")
@@ -82,8 +89,12 @@ def settle(
         found = Choice(False, "on CPU it took longer to compile than it saved")
     elif step is None or unfit(recipe) or unmeasured(args):
         found = Choice(False, unfit(recipe) or unmeasured(args) or "a head alone is trained")
+    elif resumed and (place / KEPT).is_file():
+        found = Choice(**read_json(place / KEPT))
     else:
         found = agreed(lambda: measured(step(), precision, steps))
+        if args.process_index == 0 and args.save_strategy != "no":
+            write_json(place / KEPT, dataclasses.asdict(found))
         say(f"compile: {'yes' if found.compiled else 'no'} ({found.why})")
     if found.compiled:
         args.torch_compile, args.torch_compile_backend = True, args.torch_compile_backend or BACKEND

@@ -22,8 +22,11 @@ NAMES = {"tfidf_linear": "TF-IDF + linear", "majority": "majority class", "linea
 NAMES |= {"place": "class by place"}
 
 
-def checked(facts: dict[str, Any]) -> None:
-    """What `hfft check` found: classes, sizes of the inputs, examples, and what the test split can tell."""
+def checked(facts: dict[str, Any], then: str | None = None) -> None:
+    """What `hfft check` found: classes, sizes of the inputs, examples, and what the test split can tell.
+
+    then: what to type next, where no rehearsal comes first.
+    """
     found, sizing = facts["profile"], facts["sizing"]
     if "masks" in found:
         display_masks.classes(found["masks"], facts["rows"])
@@ -33,8 +36,8 @@ def checked(facts: dict[str, Any]) -> None:
     sentences(found["sentences"])
     examples(facts["examples"], facts["counts"]["train"])
     sentences(sizing["sentences"])
-    if "rehearsal" not in facts and not Path(facts["recipe"]).is_dir():  # a run is not run again
-        terminal.console().print(f"\nNext:   hfft run {facts['recipe']}")
+    if "rehearsal" not in facts and then:
+        print(f"\nNext:   {then}")
 
 
 def classes(
@@ -155,6 +158,8 @@ def verdict(facts: dict[str, Any]) -> None:
         console.print(f"Next:   hfft compare {facts['run']} RUN     (a single run, on the same test rows)")
         return
     then = f"hfft cp {facts['run']} mine.yaml     (put your own data in, then: hfft check mine.yaml)"
+    if Path("mine.yaml").exists():
+        then = f"hfft compare {facts['run']} OTHER     (which of two runs is better, on the same test rows)"
     if facts["calibration"] is None:  # of masks, which `hfft explain` knows nothing about
         console.print(f"Next:   {then}")
         return

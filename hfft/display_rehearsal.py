@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 
-def rehearsal(facts: dict[str, Any], recipe: str) -> None:
-    """Notes, the quote, and every problem with its fix; then what to type next."""
+def rehearsal(facts: dict[str, Any], then: str | None) -> None:
+    """Notes, the quote, and every problem with its fix; then what to type next, if anything."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for note in facts["notes"]:
         console.print(f"  note: {note}")
@@ -18,8 +17,8 @@ def rehearsal(facts: dict[str, Any], recipe: str) -> None:
     problems = facts["problems"]
     if not problems:
         console.print(f"rehearsed in {facts['seconds']:.0f} s: nothing stands in the way; nothing was kept")
-        if not Path(recipe).is_dir():  # a run is not run again
-            console.print(f"\nNext:   hfft run {recipe}")
+        if then:
+            console.print(f"\nNext:   {then}")
         return
     many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     console.print(f"rehearsed in {facts['seconds']:.0f} s: {many} would stop the run")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -119,7 +119,7 @@ def of_pictures(engine: Engine, images: Sequence[Any], size: int | None = None) 
     return np.concatenate([nothing, *each(engine, pixels, [images[i : i + size] for i in range(0, len(images), size)])])
 
 
-def each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Iterator[np.ndarray]:
+def each(engine: Engine, prepare: Callable[[Any], dict[str, Any]], jobs: Sequence[Any]) -> Generator[np.ndarray]:
     """Logits of each job, in their order, as many at once as the engine has workers."""
     if engine.workers == 1 or len(jobs) < 2:
         yield from (engine.run(prepare(job)) for job in jobs)

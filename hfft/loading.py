@@ -164,6 +164,15 @@ def official_parts(
     return {name: parts[name] for name in places}, left_out
 
 
+def _check_there(lost: dict[str, str], there: list[str], data: Data) -> None:
+    """Raise InputError for columns, by role, that a table has not."""
+    if not lost:
+        return
+    told = "; ".join(f"no column {column!r}{meant(column, there)} for {role}" for role, column in lost.items())
+    words = " ".join(f"data.columns.{role}=NAME" for role in lost)
+    raise InputError(f"{shown(data)}: {told}; it has {listed(there)}; type {_separator(there)}{words}")
+
+
 def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path) -> Table:
     """Columns named by role, labels as class names. Other columns are left behind."""
     roles = modality.ROLES | ({} if data.label_columns or modality.MASKS else {"label": True})
@@ -178,6 +187,7 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
     source = {r: data.columns.get(r, r) for r in roles if r in asked or (r not in given and r not in bad_rows.DEALING)}
     if data.pixels:
         source["image"] = "image"
+    lost = []
     for role, column in list(source.items()):
         if list(source.values()).count(column) > 1:
             raise InputError(
@@ -188,10 +198,8 @@ def by_role(part: datasets.Dataset, data: Data, modality: ModuleType, base: Path
         if not roles[role] and role not in data.columns:
             del source[role]
             continue
-        raise InputError(
-            f"{shown(data)}: no column {column!r}{meant(column, part.column_names)} for {role}; "
-            f"it has {listed(part.column_names)}; type {_separator(part.column_names)}data.columns.{role}=NAME"
-        )
+        lost.append(role)
+    _check_there({role: source[role] for role in lost}, part.column_names, data)
     _check_twins(source, part.column_names, data)
     names, declared = ([], ()) if modality.MASKS else labelling.read(part, source.get("label"), data, shown(data))
     rows = part.select_columns([source[role] for role in modality.ROLES if role in source])

@@ -32,6 +32,11 @@ def located(spec: Model, modality: ModuleType) -> tuple[str, bool]:
     transformers.utils.logging.disable_progress_bar()
     path = references.resolve(spec.name)
     bare = Path(path).suffix in (".pth", ".pt", ".bin")
+    if references.is_file(path) and not (bare and modality.PROCESSOR == "AutoImageProcessor"):
+        raise InputError(
+            f"model.name {spec.name!r} is one file, and was not opened: a pickle could run any code. Expected a folder "
+            "with config.json and model.safetensors, as save_pretrained makes it, or a name of the Hub"
+        )
     if (bare or path.startswith(TIMM)) and modality.PROCESSOR != "AutoImageProcessor":
         raise InputError(f"model.name {spec.name!r} is an image model; this task needs a text model")
     if spec.pretrained or not path.startswith(TIMM):

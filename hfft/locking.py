@@ -56,6 +56,8 @@ def alone(root: Path, verb: str, make: bool = False, shared: bool = False) -> It
     if fcntl is None or place in _held.get() or _new_inside(root) or (root.exists() and not root.is_dir()):
         yield
         return
+    if make and not shared:
+        free(root, inside=True)
     made: list[Path] = []
     try:
         descriptor = _taken(root, made if make else None, verb, shared)
@@ -77,6 +79,31 @@ def _new_inside(root: Path) -> bool:
     Sooner, a second process of the launch that looks whether the outer folder is empty would find it there.
     """
     return not root.exists() and any(os.path.realpath(parent) in _held.get() for parent in root.absolute().parents)
+
+
+def free(root: Path, inside: bool = False) -> None:
+    """Raise InputError where another process writes into the folder, or into one that it is in: that may well be
+    training here. Nothing is held afterwards. inside: ask about the latter alone.
+
+    A fold's folder comes into being in the middle of the work, and has no lock of its own.
+    """
+    for place in (*([] if inside else [root]), *root.absolute().parents):
+        if fcntl is None or os.path.realpath(place) in _held.get():
+            continue
+        try:
+            descriptor = os.open(place / FILE, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free of those that share it, too
+        except BlockingIOError:
+            what = f"{root} is in use" if place == root else f"{root} is in {place}, which is in use"
+            told = f"{what}: {_holder(descriptor)} writes into it; wait until that has ended"
+            raise InputError(told) from None
+        except OSError:  # no locks here
+            continue
+        finally:
+            os.close(descriptor)
 
 
 def _taken(root: Path, made: list[Path] | None, verb: str, shared: bool) -> int:

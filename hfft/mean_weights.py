@@ -73,7 +73,7 @@ def average(folders: list[Path]) -> dict[str, torch.Tensor]:
 
 
 def _last(root: Path, many: int) -> list[Path]:
-    """The newest whole checkpoints, the oldest of them first; only those whose weights are in one file."""
-    found = reversed(checkpoints.every(root))
+    """The newest whole checkpoints that the recipe asks for, the oldest first; those whose weights are in one file."""
+    found = [path for path in reversed(checkpoints.every(root)) if checkpoints.planned(path)]
     whole = [path for path in found if (path / WEIGHTS).is_file() and checkpoints.whole(path)]
     return whole[:many][::-1]

@@ -56,7 +56,7 @@ class Packed:
         try:
             inputs = _inputs(model)
             padded, reason = _logits(model, inputs), ""
-        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except Exception as error:  # whatever a model makes of rows that nobody meant it for
             raise Unfit(f"it cannot be tried on made-up rows ({type(error).__name__})") from error
         if float((padded.amax(0) - padded.amin(0)).max()) < 10 * NEAR:
             raise Unfit("it answers alike whatever it reads, so nothing can be compared")
@@ -88,10 +88,13 @@ class Packed:
 
     def _differs(self, inputs: dict[str, torch.Tensor], padded: torch.Tensor) -> str:
         """Why it will not do, or ""."""
+        self.tried = False
         try:
             packed = _logits(self.model, inputs)
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        except Exception as error:
             return f"its layers need padding ({type(error).__name__})"
+        if not self.tried:
+            return "its layers are given no mask that tells padding"
         if torch.allclose(packed, padded, rtol=NEAR, atol=NEAR):
             return ""
         return f"its answers would change by {float((packed - padded).abs().max()):.1g}"
@@ -101,10 +104,11 @@ class Packed:
         hidden, mask = given.arguments["hidden_states"], given.arguments.get("attention_mask")
         if mask is None:
             return None
-        keys = (mask[:, 0, 0] if mask.ndim == 4 else mask).bool()
+        keys = mask[:, 0, 0] if mask.ndim == 4 else mask
+        keys = keys == 0 if keys.is_floating_point() else keys.bool()  # of numbers: what is added to a score
         if not keys[:, 0].all():
             return None
-        layout = Layout.of(keys, self.brief)
+        layout, self.tried = Layout.of(keys, self.brief), True
         given.arguments["hidden_states"] = hidden.flatten(0, 1).index_select(0, layout.real)[None]
         given.arguments["attention_mask"] = layout
         return given.args, given.kwargs

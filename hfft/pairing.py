@@ -138,6 +138,7 @@ def graded_differences(
 def careful(apart: Difference, won: int, lost: int, rows: int) -> Difference:
     """A difference that rests on few discordant rows, widened to what so few cannot rule out.
 
+    won, lost: rows that raise the difference, and that lower it.
     Resamples cannot show rows on which the models part if there are none: two models that agree on 50 rows would be
     called equal for certain. So the ends hold Wilson's upper bound for the shares lost and won, of `rows` that may be
     claimed (see `intervals.blind_rows`), and of no more than there are groups.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +127,8 @@ def _one(model: Any, plan: Pass, args: Any, after: Callable[[np.ndarray], None] 
     engine: Any = _Engine(model, args.device, half, environment.own_cores() if cpu else 1)
     each = forwarding.each(engine, plan.prepare, mine) if cpu else _ahead(engine, plan.prepare, mine)
     made = []
-    with forwarding.on_threads(1) if cpu else contextlib.nullcontext():  # a batch that is the only one, too
+    # A batch that is the only one, too. Closed before that ends: a generator left open would set its own number later.
+    with forwarding.on_threads(1) if cpu else contextlib.nullcontext(), contextlib.closing(each):
         for places, values in zip(mine, each, strict=True):
             made.append((places, values))
             if after is not None:
@@ -140,7 +141,7 @@ def _one(model: Any, plan: Pass, args: Any, after: Callable[[np.ndarray], None] 
     return out
 
 
-def _ahead(engine: _Engine, prepare: Prepare, jobs: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+def _ahead(engine: _Engine, prepare: Prepare, jobs: Sequence[np.ndarray]) -> Generator[np.ndarray]:
     """Batches are made by threads while the accelerator computes; a few are held at a time."""
     threads = min(8, environment.cores())
     waiting: deque[Any] = deque()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,15 @@ def recipe_words(name: str | None, option: str | None, words: list[str] | None) 
     if wrong := [word for word in overrides if "=" not in word]:
         raise InputError(f"{wrong[0]!r}: expected section.key=value, such as train.num_train_epochs=1")
     return chosen, tuple(overrides)
+
+
+def as_typed(verb: str, name: str, overrides: tuple[str, ...], output_dir: str | None) -> str:
+    """A command that means just what was given, to be copied.
+
+    >>> as_typed("run", "mine.yaml", ("data.limit=500",), None)
+    'hfft run mine.yaml data.limit=500'
+    """
+    return shlex.join(["hfft", verb, name, *overrides, *(["--output-dir", output_dir] if output_dir else [])])
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:

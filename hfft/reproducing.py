@@ -54,13 +54,13 @@ def reproduce(
     if not folder.predictions("validation").is_file():
         raise InputError(f"{name} holds no predictions of its validation rows, so nothing can be compared")
     _same_processes(made, name)
-    target = _target(folder, output_dir)
+    target = _target(folder, output_dir, _words(wanted, made))
     with gathering.shared():  # the training below reads the same rows
         checked = _data(folder, wanted, made)
         machine = _machine(made)
         for sentence in [checked["sentence"], *_told(machine), *made.get("forced", [])]:
             agreeing.only(say)(sentence)
-        result = verbs.run(str(folder.root), _words(wanted, made), str(target), say=say)
+        result = _trained(folder, _words(wanted, made), target, say)
     if "validation" not in result:  # a process other than the first
         return {"run": result["run"]}
     facts = {"run": str(folder.root), "again": str(target), "data": checked, **machine, "seed": wanted.seed}
@@ -93,13 +93,28 @@ def _made(folder: RunFolder) -> dict[str, Any]:
     return read_json(folder.environment) if folder.environment.is_file() else {}
 
 
-def _target(folder: RunFolder, output_dir: str | None) -> Path:
-    """Where the new run goes: by default beside the old one. Raises InputError unless that is a new or empty folder."""
+def _trained(folder: RunFolder, words: tuple[str, ...], target: Path, say: Say) -> dict[str, Any]:
+    """The new run, from the beginning or from where it was stopped; one that is finished is only compared."""
+    again = RunFolder(target)
+    if again.finished:
+        agreeing.only(say)(f"{target} is trained already, and was not compared yet")
+        return {"run": str(target)} | ({"validation": again.read_scores()} if agreeing.first() else {})
+    if (target / "recipe.yaml").is_file():
+        return verbs.run(str(target), resume=True, say=say)
+    return verbs.run(str(folder.root), words, str(target), say=say)
+
+
+def _target(folder: RunFolder, output_dir: str | None, words: tuple[str, ...]) -> Path:
+    """Where the new run goes: by default beside the old one. Raises InputError unless that is a new or empty folder, or
+    holds the same training, which was stopped.
+    """
     old = folder.root.resolve()
     target = Path(output_dir) if output_dir else folder.root.with_name(old.name + ENDING)
     if old in (target.resolve(), *target.resolve().parents):
         raise InputError(f"{target} is in the run that is to come back, which is kept as it is; type another folder")
-    claiming.fresh(RunFolder(target))
+    begun = (target / "recipe.yaml").is_file() and not (target / FILE).is_file()
+    if not (begun and recipe.load(str(target)) == recipe.load(str(folder.root), words)):
+        claiming.fresh(RunFolder(target))
     return target
 
 

@@ -112,10 +112,13 @@ def differences(before: Recipe, now: Recipe) -> list[str]:
 def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callable[[str], None]) -> Resumed:
     if not (run.root / "recipe.yaml").is_file():
         raise InputError(f"{run.root}: there is no run to resume; leave --resume out to start one")
-    if run.finished:
-        raise InputError(f"{run.root} is finished; type `hfft eval {run.root}` to score it")
     changes = differences(recipe.load(str(run.root)), wanted)
+    if run.finished:
+        told = f", with another recipe ({'; '.join(changes)}); type --output-dir FOLDER to train with this one, or"
+        raise InputError(f"{run.root} is finished{told if changes else '; type'} `hfft eval {run.root}` to score it")
     best = bool(args.load_best_model_at_end)
+    if run.checkpoints.is_dir():
+        checkpoints.sweep(run.checkpoints)
     point, passed = checkpoints.newest(run.checkpoints, best)
     if point is None and best and (alone := checkpoints.newest(run.checkpoints)[0]):
         # From the beginning its first save would remove all that was trained, which is whole but for the choice.
@@ -143,7 +146,8 @@ def _found(run: RunFolder, wanted: Recipe, args: Any, forced: bool, say: Callabl
         changes.append(MODEL_ALONE)
     for path, why in passed.items():
         say(f"{path} is incomplete or damaged: {why}; passed over")
-    say(f"resuming from {point}" if point else "no whole checkpoint yet: starting from the beginning")
+    none = "no checkpoint is whole" if passed else "no checkpoint yet"
+    say(f"resuming from {point}" if point else f"{none}: starting from the beginning")
     return Resumed(run, True, point, forced, changes)
 
 

@@ -95,14 +95,28 @@ class SavingTrainer(Trainer):
         if args.should_save:
             made = checkpoints.hidden(root, step) / f"{checkpoints.NAME}{step}"
             sums = {"loss": losses, "total": self._total_loss_scalar, "logged": self._globalstep_last_logged}
-            write_json(made / checkpoints.RUNNING, {"processes": args.world_size} | sums)
+            facts = {"processes": args.world_size, "planned": self._planned()}
+            write_json(made / checkpoints.RUNNING, facts | sums)
             _name_best(state, root)
             state.save_to_json(str(made / checkpoints.STATE))
-            checkpoints.settle(root, step)
+            self._drop_unplanned(checkpoints.settle(root, step))
             rotate_checkpoints(str(root), args.save_total_limit, state.best_model_checkpoint)
         if args.world_size > 1:
             torch.distributed.barrier()
         _name_best(state, root)
+
+    def _planned(self) -> bool:
+        """Whether the recipe asks for a checkpoint here, and not a signal that stops the run."""
+        args, state = self.args, self.state
+        ends = self.control.should_training_stop or state.global_step >= state.max_steps
+        at = {"steps": state.global_step % (state.save_steps or 1) == 0, "epoch": float(state.epoch or 0).is_integer()}
+        return ends or at.get(str(getattr(args.save_strategy, "value", args.save_strategy)), True)
+
+    def _drop_unplanned(self, newest: Path) -> None:
+        """A run that nobody stopped would not have them, and what rotates out or is averaged goes by their number."""
+        for folder in checkpoints.every(newest.parent):
+            if folder not in (newest, Path(self.state.best_model_checkpoint or "")) and not checkpoints.planned(folder):
+                shutil.rmtree(folder)
 
     def _load_best_model(self) -> None:
         best = Path(str(self.state.best_model_checkpoint))

@@ -69,10 +69,13 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
     means = [estimates.mean(part, estimates.SHARE if whole else estimates.MEAN) for part in (first, second)]
     made = Difference(*estimates.apart(means[0], means[1], draws), len(shared), "paired")
     sums = estimates.summed(second - first, draws)
-    won, lost = int((sums < 0).sum()), int((sums > 0).sum())  # rows, or units of them
-    if won + lost < FEW_ERRORS:
-        made = pairing.careful(made, won, lost, len(sums))
-        made = replace(made, p=max(made.p, pairing.mcnemar(won, lost)[1]))
+    more, fewer = (
+        int((sums > 0).sum()),
+        int((sums < 0).sum()),
+    )  # rows, or units, that fail with one alone
+    if more + fewer < FEW_ERRORS:
+        made = pairing.careful(made, more, fewer, len(sums))  # of failures: those that raise the difference come first
+        made = replace(made, p=max(made.p, pairing.mcnemar(more, fewer)[1]))
     rows = len({row for _, row in shared})
     sides = {side: asdict(_score(found, draws, rows)) for side, found in zip(("first", "second"), means, strict=True)}
     told = {"name": name, "title": name.replace("_", " ").capitalize(), "n": rows}

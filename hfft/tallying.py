@@ -80,6 +80,7 @@ def sentences(overlaps: list[dict[str, Any]]) -> Iterator[str]:
         if copies := sum(pair[kind] for kind in COPIES):
             kinds = ", ".join(f"{pair[kind]:,} {kind}" for kind in COPIES if pair[kind])
             torn = f", {pair['conflicting']:,} of them with another label" if pair["conflicting"] else ""
+            torn = ", with another label" if torn and copies == 1 else torn
             have = "has a copy" if copies == 1 else "have copies"
             yield f"{counted(copies, 'row')} of {split} {have} in {other} ({kinds}){torn}"
         if alike := pair[SIMILAR]:

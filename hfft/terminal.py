@@ -24,7 +24,14 @@ def table(first: str, *others: str) -> Table:
 
 
 class Screen(Console):
-    """rich's console, on which no text steers the terminal: rich itself lets escape signs through."""
+    """rich's console, on which no text steers the terminal: rich itself lets escape signs through. Piped, a sentence is
+    one line, however long.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        if not self.is_terminal and all(isinstance(part, str) for part in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)

@@ -176,12 +176,7 @@ def _choose_by(recipe: Recipe, args: TrainingArguments, names: tuple[str, ...]) 
 
 @timeline.phase("prepare")
 def _held_back(
-    recipe: Recipe,
-    backbone: Backbone,
-    modality: ModuleType,
-    validation: datasets.Dataset,
-    cached: Precomputed | None,
-    keep: Callable[[Any, str], Any],
+    recipe: Recipe, backbone: Backbone, modality: ModuleType, validation: Any, cached: Precomputed | None, keep: Any
 ) -> tuple[Any, np.ndarray | None, Any]:
     """(validation rows as the model, or its head alone, takes them, the text of each window or None, the collator)."""
     if cached is not None:
@@ -239,7 +234,8 @@ def _decided(
 ) -> tuple[precisions.Choice, dict[str, Any]]:
     """What `speed:` leaves to the machine, told to `args`: (the precision, all of it for environment.json)."""
     precision = precisions.settle(recipe, args, step, run.checkpoints, resumed, say)
-    compiled = compiling.settle(recipe, args, step, precision.precision, quoting.plan(args, rows).steps, say)
+    plan = precision.precision, quoting.plan(args, rows).steps
+    compiled = compiling.settle(recipe, args, step, *plan, run.checkpoints, resumed, say)
     return precision, {"precision": asdict(precision), "compile": asdict(compiled)}
 
 

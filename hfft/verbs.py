@@ -82,7 +82,7 @@ def run(
     caller sees to `train.push_to_hub`, which else is refused: of many trainings, none is the one to push. force: resume
     in spite of a changed recipe, data or number of processes.
     """
-    started, clock = _now(), time.perf_counter()
+    started, clock = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), time.perf_counter()
     arranging.imported()
     wanted, folder = trainer_options.alone(recipe.load(name, overrides), pushed), claiming.folder(name, output_dir)
     if not resume:
@@ -123,7 +123,7 @@ def run(
     scores = judging.validated(folder, wanted, predictions)  # last: from there on the run is finished
     for note in [*fit.notes, *resuming.notes(folder), *judging.publish(folder)]:
         say(f"note: {note}")
-    say(f"trained in {fit.seconds:.0f} s ({fit.speed:.0f} examples/s){_best_sentence(fit, predictions.n, wanted.unit)}")
+    say(f"trained in {fit.seconds:.0f} s ({_pace(fit)}){_best_sentence(fit, predictions.n, wanted.unit)}")
     return _ended(folder, fit) | {"validation": judging.plain(scores), "time": accounting.told(folder, "run", say)}
 
 
@@ -190,6 +190,7 @@ def _met(wanted: Recipe, folder: RunFolder, args: Any, say: Say) -> None:
     say(f"{folder.root.name}: {wanted.task}, {_hardware_sentence(args)}{_trust_sentence(wanted)}")
     launches.shared(partial(claiming.place, folder), args.world_size)
     launches.same("the recipe", recipe.dump(wanted), "copy one file to all of them", args.world_size)
+    backbones.check(wanted.model, rooms.find("modalities", wanted.task))
 
 
 def _read(wanted: Recipe, args: Any, say: Say) -> gathering.Inputs:
@@ -263,6 +264,11 @@ def _environment(
     }
 
 
+def _pace(fit: training.Fit) -> str:
+    each = f"{fit.speed:.0f} examples/s" if fit.speed >= 10 else f"{fit.speed:.1f} examples/s"
+    return f"{fit.features:.0f} of them for features, then {each}" if fit.features else each
+
+
 def _best_sentence(fit: training.Fit, n: int, unit: str) -> str:
     if fit.best["value"] is None:
         return "; the last weights are kept (train.load_best_model_at_end is off)"
@@ -289,7 +295,3 @@ def _trust_sentence(wanted: Recipe) -> str:
 def _only_first(say: Say, args: Any) -> Say:
     """Processes other than the first say nothing."""
     return say if args.process_index == 0 else lambda _: None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

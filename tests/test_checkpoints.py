@@ -98,6 +98,22 @@ def test_what_a_save_left_that_was_cut_short_goes(tmp_path):
     assert list(tmp_path.iterdir()) == [kept]
 
 
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_save_that_only_had_to_be_moved_is_moved_and_not_lost_with_what_it_replaces(earlier, tmp_path):
+    """As it is when the process ends while an earlier try's checkpoint of the same step is being removed."""
+    older = checkpoint(tmp_path, 1)
+    if earlier:
+        delete(checkpoint(tmp_path, 5) / "optimizer.pt")
+    written(tmp_path, 5)
+    made = tmp_path / f"{HIDDEN}5" / "checkpoint-5"
+    checkpoints.seal(made)
+    files = {path.relative_to(made): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    sweep(tmp_path)
+    final = tmp_path / "checkpoint-5"
+    assert sorted(tmp_path.iterdir()) == [older, final] and whole(final)
+    assert {path.relative_to(final): path.read_bytes() for path in final.rglob("*") if path.is_file()} == files
+
+
 @pytest.mark.parametrize("place", ["fsync", "replace"])
 def test_where_it_ends_in_between_the_older_one_is_taken(place, tmp_path, monkeypatch):
     older = checkpoint(tmp_path, 1)

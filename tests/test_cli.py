@@ -226,6 +226,27 @@ def test_an_interrupted_run_goes_on_with_resume(tmp_path, monkeypatch, capsys):
     assert "another recipe" in capsys.readouterr().err
     assert hfft("run", str(root), "--resume") == 0
     assert "resuming from" in capsys.readouterr().out
+    assert hfft("run", str(root), "train.num_train_epochs=3", "--resume") == 2
+    told = capsys.readouterr().err
+    assert "is finished, with another recipe (train.num_train_epochs: was 2" in told and "--output-dir" in told
+
+
+ASK = """
+import sys
+from hfft.cli import main
+try:
+    main(["run", "tiny_textcls", "--output-dir", sys.argv[1]])
+finally:
+    print("torch" in sys.modules, "datasets" in sys.modules)
+"""
+
+
+def test_a_folder_that_is_taken_is_told_before_the_imports(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "is not empty (notes.txt)" in done.stderr and done.stdout == "False False\n"
 
 
 def test_ls_show_cp_check(tmp_path, capsys, monkeypatch):
@@ -250,7 +271,7 @@ def test_ls_show_cp_check(tmp_path, capsys, monkeypatch):
         out.index(part) for part in ("data: ", "recall to ±", "tokens  ", "max_length 32", "rows of train", "With ")
     ]
     assert places == sorted(places)
-    assert "Next:   hfft run mine.yaml" in out
+    assert "Next:   hfft run mine.yaml data.limit=100\n" in out, "what was checked, and nothing else"
     assert not (tmp_path / "runs").exists()
 
 

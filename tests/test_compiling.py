@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from hfft import compiling, recipe, trainer_arguments
 from hfft.compiling import Choice
 from hfft.errors import InputError
 from hfft.precisions import FP32
+from hfft.records import write_json
 from hfft.run_folder import RunFolder
 from tests.layouts import fit
 from tests.test_precisions import Timed, never, step
@@ -18,12 +20,14 @@ from tests.test_precisions import Timed, never, step
 CPU = torch.device("cpu")
 
 
-def settle(words: tuple[str, ...], device: str = "cuda", steps: int = 10**6, made=never, **given: object) -> tuple:
+def settle(
+    words: tuple[str, ...], device: str = "cuda", steps: int = 10**6, made=never, place=(Path("none"), False), **given
+) -> tuple:
     args = SimpleNamespace(
         torch_compile=False, torch_compile_backend=None, device=torch.device(device), process_index=0
     )
     vars(args).update(given)
-    found = compiling.settle(recipe.load("tiny_textcls", words), args, made, FP32, steps, lambda _: None)
+    found = compiling.settle(recipe.load("tiny_textcls", words), args, made, FP32, steps, *place, lambda _: None)
     return found, args.torch_compile, args.torch_compile_backend
 
 
@@ -38,6 +42,13 @@ def test_auto_measures_nothing_on_cpu_nor_where_there_is_nothing_to_compile():
     assert not settle((), "cpu")[1]
     assert not settle(("adapt.freeze=backbone",))[1]
     assert not settle((), made=None)[1]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_run_goes_on_as_it_began_and_measures_nothing_again(compiled, tmp_path):
+    write_json(tmp_path / compiling.KEPT, {"compiled": compiled, "why": "measured then"})
+    given = {"per_device_train_batch_size": 4, "auto_find_batch_size": False}
+    assert settle((), place=(tmp_path, True), **given)[:2] == (Choice(compiled, "measured then"), compiled)
 
 
 class Compiles(Timed):

@@ -108,6 +108,22 @@ def test_a_bare_file_of_weights_holds_tensors_or_is_refused(here, way):
     assert not (here / "mark").exists()
 
 
+@pytest.mark.parametrize("name", ["evil.pkl", "evil.pt"])
+def test_one_file_is_no_model_of_texts_and_is_not_opened(here, name, capsys):
+    (here / name).write_bytes(pickle.dumps(Trap(here / "mark")))
+    assert hfft("run", "tiny_textcls", f"model.name={name}", "model.pretrained=true") == 2
+    said = capsys.readouterr()
+    assert f"model.name '{name}' is one file, and was not opened: a pickle could run any code" in said.err
+    assert "data: " not in said.out, "told before the data are read"
+    assert not (here / "mark").exists()
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_data_are_read(here, capsys):
+    assert hfft("run", "tiny_textcls", "model.name=./nothing") == 2
+    said = capsys.readouterr()
+    assert "model.name './nothing': no such folder" in said.err and "data: " not in said.out
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\x80", b"PK\x03\x04", b"\x80\x02}q\x00.", bytes(range(256)) * 9, b"hello" * 9]
 )

@@ -190,6 +190,7 @@ LAYERS = [
 ]
 # Stages that lend a hand to another stage; everything else is brought together by verbs.
 HELPERS = {
+    ("cli", "claiming"),
     ("predicting", "passes"),
     ("training", "evaluation_loop"),
     ("training", "int8_linear"),

@@ -226,6 +226,11 @@ def test_wrong_columns_name_the_nearest(tiny_csv):
     twice = refused(texts, path, columns={"text": "label"})
     assert twice == "data.columns: column 'label' is given to text, label"
     assert "no column 'second' for text_pair" in refused(texts, path, columns={"text": "txet", "text_pair": "second"})
+    both = refused(texts, path, columns={"text": "comment", "label": "lable"})
+    assert (
+        "no column 'comment' for text; no column 'lable' (did you mean 'label'?) for label; it has txet, label" in both
+    )
+    assert both.endswith("type data.columns.text=NAME data.columns.label=NAME")
 
 
 def test_columns_that_hold_something_else(write_text):

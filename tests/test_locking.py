@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,17 @@ def test_a_killed_process_holds_nothing_and_neither_do_those_it_forked(tmp_path)
         os.kill(int(child), signal.SIGKILL)
         process.stdout.close()
         process.stdin.close()
+
+
+def test_a_folder_that_comes_into_being_in_one_that_is_held_is_held_with_it(run, capsys):
+    """A fold in the middle of a cross-validation, which is trained by who holds the outer folder."""
+    with pytest.raises(InputError, match="which is in use"), locking.alone(run / "fold1", "run", make=True):
+        pass  # not there yet: who holds the outer one makes it
+    shutil.copytree(run, run / "fold1", ignore=shutil.ignore_patterns("fold1", locking.FILE))
+    assert hfft("run", str(run / "fold1"), "--resume") == 2
+    said = capsys.readouterr().err
+    assert f"{run / 'fold1'} is in {run}, which is in use: `hfft run` (process 12 on otherhost, since" in said
+    assert not (run / "fold1" / locking.FILE).exists()
 
 
 def test_the_recipe_that_a_killed_process_was_writing_is_nothing_to_keep_and_a_file_of_the_users_is(tmp_path):

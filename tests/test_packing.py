@@ -107,6 +107,30 @@ def test_a_model_that_it_does_not_fit_is_left_as_it_was(kind):
     torch.testing.assert_close(answers(model, inputs)[0], before[0], rtol=0, atol=0)
 
 
+def test_layers_that_are_given_numbers_to_add_are_packed_and_those_that_are_given_nothing_are_told():
+    model = made("bert", BERT)
+    inputs = batch((9, 3, 6))
+    plain = answers(model, inputs)
+    with_numbers = model.bert.encoder.register_forward_pre_hook(
+        lambda _, args, kwargs: (args, kwargs | {"attention_mask": added(kwargs["attention_mask"])}), with_kwargs=True
+    )
+    packed = packing.Packed(model)
+    assert packed.tried
+    same(answers(model, inputs), plain)
+    packed.end()
+    with_numbers.remove()
+    model.bert.encoder.register_forward_pre_hook(
+        lambda _, args, kwargs: (args, kwargs | {"attention_mask": None}), with_kwargs=True
+    )
+    with pytest.raises(packing.Unfit, match="given no mask"):
+        packing.Packed(model)
+
+
+def added(mask: torch.Tensor | None) -> torch.Tensor | None:
+    """What eager attention adds to its scores: 0, and the least number where there is padding."""
+    return None if mask is None else (~mask.bool()).float() * torch.finfo(torch.float32).min
+
+
 def test_a_head_that_says_nothing_proves_nothing():
     model = made("bert", BERT)
     torch.nn.init.zeros_(model.classifier.weight)

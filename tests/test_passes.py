@@ -134,6 +134,18 @@ def test_the_loop_gives_what_the_trainers_own_gives(kind, settings):
     assert found["eval_loss"] > 0.1
 
 
+def test_what_is_raised_in_the_middle_leaves_torch_its_threads(settings):
+    backbone, modality, prepared, args = settings["bert"]
+    before, collate = torch.get_num_threads(), modality.collator(backbone.processor)
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            passes.outputs(backbone.model, prepared, collate, backbone.processor, args, lambda places: 1 // 0)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_evaluation_draws_nothing_and_changes_no_mode(settings):
     backbone, modality, prepared, args = settings["convolutions"]
     trainer = trainer_of(backbone, modality, args)

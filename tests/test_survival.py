@@ -101,6 +101,19 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(number, texts, tmp_p
     assert (root / point).read_bytes() == (texts.whole / point).read_bytes()
 
 
+def test_a_checkpoint_of_a_stop_is_none_of_those_that_are_averaged_or_rotate(texts, tmp_path, monkeypatch):
+    monkeypatch.setattr("hfft.judging.publish", lambda _: [])
+    words = [*texts.words, "train.save_steps=2", "train.eval_steps=2", "train.save_total_limit=4", "adapt.average=3"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert hfft("run", texts.task, *words, "--output-dir", str(whole)) == 0
+    stopped.stop_at(5, signal.SIGTERM)
+    assert hfft("run", texts.task, *words, "--output-dir", str(cut)) == 130
+    assert not checkpoints.planned(cut / "checkpoints" / "checkpoint-5")
+    assert hfft("run", str(cut), "--resume") == 0
+    assert same(whole, cut) == []
+    assert [p.name for p in checkpoints.every(cut / "checkpoints")] == [f"checkpoint-{n}" for n in (2, 4, 6, 8)]
+
+
 def test_a_second_signal_ends_at_once_and_none_is_lost_where_training_ends_in_another_way(tmp_path):
     done = []
     with pytest.raises(KeyboardInterrupt), Interruption(tmp_path).listening():
