@@ -255,7 +255,7 @@ def drawn(path: Path, machine: str) -> None:
     from matplotlib import pyplot
 
     parts = list(dict.fromkeys(row["part"] for row in RATIOS))
-    sizes = [sum(row["part"] == part for row in RATIOS) + 1 for part in parts]
+    sizes = [sum(row["part"] == part for row in RATIOS) + 2 for part in parts]
     figure, panels = pyplot.subplots(
         len(parts), figsize=(8, 0.36 * sum(sizes) + 0.6), height_ratios=sizes, squeeze=False, layout="constrained"
     )
@@ -266,7 +266,8 @@ def drawn(path: Path, machine: str) -> None:
         colours = ["#1f5f99" if row["way"].startswith("hfft") else "#b6bec7" for row in rows]
         panel.barh([row["way"] for row in rows], middle, xerr=spread, color=colours, ecolor="#1c2127")
         panel.bar_label(panel.containers[-1], [f" {value:.1f}" for value in middle], label_type="center", color="white")
-        panel.set_title(f"{part}: times as fast as {rows[-1]['way']}", loc="left", fontsize=10)
+        panel.set_title(part, loc="left", fontsize=10)
+        panel.set_xlabel(f"times as fast as {rows[-1]['way']}", fontsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(machine, fontsize=8)
     figure.savefig(path)
