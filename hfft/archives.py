@@ -153,7 +153,7 @@ def _check_tar(path: Path, shown: str) -> None:
                 raise InputError(f"{shown}: {on_one_line(member.name)!r} in it is a device or a pipe, and no file")
             if member.sparse is not None:
                 refuse_bomb(shown, path.stat().st_size, total)
-            elif member.isreg():
+            if member.isreg():
                 _refuse_packed(member.name, functools.partial(_head_in_tar, opened, member), shown)
     refuse_bomb(shown, path.stat().st_size, total)
 
