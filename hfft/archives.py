@@ -8,6 +8,7 @@ know what the files in it hold. Nothing is written.
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import lzma
 import tarfile
@@ -37,19 +38,57 @@ MAGIC = {
     b"\x04\x22\x4d\x18": "lz4",
 }
 TAR, TAR_AT = b"ustar", 257
+HEAD = 512  # bytes that tell what a file is: a tar begins with so many
+ZIP_END, ZIP_TAIL = b"PK\x05\x06", 22 + 65_535  # a zip may begin with anything, and is found from its end
 UNSEEN = ("rar", "7z", "lz4")  # what would have to be unpacked by libraries that are not here to be looked into
+PARQUET = b"PAR1"
 ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".rar", ".7z", ".lz4")
+PLAIN = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # read as they are, in an archive, whatever their first bytes
 DAMAGED = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
 DAMAGED += (zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)  # type: ignore[assignment]
 
 
 def kind(path: Path) -> str | None:
-    """What a file is packed as, by its first bytes; None for one that is not packed."""
+    """What a file is packed as, by its first bytes, and a zip by its last; None for one that is not packed."""
     with path.open("rb") as file:
-        head = file.read(TAR_AT + len(TAR))
-    return next((name for magic, name in MAGIC.items() if head.startswith(magic)), None) or (
-        "tar" if head[TAR_AT:] == TAR else None
-    )
+        head = file.read(HEAD)
+        if found := _by_head(head):
+            return found
+        tail = head
+        if len(head) == HEAD:
+            file.seek(max(0, path.stat().st_size - ZIP_TAIL))
+            tail = file.read()
+    if ZIP_END in tail and _has_directory(path):
+        return "zip"
+    return "xz" if _could_be_old_xz(head) and tarfile.is_tarfile(path) else None
+
+
+def _by_head(head: bytes) -> str | None:
+    if found := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None):
+        return found
+    if head[TAR_AT : TAR_AT + len(TAR)] == TAR:
+        return "tar"
+    try:  # the first tars had no sign but a sum
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError):
+        return None
+    return "tar"
+
+
+def _could_be_old_xz(head: bytes) -> bool:
+    """LZMA from before it had a sign, which `tarfile` opens: its length is 1 or 3 times a power of 2, or all ones."""
+    length = int.from_bytes(head[1:5], "little")
+    odd = length // max(1, length & -length)
+    fits = odd in (0, 1, 3) or length == 0xFFFFFFFF
+    return len(head) > 13 and head[0] < 225 and fits and any(head[:13])
+
+
+def _has_directory(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path):
+            return True
+    except DAMAGED:
+        return False
 
 
 def check(path: Path, shown: str) -> str | None:
@@ -69,8 +108,6 @@ def check(path: Path, shown: str) -> str | None:
             _check_tar(path, shown)
         else:
             _check_stream(path, found, shown)
-            if tarfile.is_tarfile(path):  # a tar.gz: `datasets` unpacks both
-                _check_tar(path, shown)
     except DAMAGED as error:
         raise InputError(f"{shown}: the {found} file is damaged ({' '.join(str(error).split())[:120]})") from error
     return found
@@ -93,10 +130,13 @@ def refuse_bomb(shown: str, size: int, becomes: int, more: bool = False) -> None
 def _check_zip(path: Path, shown: str) -> None:
     with zipfile.ZipFile(path) as opened:  # Python reads no more of a member than the directory says
         held = opened.infolist()
-    _check_count(len(held), shown)
-    for member in held:
-        _check_name(member.filename, shown)
-    refuse_bomb(shown, path.stat().st_size, sum(member.file_size for member in held))
+        _check_count(len(held), shown)
+        for member in held:
+            _check_name(member.filename, shown)
+        refuse_bomb(shown, path.stat().st_size, sum(member.file_size for member in held))
+        for member in held:
+            if not member.is_dir():
+                _refuse_packed(member.filename, functools.partial(_head_in_zip, opened, member), shown)
 
 
 def _check_tar(path: Path, shown: str) -> None:
@@ -113,12 +153,44 @@ def _check_tar(path: Path, shown: str) -> None:
                 raise InputError(f"{shown}: {on_one_line(member.name)!r} in it is a device or a pipe, and no file")
             if member.sparse is not None:
                 refuse_bomb(shown, path.stat().st_size, total)
+            if member.isreg():
+                _refuse_packed(member.name, functools.partial(_head_in_tar, opened, member), shown)
     refuse_bomb(shown, path.stat().st_size, total)
 
 
 def _check_count(count: int, shown: str) -> None:
     if count > MEMBERS:
         raise InputError(f"{shown}: more than {MEMBERS:,} files in one archive; unpack it yourself")
+
+
+def _refuse_packed(name: str, head: Callable[[], bytes], shown: str) -> None:
+    """Raise InputError for a file in an archive that would be unpacked once more, which nobody has counted.
+
+    head: its first bytes, asked for where the ending does not say what it is.
+    """
+    ending = PurePosixPath(name).suffix
+    if ending in PLAIN or not (ending.lower() in (*ENDINGS, ".parquet") or _is_packed(head())):
+        return
+    raise InputError(
+        f"{shown}: {on_one_line(name)!r} in it is packed itself, and is not looked into; unpack it, and name what was "
+        "in it"
+    )
+
+
+def _is_packed(head: bytes) -> bool:
+    return head.startswith(PARQUET) or _by_head(head) is not None
+
+
+def _head_in_zip(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return PARQUET  # Python unpacks the others by the block, however large that becomes
+    with opened.open(member) as file:
+        return file.read(HEAD)
+
+
+def _head_in_tar(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = opened.extractfile(member)
+    return file.read(HEAD) if file else b""
 
 
 def _check_name(name: str, shown: str, how: str = "") -> None:
@@ -134,15 +206,20 @@ def _check_name(name: str, shown: str, how: str = "") -> None:
 
 def _check_stream(path: Path, found: str, shown: str) -> None:
     size, total = path.stat().st_size, 0
-    if size * STEEPEST.get(found, MOST) <= FLOOR:
-        return
     opened = _opener(found)
     if opened is None:
         raise InputError(f"{shown}: zst files need the package zstandard; type: pip install zstandard, or unpack it")
     with opened(path) as file:
-        while block := file.read(BLOCK):
-            total += len(block)
-            refuse_bomb(shown, size, total, more=True)
+        head = file.read(HEAD)
+        if size * STEEPEST.get(found, MOST) > FLOOR:
+            total = len(head)
+            while block := file.read(BLOCK):
+                total += len(block)
+                refuse_bomb(shown, size, total, more=True)
+    if tarfile.is_tarfile(path):  # a tar.gz: `datasets` unpacks both
+        _check_tar(path, shown)
+    elif _is_packed(head):
+        raise InputError(f"{shown}: what is packed in it is packed itself; unpack it once, and name what was in it")
 
 
 def _opener(found: str) -> Callable[[Path], Any] | None:

@@ -6,6 +6,7 @@ what the columns mean, and it changes no file.
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import warnings
@@ -18,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from datasets.data_files import resolve_pattern
 
-from hfft import archives, credentials, declared_sizes, faults, pictures, reaching, references, source_faults
+from hfft import credentials, declared_sizes, faults, pictures, reaching, references, source_faults
 from hfft.errors import InputError, brief, listed
 from hfft.recipe import Data
 from hfft.source_faults import BUILDERS, FILES, Files, shown
@@ -41,7 +42,8 @@ def load(data: Data) -> dict[str, Any]:
             "data.options.split picks parts, but data.split.by is predefined and takes the data's own; leave one out"
         )
     builder, files = _source(data)
-    declared_sizes.look([builder] if files is None else source_faults.local(files))
+    _is_packed.cache_clear()
+    declared_sizes.look(_local(_names(builder, files, data)))
     if files is None or chosen is not None:
         loaded = _load(data, builder, files)
     else:  # each file by itself: labels are numbers in one and names in another, and meet by name later
@@ -83,12 +85,46 @@ def _load(data: Data, builder: str, files: Files | None) -> dict[str, Any]:
 
 
 def elsewhere(data: Data) -> bool:
-    """Whether somebody else packed it: a data set of the Hub, a file behind an address, an archive."""
+    """Whether somebody else packed it: a data set of the Hub, a file behind an address, an archive, or a folder or
+    pattern with one among its files."""
     builder, files = _source(data)
-    if files is None:
-        return not Path(builder).is_absolute()
-    known = [name for names in files.values() for name in names]
-    return any("://" in name or (references.is_file(name) and archives.kind(Path(name))) for name in known)
+    if files is None and not Path(builder).is_absolute():
+        return True
+    names = _names(builder, files, data)
+    return any("://" in name for name in names) or _is_packed(names)
+
+
+@functools.lru_cache(maxsize=8)  # a stream asks for each batch
+def _is_packed(names: tuple[str, ...]) -> bool:
+    return declared_sizes.packed(_local(names))
+
+
+def _names(builder: str, files: Files | None, data: Data) -> tuple[str, ...]:
+    """What the recipe has read: files, patterns and addresses, or a folder."""
+    if files is not None:
+        return tuple(name for names in files.values() for name in names)
+    inside = _filled(data.options.get("data_dir"))
+    return (builder, str(Path(builder, inside))) if isinstance(inside, str) else (builder,)
+
+
+def _local(names: Iterable[str]) -> list[str]:
+    """The files and folders of this machine among them, also those that a pattern or an address of it leads to."""
+    found: dict[str, None] = {}
+    for name in names:
+        path = name.rpartition("::")[2].removeprefix("file://")
+        if references.is_file(path) or references.is_folder(path):
+            found[path] = None
+        elif "*" in path and "://" not in path:
+            found |= dict.fromkeys(_matching(path))
+    return list(found)
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files that `datasets` would read for it."""
+    try:
+        return resolve_pattern(pattern, "")  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        return []
 
 
 def beside(data: Data, split: str) -> Path:
@@ -151,10 +187,8 @@ def _existing(name: str) -> str:
         return path
     path = str(Path(path).expanduser())
     if "*" in path and not references.is_file(path):
-        try:
-            resolve_pattern(path, "")  # load_dataset passes silently over a pattern that nothing matches
-        except FileNotFoundError as error:
-            raise InputError(f"{name}: no file matches this pattern (current folder: {Path.cwd()})") from error
+        if not _matching(path):  # load_dataset passes silently over a pattern that nothing matches
+            raise InputError(f"{name}: no file matches this pattern (current folder: {Path.cwd()})")
         return path
     if not references.is_file(path):
         raise InputError(_absent(name, path, "file"))

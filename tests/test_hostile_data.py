@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -19,7 +21,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from hfft import archives, declared_sizes, file_groups, input_rows, loading, outside, pictures, text_lines, unusable
+from hfft import (
+    archives,
+    declared_sizes,
+    file_groups,
+    input_rows,
+    loading,
+    outside,
+    pictures,
+    sources,
+    text_lines,
+    unusable,
+)
 from hfft.errors import InputError
 from hfft.modalities import image_classification, text_classification
 from hfft.recipe import Data
@@ -99,6 +112,49 @@ def test_what_is_no_file_in_a_tar(kind, target, told, tmp_path):
         archives.check(tmp_path / "rows.tar", "rows.tar")
 
 
+@pytest.mark.parametrize("outer", ["zip", "tar", "tar.gz"])
+@pytest.mark.parametrize("name", ["rows.csv.gz", "a/rows.zip", "rows.dat", "x.jpg", "rows.CSV", "m.parquet"])
+def test_what_is_packed_within_an_archive_is_not_looked_into_and_so_refused(outer, name, tmp_path):
+    inner = SOUND.encode() if name.endswith((".zip", ".parquet")) else gzip.compress(SOUND.encode())
+    (tmp_path / "rows").write_bytes(packed(outer, inner, name))
+    with pytest.raises(InputError, match=f"rows: '{name}' in it is packed itself, .*unpack it, and name"):
+        archives.check(tmp_path / "rows", "rows")
+    for ours in ("rows.csv", "a/b/x.jpg", "rows", "notes.dat"):
+        (tmp_path / "rows").write_bytes(packed(outer, SOUND.encode(), ours))
+        archives.check(tmp_path / "rows", "rows")
+
+
+@pytest.mark.parametrize("inner", ["gz", "bz2", "zip"])
+def test_what_is_packed_twice(inner, tmp_path):
+    (tmp_path / "rows").write_bytes(gzip.compress(packed(inner, SOUND.encode())))
+    with pytest.raises(InputError, match="rows: what is packed in it is packed itself; unpack it once"):
+        archives.check(tmp_path / "rows", "rows")
+
+
+def test_an_archive_behind_something_else_is_one(tmp_path):
+    """`datasets` and `tarfile` know more signs than the first bytes."""
+    made = {"zip": SOUND.encode() + packed("zip", b"x" * 600), "tar": old_tar(), "xz": old_xz(old_tar())}
+    for kind, data in made.items():
+        (tmp_path / "rows.csv").write_bytes(data)
+        assert archives.kind(tmp_path / "rows.csv") == kind == archives.check(tmp_path / "rows.csv", "rows")
+    for data in (SOUND.encode() + b"PK\5\6" + b"x" * 18, b"", b"x", b"\0" * 2000, SOUND.encode() * 20):
+        (tmp_path / "rows.csv").write_bytes(data)
+        assert archives.kind(tmp_path / "rows.csv") is None
+
+
+def old_tar() -> bytes:
+    """As tar wrote it before there was a sign in it."""
+    data = bytearray(packed("tar", SOUND.encode()))
+    data[257:265] = bytes(8)
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+def old_xz(data: bytes) -> bytes:
+    return lzma.compress(data, lzma.FORMAT_ALONE)
+
+
 @given(st.binary(max_size=200), st.sampled_from(sorted(archives.MAGIC)))
 def test_damaged_archives_are_a_sentence(tmp_path_factory, rest, magic):
     path = tmp_path_factory.getbasetemp() / "damaged"
@@ -128,6 +184,47 @@ def test_a_text_named_again_and_again_is_told(tmp_path, small):
         input_rows.opened(str(tmp_path / "rows.parquet"), "parquet")
     with pytest.raises(InputError, match="let pass"):
         declared_sizes.look([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.gz"])
+@pytest.mark.parametrize("pattern", ["*/rows.*", "**/*", "sub/*"])
+def test_a_pattern_is_looked_at_file_by_file(name, pattern, tmp_path, small, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    bomb = columns(text=repeated("x" * 1_000_000, 300)) if name.endswith("parquet") else gzip.compress(b"x" * 10**7)
+    (tmp_path / "sub" / name).write_bytes(bomb)
+    data = Data(path="parquet" if name.endswith("parquet") else "csv", data_files={"train": ["sub/none.csv", pattern]})
+    (tmp_path / "sub" / "none.csv").write_text(SOUND)
+    with pytest.raises(InputError, match=rf"sub/{name}: [\d,]+ bytes that become more than"):
+        sources.load(data)
+    with pytest.raises(InputError, match=rf"sub/{name}: [\d,]+ bytes that become more than"):
+        sources.load(Data(path="csv", data_files=f"file://{tmp_path}/sub/{name}"))
+
+
+def test_files_of_a_folder_are_told_by_what_is_in_them(tmp_path, small):
+    """Not by their names: `datasets` goes by the first bytes."""
+    (tmp_path / "rows.csv").write_bytes(gzip.compress(b"text,label\n" + b"x" * 10**7))
+    with pytest.raises(InputError, match=r"rows\.csv: [\d,]+ bytes that become more than"):
+        sources.load(Data(path=str(tmp_path)))
+    (tmp_path / "a.csv.d").mkdir()
+    for name in ("a.csv.d/x.jpg", "rows.csv.png"):  # CSV files to `datasets`, as it goes by any part of a name
+        (tmp_path / "rows.csv").rename(tmp_path / name)
+        with pytest.raises(InputError, match="become more than"):
+            declared_sizes.look([str(tmp_path)])
+        (tmp_path / name).rename(tmp_path / "rows.csv")
+
+
+def test_pictures_of_a_folder_are_not_opened(tmp_path, monkeypatch):
+    for name in ("a/1.jpg", "a/b.0001.png", "c/2.JPEG", "metadata.csv", "c/notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "c/leads-nowhere").symlink_to(tmp_path / "none")
+    os.mkfifo(tmp_path / "c/pipe")
+    seen: list[str] = []
+    monkeypatch.setattr(archives, "kind", lambda path: seen.append(path.name))
+    declared_sizes.look([str(tmp_path)])
+    assert not declared_sizes.packed([str(tmp_path)])
+    assert seen == ["metadata.csv", "notes"] * 2
 
 
 def test_a_million_equal_numbers_are_told(tmp_path, small):
@@ -233,6 +330,32 @@ def test_a_data_set_of_the_hub_names_files_of_the_cache_alone(tmp_path, monkeypa
     with pytest.raises(InputError, match=r"some/pictures: row 1: .* lies outside"):
         from_table(borrowed, Path("some/pictures"), image=["/etc/hostname"])
     from_table(Data(path="csv", data_files="https://example.org/x.csv"), Path(), text=["/etc/hostname"])
+
+
+def test_an_archive_in_a_folder_or_behind_a_pattern_is_not_ours(tmp_path):
+    own, borrowed = tmp_path / "own", tmp_path / "borrowed"
+    for folder in (own, borrowed):
+        folder.mkdir()
+        (folder / "rows.csv").write_text(table("x.png", "/etc/hostname"))
+    (borrowed / "more.zip").write_bytes(packed("zip", table("/etc/hostname").encode()))
+    for data, told in (
+        (Data(path=str(own)), False),
+        (Data(path="csv", data_files=f"{own}/*.csv"), False),
+        (Data(path="csv", data_files=f"{tmp_path}/*/rows.csv"), False),
+        (Data(path=str(borrowed)), True),
+        (Data(path=str(own), options={"data_dir": "../borrowed"}), True),
+        (Data(path="csv", data_files=f"{borrowed}/*.zip"), True),
+        (Data(path="csv", data_files={"train": f"{own}/rows.csv", "test": f"{tmp_path}/*/*"}), True),
+        (Data(path="csv", data_files="https://example.org/*.csv"), True),
+        (Data(path="csv", data_files="hf://datasets/some/rows/x.csv"), True),
+        (Data(path="some/pictures"), True),
+    ):
+        assert sources.elsewhere(data) == told, data
+    with pytest.raises(InputError, match="lies outside of the data"):
+        loading.read(Data(path=str(borrowed)), image_classification)
+    (borrowed / "more.zip").unlink()
+    with pytest.raises(InputError, match=r"x\.png|no image|hostname"):  # ours now: they are looked for, and are none
+        loading.read(Data(path=str(borrowed)), image_classification)
 
 
 @pytest.mark.parametrize("pattern", [r"^(a+)+$", r"^(a|aa)+$", r"(.*)*x", r"^(\w+\s?)*$"])

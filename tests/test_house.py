@@ -47,7 +47,7 @@ LAYERS = [
     | {"lost_peers", "reaching"}
     | {"locking", "mishaps"}
     | {"measures", "overlaps", "notation", "faults"}
-    | {"archives"}
+    | {"archives", "parquet_pages"}
     | {"schema_model"}
     | {"arranging", "kept_pixels"}
     | {"batch_norms", "upsampling", "fcn", "soft_dice"}
@@ -56,7 +56,7 @@ LAYERS = [
     | {"launches"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
-    | {"declared_sizes"}
+    | {"parquet_sizes"}
     | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -65,6 +65,7 @@ LAYERS = [
     | {"mask_records"}
     | {"masks"},
     {"jpegs"}
+    | {"declared_sizes"}
     | {"answers", "integrated_gradients", "grad_cam", "randomising"}
     | {"licences"}
     | {"shipping_facts", "card_marks"},
@@ -357,7 +358,7 @@ NO_ML += [
 ]
 NO_ML += ["scratch"]
 NO_ML += ["lost_peers", "reaching"]
-NO_ML += ["steering", "credentials", "archives", "declared_sizes"]
+NO_ML += ["steering", "credentials", "archives", "parquet_pages", "parquet_sizes", "declared_sizes"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
