@@ -7,6 +7,7 @@ cannot be decided.
 from __future__ import annotations
 
 import gc
+import inspect
 import io
 import sys
 import warnings
@@ -274,6 +275,12 @@ def _run_seeds(
         print_json(facts) if as_json else display_seeds.trained(facts)
 
 
+def _resumes(words: list[str]) -> bool:
+    """Whether the verb that is typed takes --resume."""
+    verbs = (verb.callback for verb in app.registered_commands if words[:1] == [verb.name])
+    return any("resume" in inspect.signature(verb).parameters for verb in verbs if verb)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a wrong input ends as one sentence on stderr and exit code 2."""
     for stream in (sys.stdout, sys.stderr):  # class names and file names hold signs that a terminal may not know
@@ -285,7 +292,8 @@ def main(arguments: list[str] | None = None) -> None:
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
-        with cli_ending.told(arguments is None), scratch.stopped_by_sigterm(), mishaps.told(), flushed():
+        resumes = _resumes(sys.argv[1:] if arguments is None else arguments)
+        with cli_ending.told(arguments is None, resumes), scratch.stopped_by_sigterm(), mishaps.told(), flushed():
             app(arguments, prog_name="hfft")
     except SystemExit as end:
         if end.code == INTERRUPTED and not isinstance(end, Stopped):

@@ -21,15 +21,18 @@ from hfft.phrases import safe
 
 
 @contextlib.contextmanager
-def told(process: bool) -> Iterator[None]:
-    """Around a command. process: whether it is the whole process, and not called from Python."""
+def told(process: bool, resumes: bool) -> Iterator[None]:
+    """Around a command. process: whether it is the whole process, and not called from Python.
+
+    resumes: whether the verb that was typed takes --resume.
+    """
     try:
         yield
     except (InputError, pickle.UnpicklingError) as error:
         told = str(error) if isinstance(error, InputError) else _not_run(error)
         _stop(told, isinstance(error, MachineError))
     except Exception as error:
-        if sentence := lost_peers.told(error):
+        if sentence := lost_peers.told(error, resumes):
             _stop(sentence)
         if process:
             sys.excepthook = _told_safely  # not sooner: typer puts its own there

@@ -19,7 +19,15 @@ KEY = re.compile(
     r"([_-](id|key|value))?",
     re.IGNORECASE,
 )
-LOGIN = re.compile(r"(?<![\w+.-])([A-Za-z][\w+.-]*://)([^/@\s:'\"]*):([^/@\s]+)@")  # scheme://user:password@
+# scheme://user:password@ with the last @ before a blank, a quote that ends the address, or the next address: not
+# everybody escapes the @, / and ? of a password. None are what is masked already, the port of host:8080/a@b or
+# [::1]:8080/a@b, and the path of file://c:/a@b.
+LOGIN = re.compile(
+    r"(?<![\w+.-])([A-Za-z][\w+.-]*://)(?!\[[^\]@\s]*\])([^/@\s:'\"]*):"
+    r"(?!(?:\d{1,5}|\*\*\*|\$\{\w+\})[/?#]|\*\*\*@|//|(?<=://[A-Za-z]:)/)"
+    r"((?:(?!://)(?:[^\s'\"]|['\"](?=\w)))+(?=@)|[^/@\s]+)@"
+)
+WEB = re.compile(r".*(?:https?|ssh|ftp)://", re.IGNORECASE)  # where an @ after the host is no rarity: /repo.git@v1
 LONE = re.compile(r"(?<![\w+.-])(https?://)([^/@\s:'\"]{16,})@")  # https://TOKEN@host, as git takes it
 QUERY = re.compile(
     r"([?&](?:[\w-]*token|(?:[\w-]*[_-]|api|access)?key|[\w-]*secret|password|passwd|pwd|auth|sig|signature|x-amz-signature|"
@@ -43,14 +51,21 @@ def masked(text: str) -> str:
     >>> masked("postgresql://me:secret@host/db"), masked("https://x.org/a.csv?token=abc&b=1")
     ('postgresql://me:***@host/db', 'https://x.org/a.csv?token=***&b=1')
     """
-    if not any(sign in text for sign in ("://", "=", "_", "-", "AKIA", "ASIA")) and not _filled:
-        return text
     for secret in sorted({os.environ.get(name, "") for name in HELD} | _filled, key=len, reverse=True):
         if len(secret) >= SHORTEST:
             text = text.replace(secret, MASK)
-    text = LOGIN.sub(rf"\1\2:{MASK}@", text)
+    if not any(sign in text for sign in ("://", "=", "_", "-", "AKIA", "ASIA")):
+        return text
+    text = LOGIN.sub(_closed, text)
     text = LONE.sub(rf"\1{MASK}@", text)
     return FORMS.sub(MASK, QUERY.sub(rf"\1{MASK}", text))
+
+
+def _closed(found: re.Match[str]) -> str:
+    """An address with its password masked. On the web it ends with the last @ before the path, where there is one."""
+    scheme, user, rest = found[1], found[2], f"{found[3]}@"
+    ends = re.split("[/?#]", rest, maxsplit=1)[0].rfind("@") if WEB.fullmatch(scheme) else -1
+    return f"{scheme}{user}:{MASK}{rest[ends:] if ends > 0 else '@'}"
 
 
 def mistakes(tree: Any, key: str = "") -> list[str]:
@@ -80,7 +95,7 @@ def _places(tree: Any, key: str) -> Iterator[str]:
     elif isinstance(tree, (list, tuple)):
         for part in tree:
             yield from _places(part, key)
-    elif isinstance(tree, str) and masked(NAMED.sub("", tree)) != NAMED.sub("", tree):
+    elif isinstance(tree, str) and masked(NAMED.sub(MASK, tree)) != NAMED.sub(MASK, tree):
         yield key
 
 

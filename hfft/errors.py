@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hfft.steering import on_one_line
 
 # In the words of libraries: the last two are all that torch.save says.
 FULL = ("No space left on device", "PytorchStreamWriter failed writing file", "basic_ios::clear: iostream error")
+# A slip in a program, hfft's own perhaps. Raised while another error was handled it is the news, and not what came
+# before; and of a worker process its text may quote that whole story.
+SLIPS: tuple[type[Exception], ...] = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError)
+SLIPS += (NotImplementedError, RecursionError, SyntaxError, TypeError)
 
 
 class InputError(Exception):
@@ -41,17 +45,29 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM, after what was under way has been saved; the message says how to go on."""
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it comes from: what it was raised from, or, of a library's, what was being handled then."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (error.__context__ if _wraps(error) else None)
+
+
+def _wraps(error: BaseException) -> bool:
+    """Whether it is of the kinds in which libraries tell what another part of them met: theirs, and two of Python's."""
+    plain = type(error).__module__ == "builtins" and not isinstance(error, (OSError, RuntimeError))
+    return not (error.__suppress_context__ or plain or isinstance(error, SLIPS))
+
+
 def full(error: BaseException | None) -> bool:
     """Whether a disk without space is what an error comes from; libraries wrap that in errors of their own."""
-    while error is not None:
-        if isinstance(error, NoRoomError):
-            return True
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(sign in str(error) for sign in FULL):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(map(_full, causes(error)))
+
+
+def _full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    told = not isinstance(error, SLIPS) and any(sign in str(error) for sign in FULL)
+    return told or isinstance(error, NoRoomError)
 
 
 def meant(word: object, known: Iterable[object]) -> str:

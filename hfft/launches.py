@@ -62,9 +62,11 @@ def shared(place: Callable[[], Path], world: int) -> None:
     if machines(world) == 1:
         return
     mark = agreed(lambda: _written(place()))
-    seen = gathered([(_machine(), str(place()), _seen(place, mark))], world)
-    if os.environ.get("RANK", "0") == "0":
-        (place() / mark).unlink(missing_ok=True)
+    try:
+        seen = gathered([(_machine(), str(place()), _seen(place, mark))], world)
+    finally:  # also where a machine is gone: with something in it the folder is refused to who starts again
+        if os.environ.get("RANK", "0") == "0":
+            (place() / mark).unlink(missing_ok=True)
     if blind := list(dict.fromkeys(f"{machine} (in {where})" for machine, where, sees in seen if not sees)):
         raise InputError(
             f"the machines do not share the disk of the run folder: what {seen[0][0]} writes in {seen[0][1]} is not "

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfft.errors import InputError, MachineError, full
+from hfft.errors import InputError, MachineError, causes, full
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "_ArrayMemoryError", "ArrowMemoryError")
 NO_MEMORY = re.compile("not enough memory|can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC", re.IGNORECASE)
@@ -44,7 +44,7 @@ class Mishap:
 
 def of(error: BaseException, root: Path | None = None) -> Mishap | None:
     """What an error comes from, if it is the machine. root: the folder that is written to."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     text = " ".join(str(one) for one in chain)
     worker = WORKER.search(text)
     if (full(error) or worker) and SHARED.search(text):
@@ -93,12 +93,6 @@ def told(root: Path | None = None, again: Callable[[], str] = lambda: "") -> Ite
         if (mishap := of(error, root)) is None:
             raise
         raise MachineError(mishap, again()) from error
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _of_disk(error: OSError, root: Path | None) -> Mishap | None:

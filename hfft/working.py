@@ -1,7 +1,8 @@
 """A verb at work on a run folder: alone in it, and what the machine does to it is told in one sentence.
 
 In: a verb. Out: the same, which refuses a folder that another process writes into, and ends with a MachineError where
-the disk is full, memory runs out, or a process dies. It must not know what the verb does.
+the disk is full, memory runs out, or a process dies, and with a LostPeerError where one of its launch is gone. It must
+not know what the verb does.
 
 Of several processes of a launch the first one holds the folder for all of them, and is refused for all of them: the
 launcher ends the others. That is so on several machines, too, whether they share the disk or not: it alone writes.
@@ -16,7 +17,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from hfft import locking, mishaps
+from hfft import locking, lost_peers, mishaps
 from hfft.agreeing import first
 from hfft.records import FOLDS, SEEDS, sweep
 
@@ -68,7 +69,8 @@ def into(
             root = home(known)
             tell = again or (lambda _, known: f"`hfft {verb} {known['name']} --resume` with the same words")
             holds = locking.alone(root, verb, True, shared) if first() else nullcontext()
-            with holds, mishaps.told(root, lambda: tell(root, known)):
+            going_on = lost_peers.going_on(lambda: _begun(root))
+            with going_on, holds, mishaps.told(root, lambda: tell(root, known)):
                 if first() and not shared:
                     sweep(root, FOLDERS)
                 return work(*args, **kwargs)
@@ -76,6 +78,11 @@ def into(
         return run
 
     return decorated
+
+
+def _begun(root: Path) -> bool:
+    """Whether there is something to go on with; hidden is what a verb has there before it begins."""
+    return root.is_dir() and any(not path.name.startswith(".") for path in root.iterdir())
 
 
 def _arguments(work: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:

@@ -29,11 +29,22 @@ ADDRESSES = {
     f"https://host/x?sig={SECRET}": "https://host/x?sig=***",
     f"https://{SECRET}{SECRET}@github.com/me/x": "https://***@github.com/me/x",
     f"s3://key:{SECRET}@bucket/x": "s3://key:***@bucket/x",
+    "postgresql://me:pa/s3cr3t-W0rd_9@host/db": "postgresql://me:***@host/db",
+    "postgresql://me:p@s3/cr?e#t@host/db, or": "postgresql://me:***@host/db, or",
+    "scheme://me:p@ssword1@host": "scheme://me:***@host",
+    "https://me:p@ss@host/x.csv": "https://me:***@host/x.csv",
+    "https://me:pa/ss@host/x.csv": "https://me:***@host/x.csv",
+    f"git+https://me:{SECRET}@host/me/x.git@v1": "git+https://me:***@host/me/x.git@v1",
+    f"'another://me:{SECRET}'s@host/db','x@y'": "'another://me:***@host/db','x@y'",
+    f"https://me:{SECRET}@host/x,https://you:{SECRET}@host/y": "https://me:***@host/x,https://you:***@host/y",
     f"--token {TOKEN}, he said": "--token ***, he said",
     "AKIAIOSFODNN7EXAMPLE": "***",
 }
 PLAIN = ["https://host/x.csv?page=2", "pkg://some/rows.csv", "mail me@home.org", "a:b@c", "hf_short", "max_tokens=5"]
 PLAIN += ["12:30 @ the station", "sk-8 and sk-9", "?monkey=1 in a text", "label=token", "http://localhost:7860/x"]
+PLAIN += ["https://host/a@b", "https://host:8080/x@y", "https://host:8080?mail=x@y", "http://[::1]:8080/x@y"]
+PLAIN += ["file://c:/rows/x@y.csv", "zip://x.csv::https://host/x@y", "'https://host:80/x','me@home.org'"]
+PLAIN += ["see https://host: it is of me@home.org", "https://me:${PASSWORD_OF_ME}/x@y", "https://host?token=***"]
 
 
 @pytest.mark.parametrize(("text", "shown"), ADDRESSES.items())
@@ -59,6 +70,18 @@ def test_what_the_environment_keeps_is_masked(monkeypatch, capsys):
     monkeypatch.setenv("HF_TOKEN", "not-of-any-form-1")
     sayer(False)("sent with not-of-any-form-1\x1b[31m")
     assert capsys.readouterr().out == "sent with ***⟨U+001B⟩[31m\n"
+
+
+def test_what_the_environment_keeps_is_masked_whatever_stands_around_it(monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "hunter2hunter2")
+    monkeypatch.setattr(credentials, "_filled", set())
+    assert safe("login with hunter2hunter2 failed") == "login with *** failed"
+
+
+def test_a_name_of_the_environment_in_an_address_is_no_secret():
+    for text in ("https://${ME}:${WORD}@host/x?token=${T}", "postgresql://me:${WORD}@host/db", "https://${H}:${P}/x@y"):
+        assert not credentials.mistakes({"path": text}, "data")
+    assert credentials.mistakes({"path": "postgresql://me:${WORD}/more@host/db?x=${T}&key=abc"}, "data")
 
 
 OPTIONS = {"token": SECRET}, {"storage_options": {"secret": SECRET}}, {"storage_options": {"password": SECRET}}

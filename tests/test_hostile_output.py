@@ -16,6 +16,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from hfft import (
     answer_files,
@@ -154,6 +155,29 @@ def test_no_text_steers_the_terminal(capsys):
     screen.print("a\x1b[2Jb\x9b31m\r\x08c")
     out = capsys.readouterr().out
     assert not steering.STEERING.search(out) and "⟨U+001B⟩]0;owned⟨U+0007⟩" in out and "⟨U+202E⟩" in out
+
+
+LOOKALIKES = ("spam\u200f", "\u200espam", "sp\u061cam", "spam\u2028", "spam\u2029", "spam\x85", "\u2067spam")
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_two_names_do_not_look_the_same(name):
+    shown = steering.visible(name)
+    assert "⟨U+" in shown and len(errors.listed([name]).splitlines()) == 1
+    assert "⟨U+" in errors.listed([name]) and json.loads(steering.escaped(json.dumps(name))) == name
+    page = pages.template("report.html.j2", reporting.FILTERS).environment.from_string("{{ name }}|{{ '<b>' }}")
+    for kind in (str, np.str_, type("Kind", (str,), {})):
+        assert page.render(name=kind(name)).startswith(f"{shown}|"), kind
+
+
+def test_words_from_right_to_left_keep_their_marks_and_names_do_not():
+    for text in ("שלום\u200f!", "مرحبا\u061c", "\u200eabc שלום"):
+        assert steering.visible(text) == text and "⟨U+" in errors.listed([text])
+    assert steering.visible("שלום\u202e\u2028") == "שלום⟨U+202E⟩⟨U+2028⟩"
+
+
+def test_markup_stays_what_it_is():
+    assert steering.visible(Markup("<b>\u202e</b>")) == Markup("<b>\u202e</b>")
 
 
 def test_no_message_steers_it(tmp_path, monkeypatch, capsys):

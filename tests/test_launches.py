@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hfft import checkpoints, launches, lost_peers
+from hfft import checkpoints, launches, lost_peers, pushing, recipe, working
 from hfft.answers import Predictions
 from hfft.run_folder import RunFolder
+from tests.command import hfft
 from tests.processes import machines, together
 
 ALONE = {"LOCAL_WORLD_SIZE": "1"}  # of two processes: each on a machine of its own
@@ -87,8 +88,13 @@ def test_machines_are_counted(monkeypatch):
             type("DistNetworkError", (RuntimeError,), {})("address already in use (EADDRINUSE)"),
             "port 4242 of this machine",
         ),
+        (RuntimeError("Gloo connectFullMesh failed with [/a/gloo/x.cc:1] Connection refused"), "Connection refused"),
+        (RuntimeError("TCPStore: wait timeout after 1000ms, keys: /x"), "wait timeout"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), None),
         (ConnectionError("Connection refused"), None),
+        (RuntimeError("psycopg: Connection refused"), None),
+        (RuntimeError("mlflow: [Errno 32] Broken pipe"), None),
+        (RuntimeError("proxy: Timed out waiting for 10.0.0.2"), None),
     ],
 )
 def test_what_is_a_lost_process_and_what_is_not(error, told, monkeypatch):
@@ -100,6 +106,71 @@ def test_what_is_a_lost_process_and_what_is_not(error, told, monkeypatch):
     outer = ValueError("while saving")
     outer.__cause__ = error
     assert bool(lost_peers.told(outer)) == bool(told)
+
+
+LOST = RuntimeError("[/a/gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.2]:1")
+
+
+def dies(root: Path, begins: bool) -> None:
+    if begins:
+        root.mkdir(exist_ok=True)
+        (root / "recipe.yaml").touch()
+    raise LOST
+
+
+@pytest.fixture
+def of_two(monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(("begins", "verb"), [(True, "run"), (False, "run"), (True, "eval")])
+def test_resume_is_told_where_the_verb_has_it_and_something_is_begun(
+    begins, verb, of_two, monkeypatch, tmp_path, capsys
+):
+    run = working.into(verb, lambda known: known["root"])(dies)
+    monkeypatch.setattr(recipe, "load", lambda *_: run(tmp_path / "one", begins))
+    monkeypatch.setattr(pushing, "run", lambda *_: run(tmp_path / "one", begins))
+    (tmp_path / "recipe.yaml").touch()
+    monkeypatch.setattr(RunFolder, "existing", lambda *_, **__: RunFolder(tmp_path))
+    assert hfft(verb, str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert said.count("hfft: another process of this launch is gone") == 1
+    assert "start the same command again on every machine" in said
+    assert ("with --resume" in said) == (begins and verb == "run")
+
+
+def test_of_verbs_within_verbs_the_outermost_says_what_goes_on(of_two, tmp_path):
+    inner = working.into("run", lambda known: known["root"])(dies)
+
+    def folds(root: Path) -> None:
+        inner(root / "fold-1", False)
+
+    with pytest.raises(lost_peers.LostPeerError) as caught:
+        working.into("cv", lambda known: known["root"])(folds)(tmp_path / "cv")
+    assert not caught.value.begun and "--resume" not in lost_peers.told(caught.value, True)
+    (tmp_path / "cv" / "fold-0").mkdir(parents=True)
+    with pytest.raises(lost_peers.LostPeerError) as caught:
+        working.into("cv", lambda known: known["root"])(folds)(tmp_path / "cv")
+    assert caught.value.begun and "with --resume" in lost_peers.told(caught.value, True)
+    assert "--resume" not in lost_peers.told(caught.value, False)
+
+
+def test_a_slip_while_a_lost_process_is_handled_is_the_slip(of_two):
+    error = KeyError("bug")
+    error.__context__ = LOST
+    assert lost_peers.told(LOST) and not lost_peers.told(error)
+
+
+def test_a_machine_lost_while_the_disk_is_looked_at_leaves_nothing_there(monkeypatch, tmp_path):
+    def gone(*_):
+        raise LOST
+
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    monkeypatch.setattr(launches, "gathered", gone)
+    with pytest.raises(RuntimeError, match="Connection closed"):
+        launches.shared(lambda: tmp_path, 2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_launch_of_the_recipes_is_what_it_says(monkeypatch):

@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from datasets.exceptions import DatasetGenerationError
+from safetensors import SafetensorError
 
 from hfft import mishaps, recipe
 from hfft.errors import InputError, MachineError, NoRoomError, full
@@ -151,6 +154,49 @@ def test_a_fault_of_the_program_keeps_its_traceback(error, tmp_path):
     with pytest.raises(type(error)) as caught, mishaps.told(tmp_path):
         raise error
     assert caught.value is error
+
+
+def handling(error: BaseException, raised: BaseException, cause: object = "context") -> BaseException:
+    """What is raised while an error is handled; with a cause, or None: from it."""
+    try:
+        try:
+            raise error
+        except type(error):
+            if cause == "context":
+                raise raised  # noqa: B904
+            raise raised from cause
+    except type(raised) as caught:
+        return caught
+
+
+SPACE = OSError(errno.ENOSPC, "No space left on device")
+SLIPS = (KeyError, IndexError, TypeError, AttributeError, NameError, AssertionError, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("kind", [*SLIPS, NotImplementedError, ValueError])
+def test_a_slip_while_a_full_disk_is_handled_is_the_slip(kind, tmp_path):
+    error = handling(SPACE, kind("bug"))
+    assert of(error, tmp_path) is None and not full(error)
+    assert full(handling(SPACE, kind("told"), SPACE)), "what is said to be the cause is it"
+
+
+def test_a_slip_in_a_process_that_loads_rows_is_no_full_disk_though_its_text_quotes_one():
+    def slip() -> None:
+        raise handling(SPACE, KeyError("bug"))
+
+    error = error_of(lambda: loaded(slip))
+    assert isinstance(error, KeyError) and "No space left on device" in str(error)
+    assert of(error) is None
+
+
+def test_an_error_from_nothing_comes_from_nothing(tmp_path):
+    assert of(handling(SPACE, RuntimeError("another matter"), None), tmp_path) is None
+    assert of(handling(MemoryError(), RuntimeError("another matter"), None), tmp_path) is None
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError, DatasetGenerationError, SafetensorError, pa.ArrowInvalid])
+def test_what_a_library_makes_of_a_full_disk_is_one(kind, tmp_path):
+    assert of(handling(SPACE, kind("it did not work")), tmp_path).cure == "make room"
 
 
 def test_the_outermost_verb_says_what_goes_on(tmp_path):
