@@ -134,8 +134,7 @@ def check(
     from hfft import checking, display, display_rehearsal
 
     facts = checking.check(chosen, overrides, output_dir, hub, fast, sayer(as_json))
-    # A run is not run again.
-    then = None if Path(chosen).is_dir() else as_typed("run", chosen, overrides, output_dir)
+    then = None if Path(chosen).is_dir() else as_typed("run", chosen, overrides, output_dir)  # a run is not run again
     print_json(facts) if as_json else display.checked(facts, then)
     if "rehearsal" not in facts:
         return
@@ -168,7 +167,7 @@ def run(
     if force and (not resume or seeds is not None):
         raise InputError("--force is for one run that goes on: type it with --resume, and without --seeds")
     if not resume and seeds is None:
-        from hfft import claiming
+        from hfft import claiming  # light: a folder that is taken is told before the imports below
 
         claiming.early(chosen, output_dir)
     from hfft import display, pushing

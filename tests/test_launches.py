@@ -131,6 +131,7 @@ def test_resume_is_told_where_the_verb_has_it_and_something_is_begun(
     run = working.into(verb, lambda known: known["root"])(dies)
     monkeypatch.setattr(recipe, "load", lambda *_: run(tmp_path / "one", begins))
     monkeypatch.setattr(pushing, "run", lambda *_: run(tmp_path / "one", begins))
+    monkeypatch.setattr("hfft.claiming.early", lambda *_: None)
     (tmp_path / "recipe.yaml").touch()
     monkeypatch.setattr(RunFolder, "existing", lambda *_, **__: RunFolder(tmp_path))
     assert hfft(verb, str(tmp_path)) == 2
