@@ -182,9 +182,14 @@ def _count(path: Path, tally: Tally, size: int, shown: str) -> None:
     tops = sorted({name.partition(".")[0] for name in counted})
     try:
         file = pq.ParquetFile(path, read_dictionary=[name for name, texts in counted.items() if not texts.odd])
-        for batch in file.iter_batches(rows, columns=tops):
-            total += sum(_spelt(column) for column in batch.columns)
-            archives.refuse_bomb(shown, size, total, more=True)
+        for group in range(file.num_row_groups):  # pyarrow joins no numbers of lists
+            for batch in file.iter_batches(rows, [group], tops):
+                total += sum(_spelt(column) for column in batch.columns)
+                archives.refuse_bomb(shown, size, total, more=True)
+    except pa.ArrowNotImplementedError as error:
+        raise InputError(
+            f"{shown}: whether it fits into memory cannot be told ({error}); write the table as jsonl"
+        ) from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise InputError(f"{shown} is damaged: {' '.join(str(error).split())[:160]}") from error
 

@@ -198,3 +198,19 @@ def test_headers_are_read_as_thrift_reads_them():
         parquet_pages._Compact(b"\x1c" * 200).struct()
     with pytest.raises(ValueError, match="no such type"):
         parquet_pages._Compact(b"\x19\xf0" + b"\xff" * 8 + b"\x0f").struct()
+
+
+def test_lists_of_repeated_texts_in_many_row_groups_are_counted(tmp_path, small):
+    """As any large table of tags has them: pyarrow has no way to join the numbers of two groups."""
+    lists = pa.array([["drama", "film noir"], [], ["drama"]] * 3000)
+    path = written(tmp_path / "tags.parquet", lists, row_group_size=1000)
+    counted = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archives, "FLOOR", 200_000)
+        spelt = parquet_sizes._spelt
+        patch.setattr(parquet_sizes, "_spelt", lambda column: counted.append(spelt(column)) or counted[-1])
+        parquet_sizes.check(path, "tags.parquet")
+    assert len(counted) > 9 and counted[0] in (0, *range(3000, 30_000))
+    bomb = written(tmp_path / "bomb.parquet", pa.array([[LONG] * 3] * 900), row_group_size=100)
+    with pytest.raises(InputError, match=r"bomb\.parquet"):
+        parquet_sizes.check(bomb, "bomb.parquet")
