@@ -194,7 +194,9 @@ def _head_in_tar(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _check_name(name: str, shown: str, how: str = "") -> None:
-    """Raise InputError for a name that would be written beside the archive's own folder."""
+    """Raise InputError for a name that would be written beside the archive's own folder, and for none at all."""
+    if not name:
+        raise InputError(f"{shown}: a file in it has no name; nothing was unpacked")
     path, depth = PurePosixPath(name.replace("\\", "/")), 0
     for part in path.parts:
         depth += -1 if part == ".." else 1

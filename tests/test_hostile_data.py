@@ -98,6 +98,12 @@ def test_a_name_that_leads_out_of_its_archive(kind, name, tmp_path):
         archives.check(tmp_path / "rows", "rows")
 
 
+def test_a_file_without_a_name(tmp_path):
+    (tmp_path / "rows").write_bytes(packed("zip", b"x", "\0.csv"))
+    with pytest.raises(InputError, match="rows: a file in it has no name; nothing was unpacked"):
+        archives.check(tmp_path / "rows", "rows")
+
+
 @pytest.mark.parametrize(("kind", "target", "told"), [
     (tarfile.SYMTYPE, "/etc/passwd", "a link that leads out"), (tarfile.SYMTYPE, "../../x", "a link that leads out"),
     (tarfile.LNKTYPE, "../x", "a link that leads out"), (tarfile.CHRTYPE, "", "a device or a pipe"),
