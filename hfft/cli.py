@@ -6,7 +6,6 @@ cannot be decided.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import io
 import sys
@@ -17,6 +16,7 @@ from typing import Annotated
 import typer
 
 from hfft import (
+    arranging,
     cli_after,
     cli_before,
     cli_demo,
@@ -287,7 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     if arguments is None:  # of the process itself, and not of a caller in Python
         timeline.is_command()
-        gc.set_threshold(20_000, 20, 20)  # imports make a million objects and no garbage: half a second of searching
+        arranging.importing()
         # Pillow's own word on pictures that hfft refuses in one sentence of its own.
         warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
