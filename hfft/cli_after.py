@@ -77,7 +77,7 @@ def reproduce(
     """Check data, versions and split of a run, train it again beside it, and say how near it came back. No test row."""
     from hfft import display_reproduced, reproducing
 
-    with interruptible("; nothing is compared then: to reproduce, delete that folder and type the same again"):
+    with interruptible(", or the same again, which then compares"):
         facts = reproducing.reproduce(folder, output_dir, within, sayer(as_json))
     if "came_back" not in facts:  # a process other than the first
         return

@@ -66,7 +66,8 @@ def locate(name: str) -> tuple[str, Path]:
         return name, known[name]
     if references.is_folder(path):
         raise InputError(f"{name} is a folder without recipe.yaml: expected a run folder, a recipe file or a name")
-    here = [str(file) for ending in ("*.yaml", "*.yml") for file in path.parent.glob(ending)]
+    beside = path.parent if references.is_folder(path.parent) else Path()
+    here = [str(file) for ending in ("*.yaml", "*.yml") for file in beside.glob(ending)]
     close = meant(name, [*known, *here])
     raise InputError(f"no recipe {brief(name)}{close}: it is neither a file here nor one of {listed(known, limit=40)}")
 

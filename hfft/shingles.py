@@ -38,10 +38,8 @@ SIGNS = (range(0x20000), range(0xE0000, 0xE0200))
 URL, HANDLE, BARE = "\ue000", "\ue001", "\ue002"  # private use: no text means them
 _URL = re.compile(r"(?:https?://|www\.)\S+")
 _HANDLE = re.compile(r"@(?<!\w@)\w+")  # what it begins with is looked for first, and fast
-_IDEOGRAPH = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
-
-
 _SOMETIMES = re.compile(r"#(?<![^\W\d_]#)|-(?!\d)|-(?<=\w-)")  # punctuation here, and with a meaning there
+_IDEOGRAPH = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 
 
 @functools.cache

@@ -69,10 +69,8 @@ def _difference(name: str, shared: list[tuple[int, str]], one: Failures, other: 
     means = [estimates.mean(part, estimates.SHARE if whole else estimates.MEAN) for part in (first, second)]
     made = Difference(*estimates.apart(means[0], means[1], draws), len(shared), "paired")
     sums = estimates.summed(second - first, draws)
-    more, fewer = (
-        int((sums > 0).sum()),
-        int((sums < 0).sum()),
-    )  # rows, or units, that fail with one alone
+    # Rows, or units of them, that fail with the second alone, and with the first alone.
+    more, fewer = int((sums > 0).sum()), int((sums < 0).sum())
     if more + fewer < FEW_ERRORS:
         made = pairing.careful(made, more, fewer, len(sums))  # of failures: those that raise the difference come first
         made = replace(made, p=max(made.p, pairing.mcnemar(more, fewer)[1]))

@@ -338,6 +338,10 @@ def test_a_recipe_that_is_not_there(tmp_path, monkeypatch):
         locate("empty")
     with pytest.raises(InputError, match=r"no recipe 'tiny_txtcls' \(did you mean 'tiny_textcls'\?\)"):
         locate("tiny_txtcls")
+    (tmp_path / "mine.yaml").touch()
+    for name, said in {"mine.yml": r"\(did you mean 'mine\.yaml'\?\)", f"{'a' * 300}/x": "no recipe 'aaa"}.items():
+        with pytest.raises(InputError, match=said):
+            locate(name)
 
 
 def test_a_byte_order_mark_is_no_mistake(write_text):
