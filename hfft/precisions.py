@@ -7,6 +7,7 @@ float32 whatever is chosen (automatic mixed precision: Micikevicius et al. 2018)
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
 import random
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.state import AcceleratorState
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainingArguments
 
 from hfft import spreading
@@ -33,7 +35,10 @@ from hfft.schema_speed import AUTO
 FP32, TF32, BF16, FP16 = "fp32", "tf32", "bf16", "fp16"
 HALVES = {BF16: torch.bfloat16, FP16: torch.float16}
 WINS = 1.15  # times as fast as what is chosen so far: closer ones would change places from run to run
-SECONDS, ROUNDS, LEAST = 1.0, 20, 3  # of the measurement: at most, and rounds of one step of each
+SECONDS, ROUNDS, LEAST = 0.3, 20, 3  # of the measurement: at most, and rounds of one step of each
+LEAST_WORK = 4e9  # floating point operations of a step; of smaller ones little is products, and chance would choose
+# On a CPU, where more rows take more time and not more cores, a step is measured on the first few, of some 0.05 s.
+FEW, WORK = 2, 8e9
 # Of the loss, relative, and of the gradients, as cosine and relative length: rounding in bf16 (8 bits) and in fp16
 # stays well within; overflow, and layers that need float32, do not.
 LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
@@ -60,23 +65,28 @@ class Choice:
 
 @dataclass
 class Step:
-    """A forward and backward pass of one batch, called with a precision. inputs: with "labels". Nothing is learnt."""
+    """A forward and backward pass of one batch, called with a precision. inputs: with "labels". Nothing is learnt.
+
+    rows: of the batch that take part, where it is not all of them.
+    """
 
     model: Any
     inputs: dict[str, Any]
     loss: Loss
     device: torch.device
+    rows: int | None = None
 
     def __call__(self, precision: str) -> torch.Tensor:
         """The loss, float32, of whose graph the gradients are in the parameters, in fp16 times SCALE."""
         self.model.zero_grad(set_to_none=True)
-        inputs = {name: value for name, value in self.inputs.items() if name != "labels"}
+        inputs = {name: value[: self.rows] for name, value in self.inputs.items()}
+        labels = inputs.pop("labels")
         half = HALVES.get(precision)
         with _tf32(precision == TF32):
             with torch.autocast(self.device.type, half, enabled=half is not None):
                 outputs = self.model(**inputs)
             outputs["logits"] = outputs["logits"].float()
-            value = self.loss(outputs, self.inputs["labels"])
+            value = self.loss(outputs, labels)
             (value * SCALE if precision == FP16 else value).backward()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
@@ -119,10 +129,10 @@ def candidates(args: TrainingArguments) -> tuple[list[str], str]:
         found = [TF32] if free and torch.cuda.get_device_capability()[0] >= 8 else []
         return [*found, *([BF16] if torch.cuda.is_bf16_supported(including_emulation=False) else []), FP16], ""
     if device.type == "cpu":
-        # Without tiles (AMX) bf16 runs at half the speed of fp32, with AVX512_BF16, too: see docs/speed.md.
-        if torch.cpu._is_amx_tile_supported():
+        # Whether it is faster depends on the CPU and on the network, by 0.5 to 2 times: see docs/speed.md.
+        if torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported():
             return [BF16], ""
-        return [], "this CPU has no AMX, without which bf16 is slower"
+        return [], "this CPU has no products of bf16 (AMX or AVX512_BF16), without which it is slower"
     return [], f"nothing else is measured on {device.type}"
 
 
@@ -144,7 +154,9 @@ def given(recipe: Recipe, args: TrainingArguments) -> Choice | None:
 def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.perf_counter) -> Choice:
     """The fastest of fp32 and `names` that is safe and wins clearly. The model comes out as it went in."""
     with step.untouched():
-        known = step.gradients(FP32)
+        work, known = _fitted(step)
+        if work < LEAST_WORK:
+            return Choice(FP32, "a step is too small for anything else to pay")
         safe = [name for name in names if _close(known, step.gradients(name))]
         del known
         step.model.train()
@@ -155,6 +167,20 @@ def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.per
             chosen = name
     told = ", ".join(f"{name} {times[name]:.2f} x" if name in safe else f"{name} not safe" for name in names)
     return Choice(chosen, f"measured beside fp32: {told}", times)
+
+
+def _fitted(step: Step) -> tuple[float, tuple[float, torch.Tensor]]:
+    """(floating point operations of a step of the whole batch; what it gives in float32, on the rows to measure on)."""
+    whole = len(step.inputs["labels"])
+    step.rows = min(FEW, whole) if step.device.type == "cpu" else whole
+    with FlopCounterMode(display=False) as counter:
+        known = step.gradients(FP32)
+    of_row = counter.get_total_flops() / step.rows
+    rows = min(max(math.ceil(WORK / of_row), FEW), whole) if of_row else whole
+    if rows > step.rows:
+        step.rows = rows
+        known = step.gradients(FP32)
+    return of_row * whole, known
 
 
 def settle(
@@ -189,6 +215,17 @@ def settle(
     if args.process_index == 0 and args.save_strategy != "no":
         write_json(place / KEPT, dataclasses.asdict(found))
     return found
+
+
+def of_answers(args: TrainingArguments, choice: Choice) -> TrainingArguments:
+    """What validation is asked with: on a CPU in float32, as whoever loads the model will, where `train.` does not say
+    bf16 for answers, too. Layers that are laid out once are as fast there.
+    """
+    if args.device.type != "cpu" or choice.why.startswith("train."):
+        return args
+    whole = copy.copy(args)
+    whole.bf16 = whole.fp16 = False
+    return whole
 
 
 def _best(args: TrainingArguments, step: Callable[[], Step] | None) -> Choice:

@@ -145,8 +145,9 @@ def fit(
     spreading.cut(trainer)
     texts = modality.INPUT == "text" and cached is None
     eight = recipe.speed.int8 and not spreading.way(args)
-    layer, told = int8_linear.chosen("validation while training", model, args, recipe.masks) if eight else (None, "")
-    evaluation_loop.install(trainer, backbone.processor, layer)
+    asked = precisions.of_answers(args, precision)
+    layer, told = int8_linear.chosen("validation while training", model, asked, recipe.masks) if eight else (None, "")
+    evaluation_loop.install(trainer, backbone.processor, asked, layer)
     with keeping.room(run, args):
         # Quick comes first: it compares the model with itself, to more digits than tf32 has.
         with quickening.quick(model, args, recipe.speed, texts, backbone.fresh, say), precisions.applied(precision):

