@@ -88,7 +88,7 @@ def main() -> None:
     words.add_argument("--epochs", type=int, default=2)
     words.add_argument("--seeds", type=int, default=2)
     words.add_argument("--train", type=int, default=1500, help="pictures to train on")
-    words.add_argument("--test", type=int, default=1000, help="pictures to test on")
+    words.add_argument("--test", type=int, help="rows to test on: 4,000 tweets, 1,000 pictures")
     words.add_argument("--ways", nargs="*", help="some of them; the first is what the others are held against")
     asked = words.parse_args()
     import data
@@ -97,10 +97,10 @@ def main() -> None:
         source, folder = Path(asked.source), Path(room) / "data"
         pictures = (source / "train.parquet").is_file()
         if pictures:
-            data.pictures(folder, asked.train, asked.test, source)
+            data.pictures(folder, asked.train, asked.test or 1000, source)
             labels = [path.parent.name for path in sorted((folder / "test").glob("*/*.jpg"))]
         else:
-            data.tweets(folder, 6000, 4000) if asked.source == "tweets" else dealt(source, folder)
+            data.tweets(folder, 6000, asked.test or 4000) if asked.source == "tweets" else dealt(source, folder)
             labels = [label for _, label in data.table(folder / "test.csv")]
         truth = np.array(labels)
         draws = np.random.default_rng(0).integers(0, len(truth), (DRAWS, len(truth)))

@@ -177,7 +177,7 @@ def _fitted(step: Step) -> tuple[float, tuple[float, torch.Tensor]]:
         known = step.gradients(FP32)
     of_row = counter.get_total_flops() / step.rows
     rows = min(max(math.ceil(WORK / of_row), FEW), whole) if of_row else whole
-    if rows > step.rows:
+    if rows > step.rows and of_row * whole >= LEAST_WORK:
         step.rows = rows
         known = step.gradients(FP32)
     return of_row * whole, known

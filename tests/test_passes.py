@@ -127,7 +127,7 @@ def test_the_loop_gives_what_the_trainers_own_gives(kind, settings):
     # 63 rows in batches of 7: a short last one would count as much as the others in the Trainer's loss.
     rows = prepared.select(range(63))
     truth = trainer.evaluate(rows)
-    evaluation_loop.install(trainer, backbone.processor)
+    evaluation_loop.install(trainer, backbone.processor, args)
     found = trainer.evaluate(rows)
     for key in ("eval_right", "eval_loss"):
         assert found[key] == pytest.approx(truth[key], abs=1e-5)
@@ -149,7 +149,7 @@ def test_what_is_raised_in_the_middle_leaves_torch_its_threads(settings):
 def test_evaluation_draws_nothing_and_changes_no_mode(settings):
     backbone, modality, prepared, args = settings["convolutions"]
     trainer = trainer_of(backbone, modality, args)
-    evaluation_loop.install(trainer, backbone.processor)
+    evaluation_loop.install(trainer, backbone.processor, args)
     model = trainer.model.train()
     frozen = next(module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d))
     frozen.eval()

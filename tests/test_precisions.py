@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from hfft import precisions, recipe
+from hfft import packing, precisions, recipe
 from hfft.errors import InputError
 from hfft.precisions import BF16, FP16, FP32, TF32, Choice, Step
 from tests.layouts import CHECKPOINTS, fit, text_rows
@@ -56,6 +56,12 @@ def step(costs: dict[str, float], large: float = 1.0) -> Timed:
     return made
 
 
+@pytest.fixture
+def worth(monkeypatch):
+    """The net of this file, too, is worth a measurement."""
+    monkeypatch.setattr(precisions, "LEAST_WORK", 0.0)
+
+
 def chosen(costs: dict[str, float], large: float = 1.0) -> Choice:
     made = step(costs, large)
     return precisions.choose([name for name in costs if name != FP32], made, lambda: made.time)
@@ -72,6 +78,7 @@ def chosen(costs: dict[str, float], large: float = 1.0) -> Choice:
         ({FP32: 9.00, BF16: 3.00}, BF16),  # steps of seconds
     ],
 )
+@pytest.mark.usefixtures("worth")
 def test_the_fastest_that_wins_clearly_is_chosen(costs, expected):
     found = chosen(costs)
     assert found.precision == expected
@@ -80,6 +87,27 @@ def test_the_fastest_that_wins_clearly_is_chosen(costs, expected):
     }
 
 
+def test_of_small_steps_chance_does_not_choose():
+    made = step({FP32: 0.10, BF16: 0.01})
+    found = precisions.choose([BF16], made, lambda: made.time)
+    assert found == Choice(FP32, "a step is too small for anything else to pay")
+    assert made.time == pytest.approx(0.10), "nothing but float32 was computed, once"
+
+
+@pytest.mark.usefixtures("worth")
+@pytest.mark.parametrize(("work", "rows"), [(1e3, 2), (1e5, 4), (1e9, 16)])
+def test_a_long_step_is_measured_on_its_first_rows(work, rows, monkeypatch):
+    # Each row: 8 x 64 forwards and nothing back, that layer is frozen; 64 x 64 and 64 x 3 forwards and twice back.
+    monkeypatch.setattr(precisions, "WORK", work)
+    made = step({FP32: 0.1})
+    with made.untouched():
+        flops, (loss, gradients) = precisions._fitted(made)
+        assert flops == 16 * 2 * (8 * 64 + 3 * 64 * 64 + 3 * 64 * 3) and made.rows == rows
+        again = made.gradients(FP32)
+    assert again[0] == loss and torch.equal(again[1], gradients), "what bf16 is held against is of the same rows"
+
+
+@pytest.mark.usefixtures("worth")
 def test_what_overflows_is_not_safe_however_fast():
     found = chosen({FP32: 0.10, FP16: 0.01, BF16: 0.05}, large=1e6)  # float16 ends at 65,504
     assert found.precision == BF16 and found.times[FP16] == 0.0
@@ -103,6 +131,7 @@ def test_safe_means_the_same_loss_and_the_same_gradients(loss, gradients, safe):
     assert precisions._close((1.0, torch.tensor([1.0, 2.0])), (loss, torch.tensor(gradients))) is safe
 
 
+@pytest.mark.usefixtures("worth")
 def test_a_measurement_leaves_everything_as_it_was():
     made = step({FP32: 0.1, BF16: 0.05})
     model, before = made.model, {name: t.clone() for name, t in made.model.state_dict().items()}
@@ -132,12 +161,13 @@ def settle(given: SimpleNamespace, place, words: tuple[str, ...] = (), resumed: 
     return precisions.settle(wanted, given, made, place, resumed, lambda _: None)
 
 
-def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_tiles(tmp_path, monkeypatch):
+def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_bf16(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert settle(args(bf16=True), tmp_path) == Choice(BF16, "train.bf16")
     assert settle(args(), tmp_path, ("speed.precision=fp32",)) == Choice(FP32, "speed.precision")
     plain = args()
-    assert settle(plain, tmp_path).why.startswith("this CPU has no AMX")
+    assert settle(plain, tmp_path).why.startswith("this CPU has no products of bf16")
     assert not plain.bf16 and not hasattr(plain, "mixed_precision")
     launched = args(mixed_precision=BF16)
     assert settle(launched, tmp_path) == Choice(BF16, "accelerate launch --mixed_precision") and launched.bf16
@@ -151,8 +181,10 @@ def test_what_is_given_is_taken_and_nothing_is_measured_on_a_cpu_without_tiles(t
     assert not any(tmp_path.iterdir())  # no checkpoints, nothing to resume
 
 
-def test_a_cpu_with_tiles_is_measured(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+@pytest.mark.parametrize("has", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_a_cpu_with_bf16_is_measured(has, monkeypatch):
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name == has)
     assert precisions.candidates(args()) == ([BF16], "")
     less = args(activation_checkpointing=True)
     assert "train.activation_checkpointing" in precisions.unmeasured(less) and not precisions.unmeasured(args())
@@ -195,6 +227,27 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
     fit("bert", tmp_path / "cut", train, **changes, resume=tmp_path / "cut" / "checkpoints" / "checkpoint-2")
     whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
     assert whole == cut and set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(("words", "answers"), [("speed", {False}), ("train", {True})])
+def test_validation_is_in_float32_where_training_alone_is_in_bf16(words, answers, tmp_path, monkeypatch):
+    steps, asked, real = set(), set(), torch.nn.Embedding.forward
+
+    def forward(self, x):
+        (steps if torch.is_grad_enabled() else asked).add(torch.is_autocast_enabled("cpu"))
+        return real(self, x)
+
+    train = CHECKPOINTS | {"num_train_epochs": 1, "save_steps": 2, "eval_steps": 2, "per_device_train_batch_size": 8}
+    changes = {"speed": {"precision": "bf16"}} if words == "speed" else {}
+    train |= {"bf16": True} if words == "train" else {}
+    monkeypatch.setattr(torch.nn.Embedding, "forward", forward)
+    monkeypatch.setattr("hfft.packing.Packed.__init__", unfit)  # which tries the model, and not in training's precision
+    fit("bert", tmp_path / "run", train, rows=text_rows(tmp_path).select(range(32)), changes=changes)
+    assert steps == {True} and asked == answers
+
+
+def unfit(*_: object) -> None:
+    raise packing.Unfit("this is not about it")
 
 
 def test_folds_are_of_one_precision(tmp_path, monkeypatch):
