@@ -21,10 +21,11 @@ from transformers import TrainingArguments
 
 from hfft.agreeing import agreed
 from hfft.errors import InputError
-from hfft.precisions import Step, unmeasured
+from hfft.precisions import unmeasured
 from hfft.recipe import Recipe
 from hfft.records import read_json, write_json
 from hfft.schema_speed import AUTO
+from hfft.trial_steps import Step
 
 LONG = 20 * 60.0  # seconds of training below which compiling is not even tried
 WINS = 1.1  # times as fast as without

@@ -18,6 +18,9 @@ from hfft import dropping
 
 SHORT = 64  # tokens; from about 100 on the fused kernel wins
 PART = 4  # rows that are padded to one width, on CPU
+# Products of half precision on a CPU are compiled for each shape, some ms and MB each time: few shapes, a little more
+# to compute. Tokens of a batch, and widths of a part, are whole multiples.
+TOKENS, WIDTH = 32, 8
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,14 @@ class Layout:
     real: torch.Tensor  # place of each token in the padded batch, int (tokens,)
     shown: torch.Tensor  # token that each place shows, int (rows * width,); padding shows the first: finite, and masked
     brief: frozenset[int] = frozenset()  # modules that are asked about first tokens alone
+    spare: int = 0  # tokens after the real ones that nobody reads: the first, again
     parts: tuple[Layout, ...] = ()  # rows of like length, whose tokens follow one another; attention goes part by part
     heads: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def taken(self) -> torch.Tensor:
+        """Places of the tokens that layers are given, int (tokens and spare ones,)."""
+        return torch.cat([self.real, self.real[:1].expand(self.spare)]) if self.spare else self.real
 
     @property
     def first(self) -> torch.Tensor:
@@ -38,24 +47,33 @@ class Layout:
 
     @classmethod
     def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
-        if keys.device.type != "cpu" or len(keys) <= PART:
+        compiled = by_shape(keys)
+        if keys.device.type != "cpu" or (len(keys) <= PART and not compiled):
             return cls._whole(keys, keys.flatten().nonzero()[:, 0], brief)
+        wide = torch.nn.functional.pad(keys, (0, -keys.shape[1] % WIDTH)) if compiled else keys
         ends = keys.shape[1] - keys.flip(1).int().argmax(1)  # a row's last token, and one more
         order = ends.argsort()
         parts = []
         for rows in order.split(PART):
-            part = keys[rows, : int(ends[rows[-1]])]
+            width = int(ends[rows[-1]])
+            part = wide[rows, : width + (-width % WIDTH if compiled else 0)]
             parts.append(cls._whole(part, part.flatten().nonzero()[:, 0], brief))
         row, place = keys[order].nonzero().T
-        return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts))
+        spare = -len(row) % TOKENS if compiled else 0
+        return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts), spare)
 
     @classmethod
     def _whole(
-        cls, keys: torch.Tensor, real: torch.Tensor, brief: frozenset[int], parts: tuple[Layout, ...] = ()
+        cls,
+        keys: torch.Tensor,
+        real: torch.Tensor,
+        brief: frozenset[int],
+        parts: tuple[Layout, ...] = (),
+        spare: int = 0,
     ) -> Layout:
         shown = torch.zeros(keys.numel(), dtype=torch.int64, device=keys.device)
         shown[real] = torch.arange(len(real), device=keys.device)
-        return cls(keys, real, shown, brief, parts)
+        return cls(keys, real, shown, brief, spare, parts)
 
     def bias(self, dtype: torch.dtype) -> torch.Tensor:
         """What is added to the scores of all queries, (rows, 1, 1, width)."""
@@ -71,6 +89,11 @@ class Layout:
             real = (row[:, None] * heads + each) * width + place[:, None]
             self.heads[heads] = shown.flatten(), real.flatten()
         return self.heads[heads]
+
+
+def by_shape(keys: torch.Tensor) -> bool:
+    """Whether products are compiled for each shape: in half precision on a CPU."""
+    return keys.device.type == "cpu" and torch.is_autocast_enabled("cpu")
 
 
 class _Padded(torch.autograd.Function):
@@ -121,10 +144,12 @@ def attention(
     scale = 1 / math.sqrt(query.shape[3]) if scaling is None else scaling
     if not attention_mask.parts:
         return _of_part(module, query * scale, key, value, attention_mask, dropout), None
-    lengths = [len(part.real) for part in attention_mask.parts]
-    given = zip(*(x.split(lengths, 2) for x in (query * scale, key, value)), strict=True)
-    found = zip(given, attention_mask.parts, strict=True)
-    return torch.cat([_of_part(module, q, k, v, layout, dropout) for (q, k, v), layout in found], 1), None
+    lengths = [*(len(part.real) for part in attention_mask.parts), attention_mask.spare]
+    *given, _ = zip(*(x.split(lengths, 2) for x in (query * scale, key, value)), strict=True)
+    each = zip(given, attention_mask.parts, strict=True)
+    found = [_of_part(module, q, k, v, part, dropout) for (q, k, v), part in each]
+    spare = value.new_zeros(1, attention_mask.spare, *found[0].shape[2:])
+    return torch.cat([*found, spare.to(found[0].dtype)], 1), None
 
 
 def _of_part(

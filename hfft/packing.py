@@ -109,7 +109,7 @@ class Packed:
         if not keys[:, 0].all():
             return None
         layout, self.tried = Layout.of(keys, self.brief), True
-        given.arguments["hidden_states"] = hidden.flatten(0, 1).index_select(0, layout.real)[None]
+        given.arguments["hidden_states"] = hidden.flatten(0, 1).index_select(0, layout.taken)[None]
         given.arguments["attention_mask"] = layout
         return given.args, given.kwargs
 
@@ -120,7 +120,7 @@ class Packed:
         packed = output[0][0]
         if not self.first:
             empty = packed.new_zeros(layout.keys.numel(), packed.shape[-1])
-            packed = empty.index_copy(0, layout.real, packed)
+            packed = empty.index_copy(0, layout.real, packed[: len(layout.real)])
         output["last_hidden_state"] = packed.view(len(layout.keys), -1, packed.shape[-1])
         return output
 
@@ -150,7 +150,7 @@ def _only_first(attention: Any) -> list[Any]:
         layout = under_way.layout
         if layout is None:
             return out
-        empty = out.new_zeros(1, len(layout.real), out.shape[-1])
+        empty = out.new_zeros(1, len(layout.real) + layout.spare, out.shape[-1])
         return empty.index_copy(1, layout.first, out)
 
     return [

@@ -10,7 +10,6 @@ import contextlib
 import copy
 import dataclasses
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -19,30 +18,24 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate.state import AcceleratorState
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainingArguments
 
-from hfft import spreading
+from hfft import arranging, spreading
 from hfft.agreeing import agreed
 from hfft.errors import InputError
 from hfft.recipe import Recipe
 from hfft.records import read_json, write_json
 from hfft.schema_speed import AUTO
+from hfft.trial_steps import BF16, FP16, FP32, HALVES, TF32, Gradients, Step, close, tf32
 
-FP32, TF32, BF16, FP16 = "fp32", "tf32", "bf16", "fp16"
-HALVES = {BF16: torch.bfloat16, FP16: torch.float16}
 WINS = 1.15  # times as fast as what is chosen so far: closer ones would change places from run to run
 SECONDS, ROUNDS, LEAST = 0.3, 20, 3  # of the measurement: at most, and rounds of one step of each
 LEAST_WORK = 4e9  # floating point operations of a step; of smaller ones little is products, and chance would choose
 # On a CPU, where more rows take more time and not more cores, a step is measured on the first few, of some 0.05 s.
 FEW, WORK = 2, 8e9
-# Of the loss, relative, and of the gradients, as cosine and relative length: rounding in bf16 (8 bits) and in fp16
-# stays well within; overflow, and layers that need float32, do not.
-LOSS, COSINE, LENGTH = 0.05, 0.95, 0.15
-SCALE = 2.0**10  # of the loss in fp16, whose small gradients would be lost
 GIVEN = "speed.precision"
 # With these a step takes less memory, or another number of rows, than the one that would be measured.
 NOT_MEASURED = ("activation_checkpointing", "auto_find_batch_size")
@@ -50,7 +43,6 @@ KEPT = "precision.json"  # beside the checkpoints, for a resume
 
 _choices: ContextVar[dict[str, Choice] | None] = ContextVar("choices", default=None)
 
-Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 Run = Callable[[str], Any]  # one step, forward and backward, in a precision
 
 
@@ -61,63 +53,6 @@ class Choice:
     precision: str
     why: str
     times: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Step:
-    """A forward and backward pass of one batch, called with a precision. inputs: with "labels". Nothing is learnt.
-
-    rows: of the batch that take part, where it is not all of them.
-    """
-
-    model: Any
-    inputs: dict[str, Any]
-    loss: Loss
-    device: torch.device
-    rows: int | None = None
-
-    def __call__(self, precision: str) -> torch.Tensor:
-        """The loss, float32, of whose graph the gradients are in the parameters, in fp16 times SCALE."""
-        self.model.zero_grad(set_to_none=True)
-        inputs = {name: value[: self.rows] for name, value in self.inputs.items()}
-        labels = inputs.pop("labels")
-        half = HALVES.get(precision)
-        with _tf32(precision == TF32):
-            with torch.autocast(self.device.type, half, enabled=half is not None):
-                outputs = self.model(**inputs)
-            outputs["logits"] = outputs["logits"].float()
-            value = self.loss(outputs, labels)
-            (value * SCALE if precision == FP16 else value).backward()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return value.detach()
-
-    def gradients(self, precision: str) -> tuple[float, torch.Tensor]:
-        """(loss, all gradients in a row, float32), without dropout: what may be compared."""
-        self.model.train().eval()  # some models keep what they computed in evaluation until they train
-        value = float(self(precision))
-        found = [p.grad.detach().float().flatten() for p in self.model.parameters() if p.grad is not None]
-        return value, torch.cat(found) / (SCALE if precision == FP16 else 1.0)
-
-    @contextlib.contextmanager
-    def untouched(self) -> Iterator[None]:
-        """Within it steps may be taken: buffers, modes, gradients and random numbers are as before in the end."""
-        model = self.model
-        buffers = [buffer.clone() for buffer in model.buffers()]
-        mode = {name: module.training for name, module in model.named_modules()}
-        python, numbers = random.getstate(), np.random.get_state()
-        try:
-            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-                yield
-        finally:
-            model.zero_grad(set_to_none=True)
-            for name, module in model.named_modules():
-                module.training = mode[name]
-            with torch.no_grad():
-                for buffer, before in zip(model.buffers(), buffers, strict=True):
-                    buffer.copy_(before)
-            random.setstate(python)
-            np.random.set_state(numbers)
 
 
 def candidates(args: TrainingArguments) -> tuple[list[str], str]:
@@ -157,7 +92,7 @@ def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.per
         work, known = _fitted(step)
         if work < LEAST_WORK:
             return Choice(FP32, "a step is too small for anything else to pay")
-        safe = [name for name in names if _close(known, step.gradients(name))]
+        safe = [name for name in names if close(known, step.gradients(name))]
         del known
         step.model.train()
         spent = _times([FP32, *safe], step, now)
@@ -169,7 +104,7 @@ def choose(names: Sequence[str], step: Step, now: Callable[[], float] = time.per
     return Choice(chosen, f"measured beside fp32: {told}", times)
 
 
-def _fitted(step: Step) -> tuple[float, tuple[float, torch.Tensor]]:
+def _fitted(step: Step) -> tuple[float, Gradients]:
     """(floating point operations of a step of the whole batch; what it gives in float32, on the rows to measure on)."""
     whole = len(step.inputs["labels"])
     step.rows = min(FEW, whole) if step.device.type == "cpu" else whole
@@ -249,6 +184,8 @@ def _measured(names: Sequence[str], step: Callable[[], Step]) -> Choice:
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         return Choice(FP32, "there was no memory to measure in")
+    finally:
+        arranging.give_back()
 
 
 @contextlib.contextmanager
@@ -264,25 +201,13 @@ def shared() -> Iterator[None]:
 @contextlib.contextmanager
 def applied(choice: Choice) -> Iterator[None]:
     """Around training: what no argument of the Trainer carries."""
-    with _tf32(choice.precision == TF32):
+    with tf32(choice.precision == TF32):
         yield
 
 
 def _kept(path: Path) -> Choice:
     """What the run began with; runs of before it was kept had float32."""
     return Choice(**read_json(path)) if path.is_file() else Choice(FP32, "as the run began")
-
-
-def _close(known: tuple[float, torch.Tensor], other: tuple[float, torch.Tensor]) -> bool:
-    """Whether another precision gives this loss and these gradients."""
-    (loss, gradients), (value, found) = known, other
-    if not math.isfinite(value) or not bool(torch.isfinite(found).all()):
-        return False
-    length, own = float(gradients.norm()), float(found.norm())
-    if length == 0.0 or own == 0.0:
-        return own == length
-    cosine = float(gradients @ found) / (length * own)
-    return abs(value - loss) <= LOSS * max(abs(loss), 1.0) and cosine >= COSINE and abs(own / length - 1) <= LENGTH
 
 
 def _times(names: Sequence[str], run: Run, now: Callable[[], float]) -> dict[str, float]:
@@ -299,21 +224,3 @@ def _times(names: Sequence[str], run: Run, now: Callable[[], float]) -> dict[str
             run(name)
             laps[name].append(now() - mark)
     return {name: median(found) for name, found in laps.items()}
-
-
-@contextlib.contextmanager
-def _tf32(wanted: bool) -> Iterator[None]:
-    if not wanted:
-        yield
-        return
-    # As transformers sets it: torch refuses a mix of this and its older way.
-    backends: Any = torch.backends
-    parts = (backends.cuda.matmul, backends.cudnn.conv)
-    before = [part.fp32_precision for part in parts]
-    try:
-        for part in parts:
-            part.fp32_precision = "tf32"
-        yield
-    finally:
-        for part, was in zip(parts, before, strict=True):
-            part.fp32_precision = was

@@ -42,6 +42,7 @@ from hfft import (
     spreading,
     stopping,
     timeline,
+    trial_steps,
     watching,
 )
 from hfft.backbones import Backbone, class_order
@@ -227,7 +228,7 @@ def _prepared(
 def _decided(
     recipe: Recipe,
     args: TrainingArguments,
-    step: Callable[[], precisions.Step] | None,
+    step: Callable[[], trial_steps.Step] | None,
     run: RunFolder,
     resumed: bool,
     rows: int,
@@ -240,11 +241,11 @@ def _decided(
     return precision, {"precision": asdict(precision), "compile": asdict(compiled)}
 
 
-def _step(model: Any, args: TrainingArguments, rows: Any, collate: Any, loss: Any) -> precisions.Step:
+def _step(model: Any, args: TrainingArguments, rows: Any, collate: Any, loss: Any) -> trial_steps.Step:
     """A training step on held-back rows, which are not changed when they are read and come from no stream."""
     batch = collate([rows[place] for place in range(min(args.per_device_train_batch_size, len(rows)))])
     inputs = {name: part.to(args.device) for name, part in batch.items()}
-    return precisions.Step(model.to(args.device), inputs, loss, args.device)
+    return trial_steps.Step(model.to(args.device), inputs, loss, args.device)
 
 
 @timeline.phase("train")

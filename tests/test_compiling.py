@@ -11,9 +11,9 @@ import torch
 from hfft import compiling, recipe, trainer_arguments
 from hfft.compiling import Choice
 from hfft.errors import InputError
-from hfft.precisions import FP32
 from hfft.records import write_json
 from hfft.run_folder import RunFolder
+from hfft.trial_steps import FP32
 from tests.layouts import fit
 from tests.test_precisions import Timed, never, step
 

@@ -133,7 +133,7 @@ LAYERS = [
     | {"adapting", "precomputing", "mean_weights"}
     | {"keeping", "growing"}
     | {"rates"}
-    | {"precisions", "compiling"}
+    | {"precisions", "compiling", "trial_steps"}
     | {"answering"}
     | {"winners"}
     | {"forwarding", "packed_linear"}
@@ -248,6 +248,9 @@ HELPERS = {
     ("training", "precisions"),
     ("training", "compiling"),
     ("compiling", "precisions"),
+    ("compiling", "trial_steps"),
+    ("precisions", "trial_steps"),
+    ("training", "trial_steps"),
     ("trainer_arguments", "compiling"),
     ("training", "optimizing"),
     ("training", "stopping"),

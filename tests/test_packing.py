@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from hfft import packing
+from hfft import packed_attention, packing
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 BERT = {**SIZES, "vocab_size": 90, "max_position_embeddings": 40, "num_labels": 3}
@@ -160,6 +160,35 @@ def test_a_head_that_reads_every_token_is_given_every_token():
     model.bert.pooler.forward = lambda hidden: hidden.mean(1)  # padding counts: what it reads cannot be left out
     with pytest.raises(packing.Unfit, match="answers would change"):
         packing.Packed(model)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_shapes_of_products_change_nothing(kind, lengths, monkeypatch):
+    model, inputs = made(kind, KINDS[kind]), batch(lengths)
+    expected = answers(model, inputs)
+    packed = packing.Packed(model)
+    monkeypatch.setattr(packed_attention, "by_shape", lambda keys: True)
+    same(answers(model, inputs), expected)
+    packed.end()
+
+
+def test_in_half_precision_products_have_few_shapes(monkeypatch):
+    model, shapes, widths = made("bert", BERT), set(), set()
+    packed, real = packing.Packed(model), packed_attention._attended
+
+    def attended(query, key, *given):
+        widths.add(key.shape[2])
+        return real(query, key, *given)
+
+    monkeypatch.setattr(packed_attention, "_attended", attended)
+    first = model.bert.encoder.layer[0].intermediate.dense
+    first.register_forward_hook(lambda module, args, out: shapes.add(args[0].shape[1]))
+    with torch.autocast("cpu", torch.bfloat16):
+        for lengths in ((9, 1, 4, 12, 2), (11, 11, 11, 11, 10), (7, 3)):
+            model(**batch(lengths))
+    packed.end()
+    assert shapes == {32, 64} and widths == {8, 16}
 
 
 def test_half_precision_of_autocast_is_as_near_as_it_can_be():
