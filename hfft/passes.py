@@ -25,7 +25,7 @@ import torch
 from hfft import agreeing, arranging, environment, forwarding, packed_linear, token_table
 
 WINDOW = 1 << 16  # rows that are sorted together: their tokens are in memory
-TOKENS = {"cpu": 2048}  # of a batch
+TOKENS = {"cpu": 512}  # of a batch: activations of a thread stay small, and in its caches
 MOST_TOKENS = 32768  # of a batch on an accelerator
 PIXELS = 1 << 18  # of a batch of pictures on a CPU: five of 224 x 224, whose activations stay in the caches
 WORTH = 64  # rows below which laying out weights anew does not pay
