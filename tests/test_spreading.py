@@ -1,5 +1,6 @@
 """A model that is spread over processes: really trained, by FSDP over gloo, and what cannot be had with it."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -24,6 +25,28 @@ def test_trained_in_parts_cut_and_resumed_it_is_the_model_of_whole_ones(plain, t
     assert f"resuming from parts/checkpoints/checkpoint-{STEPS}" in said
     assert "batches are padded in every layer: FSDP has each of them spread" in said
     assert (run.checkpoints / f"checkpoint-{2 * STEPS}" / "pytorch_model_fsdp_0" / ".metadata").is_file()
+    near(run, plain)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_cut_and_resumed_gives_the_model_of_whole_ones(stage, plain, tmp_path):  # noqa: F811
+    pytest.importorskip("deepspeed", reason="needs: pip install deepspeed, and a C++ compiler")
+    spread = {"stage": stage} | ({"stage3_gather_16bit_weights_on_model_save": True} if stage == 3 else {})
+    sizes = ("train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
+    zero = {"zero_optimization": spread} | dict.fromkeys(sizes, "auto")
+    (tmp_path / "zero.json").write_text(json.dumps(zero))
+    run = RunFolder(tmp_path / "parts")
+    words = ["run", *WORDS, "train.deepspeed=zero.json", "--output-dir", "parts"]
+    said = together("tests.spread", *words, cwd=tmp_path, FATE=f"0 {STEPS + 3} cut", DS_ACCELERATOR="cpu")
+    assert f"resuming from parts/checkpoints/checkpoint-{STEPS}" in said
+    assert "batches are padded in every layer: DeepSpeed has each of them spread" in said
+    parts = {part.name for part in (run.checkpoints / f"checkpoint-{2 * STEPS}").glob("global_step*/*")}
+    assert sum("optim_states" in name for name in parts) == 2, "each process keeps its own part"
+    near(run, plain)
+
+
+def near(run: RunFolder, plain: RunFolder) -> None:  # noqa: F811
+    """Losses, answers and weights are those of whole models on two processes."""
     alike(run, plain)
     kind = transformers.AutoModelForSequenceClassification
     found, expected = (kind.from_pretrained(folder.model).state_dict() for folder in (run, plain))
