@@ -42,6 +42,7 @@ HEAD = 512  # bytes that tell what a file is: a tar begins with so many
 ZIP_END, ZIP_TAIL = b"PK\x05\x06", 22 + 65_535  # a zip may begin with anything, and is found from its end
 UNSEEN = ("rar", "7z", "lz4")  # what would have to be unpacked by libraries that are not here to be looked into
 PARQUET = b"PAR1"
+TABLES = (PARQUET, b"ARROW1", b"\xff\xff\xff\xff")  # formats whose columns are packed; the last is an Arrow stream
 ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".rar", ".7z", ".lz4")
 PLAIN = (".csv", ".tsv", ".txt", ".json", ".jsonl")  # read as they are, in an archive, whatever their first bytes
 DAMAGED = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
@@ -169,7 +170,7 @@ def _refuse_packed(name: str, head: Callable[[], bytes], shown: str) -> None:
     head: its first bytes, asked for where the ending does not say what it is.
     """
     ending = PurePosixPath(name).suffix
-    if ending in PLAIN or not (ending.lower() in (*ENDINGS, ".parquet") or _is_packed(head())):
+    if ending in PLAIN or not (ending.lower() in (*ENDINGS, ".parquet", ".arrow", ".feather") or _is_packed(head())):
         return
     raise InputError(
         f"{shown}: {on_one_line(name)!r} in it is packed itself, and is not looked into; unpack it, and name what was "
@@ -178,7 +179,7 @@ def _refuse_packed(name: str, head: Callable[[], bytes], shown: str) -> None:
 
 
 def _is_packed(head: bytes) -> bool:
-    return head.startswith(PARQUET) or _by_head(head) is not None
+    return head.startswith(TABLES) or _by_head(head) is not None
 
 
 def _head_in_zip(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -1,8 +1,8 @@
 """How much a file of rows becomes in memory and on the disk, found out before its rows are read.
 
-In: files and folders. Out: nothing, or one sentence. Of Parquet: a page of 50 KB may stand for a thousand million equal
-values, and a text of a megabyte may be named a million times by its number. Both are read without a word, and fill the
-memory.
+In: files and folders. Out: nothing, or one sentence. Of Parquet and Arrow: a page of 50 KB may stand for a thousand
+million equal values, and a text of a megabyte may be named a million times by its number. Both are read without a word,
+and fill the memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hfft import archives, parquet_sizes, pictures, references
+from hfft import archives, arrow_sizes, parquet_sizes, pictures, references
 
 # `datasets` takes rows.csv.jpg, and all that lies in rows.csv.d, for CSV files, and unpacks them by their first bytes.
 WITHIN = re.compile(r"\.(?!\d+\.)[^./]+\.")
@@ -35,13 +35,12 @@ def packed(names: Iterable[str]) -> bool:
 
 
 def check(path: Path, shown: str) -> None:
-    """Raise InputError for a Parquet file that becomes too large for its size. What is no Parquet file is let pass:
+    """Raise InputError for a Parquet or Arrow file that becomes too large for its size. What is neither is let pass:
     reading it says so."""
     with path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - len(archives.PARQUET)))
-        if opened.read() != archives.PARQUET:
-            return
-    parquet_sizes.check(path, shown)
+        parquet = opened.read() == archives.PARQUET
+    (parquet_sizes if parquet else arrow_sizes).check(path, shown)
 
 
 def _files(names: Iterable[str]) -> Iterator[Path]:

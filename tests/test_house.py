@@ -56,7 +56,7 @@ LAYERS = [
     | {"launches"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
-    | {"parquet_sizes"}
+    | {"parquet_sizes", "arrow_sizes"}
     | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -361,7 +361,7 @@ NO_ML += [
 ]
 NO_ML += ["scratch"]
 NO_ML += ["lost_peers", "reaching"]
-NO_ML += ["steering", "credentials", "archives", "parquet_pages", "parquet_sizes", "declared_sizes"]
+NO_ML += ["steering", "credentials", "archives", "parquet_pages", "parquet_sizes", "arrow_sizes", "declared_sizes"]
 ML = {"torch", "transformers", "timm", "datasets", "evaluate", "accelerate"}
 
 
