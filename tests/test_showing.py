@@ -61,7 +61,7 @@ class EnoughError(Exception):
 
 
 def first_of_a_run(monkeypatch, recipe, folder):
-    """The first batch that a real run makes, which then is over."""
+    """The first batch that a real run makes for training, which then is over. What is measured before has others."""
     made, real = [], mixing.collator
 
     def spied(*given):
@@ -75,7 +75,7 @@ def first_of_a_run(monkeypatch, recipe, folder):
 
     with monkeypatch.context() as patch, pytest.raises(EnoughError):
         patch.setattr(mixing, "collator", spied)
-        verbs.run(recipe, (), str(folder), say=lambda _: None)
+        verbs.run(recipe, ("speed.precision=fp32",), str(folder), say=lambda _: None)
     return made[0]
 
 
