@@ -37,10 +37,12 @@ def packed(names: Iterable[str]) -> bool:
 def check(path: Path, shown: str) -> None:
     """Raise InputError for a Parquet or Arrow file that becomes too large for its size. What is neither is let pass:
     reading it says so."""
+    arrow_sizes.check(path, shown)
     with path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - len(archives.PARQUET)))
         parquet = opened.read() == archives.PARQUET
-    (parquet_sizes if parquet else arrow_sizes).check(path, shown)
+    if parquet:
+        parquet_sizes.check(path, shown)
 
 
 def _files(names: Iterable[str]) -> Iterator[Path]:

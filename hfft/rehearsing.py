@@ -266,18 +266,18 @@ def _train(
 
 def _small(trial: Trial) -> Recipe:
     """The same recipe for a few steps, one evaluation and one checkpoint; whatever it leaves out stays left out."""
-    small: dict[str, Any] = {"max_steps": excerpts.STEPS}
-    small |= {"logging_strategy": "steps", "logging_steps": 1, "report_to": "none"}
+    small: dict[str, Any] = {"max_steps": excerpts.STEPS, "logging_strategy": "steps", "logging_steps": 1}
     # In the order of the rows, because the largest come first.
-    small |= {"train_sampling_strategy": "sequential", "eval_delay": 0, "eval_on_start": False}
+    small |= {"train_sampling_strategy": "sequential", "eval_delay": 0, "eval_on_start": False, "report_to": "none"}
     for name in ("eval", "save"):
         if trial.chosen[f"{name}_strategy"] in ("epoch", "steps"):
             small |= {f"{name}_strategy": "steps", f"{name}_steps": excerpts.STEPS}
     if any(problem.step == "best metric" for problem in trial.problems):
         small["metric_for_best_model"] = None  # told already; training goes on with the usual one
     kept = {key: value for key, value in trial.wanted.train.items() if key not in OWN}
-    # A sampler would draw from these few rows, and leave the largest out.
-    return dataclasses.replace(trial.wanted, sampler=Sampler(), train=kept | small)
+    # Pictures would be kept after the first step and not the first epoch; a sampler would leave the largest rows out.
+    speed = dataclasses.replace(trial.wanted.speed, cache_images=trial.wanted.speed.cache_images is True)
+    return dataclasses.replace(trial.wanted, sampler=Sampler(), train=kept | small, speed=speed)
 
 
 def _measured(trial: Trial, args: Any, watch: Stopwatch, seen: int, before: float, after: float) -> quoting.Measured:
