@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py                          # start, text, images, jobs: some 40 minutes on 2 cores
     python benchmarks/speed.py text images --turns 3    # parts; besides: speed_jobs (17 minutes), image_jobs (8),
-    python benchmarks/speed.py frozen_job --files 600   # and a backbone that stays as it is (9)
+    python benchmarks/speed.py frozen_job --files 600   # and a backbone that stays as it is (7)
     python benchmarks/speed.py jobs --rows 6000 --epochs 2
     python benchmarks/speed.py text --texts FOLDER      # train.csv, validation.csv and test.csv: text, label
 
