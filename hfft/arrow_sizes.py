@@ -20,7 +20,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hfft import archives
+from hfft import archives, parquet_sizes
 from hfft.errors import InputError
 
 FILE, GOES_ON = b"ARROW1", b"\xff\xff\xff\xff"
@@ -98,17 +98,8 @@ def _spelt(column: Any) -> int:
         return _named(column.dictionary, column.indices)
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         return _summed(pc.binary_length(column.cast(pa.large_binary())))
-    if isinstance(kind, pa.BaseExtensionType):
-        inside = [column.storage]
-    elif pa.types.is_struct(kind):
-        inside = column.flatten()
-    elif pa.types.is_map(kind):
-        inside = [column.keys, column.items]
-    elif hasattr(kind, "value_type"):
-        inside = [column.flatten()]
-    else:
-        return max(len(column), int(column.nbytes))
-    return len(column) + sum(map(_spelt, inside))
+    parts = parquet_sizes.inside(column)
+    return max(len(column), int(column.nbytes)) if parts is None else len(column) + sum(map(_spelt, parts))
 
 
 def _named(values: Any, numbers: Any) -> int:

@@ -200,14 +200,19 @@ def _spelt(column: pa.Array) -> int:
     if pa.types.is_dictionary(kind):
         lengths = pc.binary_length(column.dictionary).cast(pa.int64())
         return pc.sum(lengths.take(column.indices)).as_py() or 0
-    if isinstance(kind, pa.BaseExtensionType):
-        inside = [column.storage]
-    elif pa.types.is_struct(kind):
-        inside = column.flatten()
-    elif pa.types.is_map(kind):
-        inside = [column.keys, column.items]
-    elif hasattr(kind, "value_type"):
-        inside = [column.flatten()]
-    else:
+    parts = inside(column)
+    if parts is None:
         return int(column.nbytes) if _width(kind) is None else 0
-    return sum(map(_spelt, inside))
+    return sum(map(_spelt, parts))
+
+
+def inside(column: pa.Array) -> list[pa.Array] | None:
+    """The columns that a column, no dictionary, is made of; None where it holds its values itself."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return [column.storage]
+    if pa.types.is_struct(kind):
+        return list(column.flatten())
+    if pa.types.is_map(kind):
+        return [column.keys, column.items]
+    return [column.flatten()] if hasattr(kind, "value_type") else None

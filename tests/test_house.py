@@ -56,7 +56,7 @@ LAYERS = [
     | {"launches"}
     | {"eight_bit", "onnx_graphs", "lite_graphs", "export_snippets"}
     | {"storages"}
-    | {"parquet_sizes", "arrow_sizes"}
+    | {"parquet_sizes"}
     | {"working"}
     | {"card_front", "limitations"}
     | {"resamples", "rules", "run_folder", "perturbing", "explained_files"}
@@ -65,11 +65,12 @@ LAYERS = [
     | {"mask_records"}
     | {"masks"},
     {"jpegs"}
-    | {"declared_sizes"}
+    | {"arrow_sizes"}
     | {"answers", "integrated_gradients", "grad_cam", "randomising"}
     | {"licences"}
     | {"shipping_facts", "card_marks"},
     {"recipe", "intervals", "limiting", "moments", "tallying", "sheets", "text_lengths", "picture_sizes"}
+    | {"declared_sizes"}
     | {"picture_traits", "bucketing", "halving", "weakness"}
     | {"labelsets", "thresholds"}
     | {"card_files"}
