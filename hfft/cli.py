@@ -189,16 +189,16 @@ def run(
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
     """Score a run, the runs of several seeds, or the models of all folds as one, on the held-out test split."""
+    arranging.few_kernels()
     from hfft import display, display_seeds, repeating, verbs
 
     many = repeating.holds(folder)
     facts = (repeating if many else verbs).evaluate(folder, sayer(as_json))
     if "test" not in facts:
         return
-    shown = display_seeds.tested if many else display.verdict
-    print_json(facts) if as_json else shown(facts)
-    if (facts.get("parity") or {}).get("passed") is False:
-        print(f"hfft: {safe(facts['parity']['why'])}", file=sys.stderr, flush=True)
+    print_json(facts) if as_json else (display_seeds.tested if many else display.verdict)(facts)
+    if (parity := facts.get("parity") or {}).get("passed") is False:
+        print(f"hfft: {safe(parity['why'])}", file=sys.stderr, flush=True)
     raise typer.Exit(facts["exit_code"])
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from hfft import arranging
 from hfft.errors import InputError
 from hfft.phrases import INTERRUPTED, Folder, Json, Stopped, print_json, sayer
 
-KERNELS = "32"
 PROGRAMS = (".parquet", ".jsonl")  # outputs that no spreadsheet opens by itself
 KINDS = 5  # kinds of bad rows that are told
 REFIT = (
@@ -60,9 +60,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
-    # Both keep a kernel for each shape of a batch, 1,024 of them, and shapes of texts never end: memory would grow.
-    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):  # read once, when torch begins
-        os.environ.setdefault(cache, KERNELS)
+    arranging.few_kernels()
     from hfft import bulk
 
     if spreadsheet and (output is None or output.endswith(PROGRAMS)):

@@ -18,9 +18,10 @@ from hfft import dropping
 
 SHORT = 64  # tokens; from about 100 on the fused kernel wins
 PART = 4  # rows that are padded to one width, on CPU
-# Products of half precision on a CPU are compiled for each shape, some ms and MB each time: few shapes, a little more
-# to compute. Tokens of a batch, and widths of a part, are whole multiples.
-TOKENS, WIDTH = 32, 8
+# Products of half precision on a CPU, and those of packed weights (packed_linear.py), are compiled for each shape, some
+# ms and half a MB each time: few shapes, a little more to compute. Tokens of a batch are whole multiples, and so are
+# widths of a part where attention, too, is in half precision.
+TOKENS, WIDTH = 32, 16
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Layout:
 
     @classmethod
     def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
-        compiled = by_shape(keys)
-        if keys.device.type != "cpu" or (len(keys) <= PART and not compiled):
+        compiled, answers = by_shape(keys), answering(keys)
+        if keys.device.type != "cpu" or (len(keys) <= PART and not compiled and not answers):
             return cls._whole(keys, keys.flatten().nonzero()[:, 0], brief)
         wide = torch.nn.functional.pad(keys, (0, -keys.shape[1] % WIDTH)) if compiled else keys
         ends = keys.shape[1] - keys.flip(1).int().argmax(1)  # a row's last token, and one more
@@ -59,7 +60,7 @@ class Layout:
             part = wide[rows, : width + (-width % WIDTH if compiled else 0)]
             parts.append(cls._whole(part, part.flatten().nonzero()[:, 0], brief))
         row, place = keys[order].nonzero().T
-        spare = -len(row) % TOKENS if compiled else 0
+        spare = -len(row) % TOKENS if compiled or answers else 0
         return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts), spare)
 
     @classmethod
@@ -94,6 +95,11 @@ class Layout:
 def by_shape(keys: torch.Tensor) -> bool:
     """Whether products are compiled for each shape: in half precision on a CPU."""
     return keys.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+
+
+def answering(x: torch.Tensor) -> bool:
+    """Whether numbers go through packed weights: in inference on a CPU."""
+    return x.device.type == "cpu" and torch.is_inference_mode_enabled()
 
 
 class _Padded(torch.autograd.Function):

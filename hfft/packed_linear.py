@@ -17,6 +17,9 @@ import torch
 
 Make = Callable[[torch.nn.Linear], Any]  # a plain layer → what stands in for it, or None where it stays
 ROWS = 1024  # tokens that the layout is chosen for; others are computed as well
+# The kernel is compiled for each number of tokens, and kept, half a MB: of few tokens, which are soon copied, whole
+# multiples are taken.
+FEW, SAME = 256, 32
 CLOSE = 1e-4  # of numbers of about one, beyond which the kernel is not trusted
 
 
@@ -37,6 +40,13 @@ class PackedLinear(torch.nn.Module):
         return self.packed.to_dense()  # type: ignore[no-any-return, operator]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n = x.numel() // self.in_features
+        if n >= FEW or n % SAME == 0:
+            return self._product(x)
+        tall = torch.nn.functional.pad(x.reshape(n, self.in_features), (0, 0, 0, -n % SAME))
+        return self._product(tall)[:n].view(*x.shape[:-1], self.out_features)
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, self.then, [], "none")  # type: ignore[no-any-return]
 
 

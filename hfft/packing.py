@@ -21,7 +21,7 @@ from transformers.masking_utils import sdpa_mask
 
 from hfft import anatomy
 from hfft.errors import InputError
-from hfft.packed_attention import Layout, attention
+from hfft.packed_attention import Layout, answering, attention
 
 NAME = "hfft_packed"  # of the attention function; transformers never writes it into config.json
 NEAR = 1e-5  # of a logit, and relative where logits are large
@@ -102,8 +102,10 @@ class Packed:
     def _pack(self, stack: Any, args: Any, kwargs: Any) -> Any:
         given = self.takes.bind(*args, **kwargs)
         hidden, mask = given.arguments["hidden_states"], given.arguments.get("attention_mask")
-        if mask is None:
-            return None
+        if mask is None:  # rows of one length
+            if not answering(hidden):
+                return None
+            mask = hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
         keys = mask[:, 0, 0] if mask.ndim == 4 else mask
         keys = keys == 0 if keys.is_floating_point() else keys.bool()  # of numbers: what is added to a score
         if not keys[:, 0].all():

@@ -188,7 +188,27 @@ def test_in_half_precision_products_have_few_shapes(monkeypatch):
         for lengths in ((9, 1, 4, 12, 2), (11, 11, 11, 11, 10), (7, 3)):
             model(**batch(lengths))
     packed.end()
-    assert shapes == {32, 64} and widths == {8, 16}
+    assert shapes == {32, 64} and widths == {16}
+
+
+@pytest.mark.parametrize("lengths", [*LENGTHS.values(), (5, 5, 5), (30, 30)], ids=[*LENGTHS, "alike", "few alike"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_come_from_products_of_few_shapes_and_stay_the_same(kind, lengths):
+    """Whether rows have one length or not: packed weights are compiled for each number of tokens."""
+    model, inputs, tokens = made(kind, KINDS[kind]).eval(), batch(lengths), []
+    with torch.inference_mode():
+        expected = model(**inputs).logits
+        packed = packing.Packed(model)
+        hook = packed.stack.register_forward_pre_hook(
+            lambda stack, args, kwargs: tokens.append((kwargs.get("hidden_states", args[0] if args else None)).shape),
+            with_kwargs=True,
+        )  # after the packing one
+        found = model(**inputs).logits
+    hook.remove()
+    packed.end()
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    whole = sum(lengths) + -sum(lengths) % packed_attention.TOKENS
+    assert tokens and tokens[-1][:2] == (1, whole)
 
 
 def test_half_precision_of_autocast_is_as_near_as_it_can_be():

@@ -186,6 +186,25 @@ def test_packed_layers_are_there_while_it_answers_and_gone_afterwards():
     assert [id(part) for part in model] == kept and torch.equal(model(x), expected)
 
 
+@pytest.mark.skipif(not packed_linear.usable(), reason="this processor has no such kernel")
+def test_packed_layers_take_few_tokens_in_whole_multiples(monkeypatch):
+    torch.manual_seed(0)
+    plain, taken = torch.nn.Linear(12, 7), []
+    layer, product = packed_linear.PackedLinear(plain), packed_linear.PackedLinear._product
+
+    def spied(self, x):
+        taken.append(x.numel() // 12)
+        return product(self, x)
+
+    monkeypatch.setattr(packed_linear.PackedLinear, "_product", spied)
+    with torch.inference_mode():
+        for shape in [(12,), (1, 12), (0, 12), (31, 12), (3, 11, 12), (64, 12), (255, 12), (5, 53, 12)]:
+            x = torch.randn(shape)
+            found = layer(x)
+            assert found.shape == (*shape[:-1], 7) and torch.allclose(found, plain(x), atol=1e-5)
+    assert taken == [32, 32, 0, 32, 64, 64, 256, 265], "many are not copied"
+
+
 def test_products_in_8_bits_are_near_and_a_row_is_answered_alike_beside_any_other():
     if not int8_linear.works():
         pytest.skip("this processor has no fast products of 8 bits")
