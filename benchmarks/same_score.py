@@ -109,9 +109,10 @@ def main() -> None:
             for name, way in (PICTURES if pictures else TEXTS).items():
                 if asked.ways and name not in asked.ways:
                     continue
-                made = scores(answers(way, folder, asked.epochs, seed), truth, draws)
+                told = answers(way, folder, asked.epochs, seed)
+                made = scores(told, truth, draws)
                 found.setdefault(name, []).append(made)
-                print(f"seed {seed}: {name} {made[0]:.4f}", file=sys.stderr, flush=True)
+                print(f"seed {seed}: {name} {made[0]:.4f}, {told['peak']:,.0f} MB", file=sys.stderr, flush=True)
     print(f"\n{source.name}, {asked.epochs} epochs, {asked.seeds} seeds, n = {len(truth):,} test rows of each\n")
     print("| way | test macro-F1, each seed | minus the first, each seed | mean [95 %] | worse by less than a point |")
     print("|---|---|---|---|---|")
