@@ -7,6 +7,7 @@ padding grows with the square of the width.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,8 @@ SHORT = 64  # tokens; from about 100 on the fused kernel wins
 PART = 4  # rows that are padded to one width, on CPU
 # Products of half precision on a CPU, and those of packed weights (packed_linear.py), are compiled for each shape, some
 # ms and half a MB each time: few shapes, a little more to compute. Tokens of a batch are whole multiples, and so are
-# widths of a part where attention, too, is in half precision.
-TOKENS, WIDTH = 32, 16
+# widths of a part where attention, too, is in half precision. Batches that are only answered are filled up to 512.
+TOKENS, ANSWERED, WIDTH = 32, 64, 16
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Layout:
             part = wide[rows, : width + (-width % WIDTH if compiled else 0)]
             parts.append(cls._whole(part, part.flatten().nonzero()[:, 0], brief))
         row, place = keys[order].nonzero().T
-        spare = -len(row) % TOKENS if compiled or answers else 0
+        spare = -len(row) % (ANSWERED if answers else TOKENS) if compiled or answers else 0
         return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts), spare)
 
     @classmethod
@@ -173,7 +174,12 @@ def _of_part(
     if id(module) in layout.brief:
         first = layout.first
         asked = query[0].transpose(0, 1).index_select(0, first)[:, :, None]
-        out = _attended(asked, padded(key), padded(value), layout, dropout)
+        key, value = padded(key), padded(value)
+        whole = by_shape(layout.keys)  # one query of each row: five products to compile for each width, of no weight
+        if whole:
+            asked, key, value = asked.float(), key.float(), value.float()
+        with torch.autocast("cpu", enabled=False) if whole else contextlib.nullcontext():
+            out = _attended(asked, key, value, layout, dropout)
         empty = out.new_zeros(query.shape[2], heads, size)
         return empty.index_copy(0, first, out[:, :, 0])[None]
     out = _attended(padded(query), padded(key), padded(value), layout, dropout)

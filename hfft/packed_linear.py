@@ -19,7 +19,7 @@ Make = Callable[[torch.nn.Linear], Any]  # a plain layer → what stands in for 
 ROWS = 1024  # tokens that the layout is chosen for; others are computed as well
 # The kernel is compiled for each number of tokens, and kept, half a MB: of few tokens, which are soon copied, whole
 # multiples are taken.
-FEW, SAME = 256, 32
+FEW, SAME = 256, 64
 CLOSE = 1e-4  # of numbers of about one, beyond which the kernel is not trusted
 
 

@@ -207,7 +207,7 @@ def test_answers_come_from_products_of_few_shapes_and_stay_the_same(kind, length
     hook.remove()
     packed.end()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    whole = sum(lengths) + -sum(lengths) % packed_attention.TOKENS
+    whole = sum(lengths) + -sum(lengths) % packed_attention.ANSWERED
     assert tokens and tokens[-1][:2] == (1, whole)
 
 

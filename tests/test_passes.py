@@ -202,7 +202,7 @@ def test_packed_layers_take_few_tokens_in_whole_multiples(monkeypatch):
             x = torch.randn(shape)
             found = layer(x)
             assert found.shape == (*shape[:-1], 7) and torch.allclose(found, plain(x), atol=1e-5)
-    assert taken == [32, 32, 0, 32, 64, 64, 256, 265], "many are not copied"
+    assert taken == [64, 64, 0, 64, 64, 64, 256, 265], "many are not copied"
 
 
 def test_products_in_8_bits_are_near_and_a_row_is_answered_alike_beside_any_other():
