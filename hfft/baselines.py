@@ -16,7 +16,9 @@ from hfft.errors import InputError
 from hfft.records import Predictions
 
 NAMES = ("majority", "tfidf_linear", "linear_probe", "place")
-MOST = 200_000  # words and pairs kept, the most frequent: bounds memory on large data
+# Words and pairs kept, the most frequent, and the weights that they may have in all classes together: L-BFGS looks ten
+# steps back, and took 300 bytes for each of them.
+MOST, WEIGHTS = 200_000, 2_000_000
 WORD = r"(?u)\b\w+\b"
 SETTINGS = {"C": 10.0, "max_iter": 1000}  # C: little shrinkage, as is usual for tf-idf rows of length one
 PROBE = {
@@ -52,7 +54,7 @@ def tfidf_linear(
     from sklearn.pipeline import make_pipeline
 
     _wordy(text for text, _ in train)
-    model = make_pipeline(_words(), LogisticRegression(**SETTINGS))
+    model = make_pipeline(_words(len(names)), LogisticRegression(**SETTINGS))
     model.fit([text for text, _ in train], [label for _, label in train])
     known = {name: place for place, name in enumerate(model.classes_)}
     found = model.predict_proba(texts)
@@ -115,11 +117,12 @@ def _wordy(texts: Iterable[str]) -> None:
         raise InputError("no training text holds a letter or a digit")
 
 
-def _words() -> Any:
+def _words(classes: int = 1) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # One-letter words count too: "I", "u" and numbers carry meaning in short texts.
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD, max_features=MOST)
+    most = max(1, min(MOST, WEIGHTS // classes))
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD, max_features=most)
 
 
 def linear_probe(

@@ -66,6 +66,15 @@ def test_texts_without_a_word_are_refused_by_name_and_not_by_the_vectoriser(seve
             baselines.tfidf_linear([("...", "a"), ("?!", "b")], *rest)
 
 
+def test_weights_of_the_words_are_bounded_over_all_classes(monkeypatch):
+    """The most frequent word stays, which says nothing, where there may be one; memory goes by words times classes."""
+    train = [(f"every {name}", name) for name in "abc"] * 3
+    rest = (np.arange(3), np.array(["r", "s", "t"]), ("a", "b", "c"))
+    assert baselines.tfidf_linear(train, ["a", "b", "c"], *rest).predicted.tolist() == [0, 1, 2]
+    monkeypatch.setattr(baselines, "WEIGHTS", 3)
+    assert len(np.unique(baselines.tfidf_linear(train, ["every a", "every b", "every c"], *rest).scores, axis=0)) == 1
+
+
 def test_of_fewer_than_five_rows_none_is_held_back_and_one_half_stays():
     given = np.array([[True, False], [False, True], [True, True], [False, False]])
     found = baselines.tfidf_tagger(["a", "b", "a b", "c"], given, ["a"], given[:1], np.array(["r"]), ("a", "b"))
