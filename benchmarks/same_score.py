@@ -87,6 +87,7 @@ def main() -> None:
     words.add_argument("source")
     words.add_argument("--epochs", type=int, default=2)
     words.add_argument("--seeds", type=int, default=2)
+    words.add_argument("--first", type=int, default=0, help="the first of the seeds")
     words.add_argument("--train", type=int, default=1500, help="pictures to train on")
     words.add_argument("--test", type=int, help="rows to test on: 4,000 tweets, 1,000 pictures")
     words.add_argument("--ways", nargs="*", help="some of them; the first is what the others are held against")
@@ -105,7 +106,7 @@ def main() -> None:
         truth = np.array(labels)
         draws = np.random.default_rng(0).integers(0, len(truth), (DRAWS, len(truth)))
         found: dict[str, list[tuple[float, np.ndarray]]] = {}
-        for seed in range(asked.seeds):
+        for seed in range(asked.first, asked.first + asked.seeds):
             for name, way in (PICTURES if pictures else TEXTS).items():
                 if asked.ways and name not in asked.ways:
                     continue
