@@ -232,7 +232,13 @@ def main() -> None:
             steps("Images, training", IMAGES, pictures, 64, asked.turns)
         if "jobs" in asked.parts:
             labels = [label for _, label in data.table(texts / "test.csv")]
-            jobs(f"Text, {asked.rows:,} rows", {name: TEXT[name] for name in JOBS}, texts, asked.epochs, labels)
+            jobs(
+                f"Text, {asked.rows:,} rows, whole jobs",
+                {name: TEXT[name] for name in JOBS},
+                texts,
+                asked.epochs,
+                labels,
+            )
         if "speed_jobs" in asked.parts:
             labels = [label for _, label in data.table(texts / "test.csv")]
             ways = {name: TEXT[name] for name in ("nlp_example.py way", "hfft", "hfft with speed:")}

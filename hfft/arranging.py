@@ -9,12 +9,14 @@ import ctypes
 import functools
 import gc
 import os
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # mallopt(3)
-KERNELS = 32  # more than one batch needs, whichever model
+KERNELS, EACH = 32, 16  # that are kept, at least, and for each core: more than one batch of texts needs
 _before: list[tuple[int, int, int]] = []  # the collector's thresholds, while a command imports
 
 
@@ -44,13 +46,18 @@ def imported() -> None:
         gc.set_threshold(*_before.pop())
 
 
-def few_kernels() -> None:
-    """Call it before torch is imported, in a process that answers. oneDNN and ideep keep a kernel for each shape of a
-    batch, 1,024 of them, and shapes of texts never end: 300 MB more at the end of `hfft eval`. Rows are sorted, so
-    that one shape follows itself, and few are enough. Training comes back to its shapes: there all are kept.
+def few_kernels(folder: str) -> None:
+    """Call it before torch is imported, in a process that answers texts by the runs of a folder.
+
+    oneDNN and ideep keep a kernel for each shape of a batch, 1,024 of them, and shapes of texts never end: 300 MB more
+    at the end of `hfft eval`. Texts are sorted, so that one shape follows itself, and few are enough. Training and
+    pictures come back to their shapes: there all are kept.
     """
-    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(cache, str(KERNELS))
+    recipes = (Path(folder) / "recipe.yaml", *sorted(Path(folder).glob("*/recipe.yaml")))
+    said = next((path.read_text(encoding="utf-8", errors="replace") for path in recipes if path.is_file()), "")
+    if re.search(r"^task: text", said, re.MULTILINE):
+        for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+            os.environ.setdefault(cache, str(max(KERNELS, EACH * (os.cpu_count() or 1))))
 
 
 @functools.cache

@@ -189,7 +189,7 @@ def run(
 @app.command("eval")
 def eval_(folder: Folder, as_json: Json = False) -> None:
     """Score a run, the runs of several seeds, or the models of all folds as one, on the held-out test split."""
-    arranging.few_kernels()
+    arranging.few_kernels(folder)
     from hfft import display, display_seeds, repeating, verbs
 
     many = repeating.holds(folder)

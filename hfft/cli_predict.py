@@ -60,7 +60,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Answer a file, a folder of pictures or standard input with a finished run; of any size, block by block."""
-    arranging.few_kernels()
+    arranging.few_kernels(folder)
     from hfft import bulk
 
     if spreadsheet and (output is None or output.endswith(PROGRAMS)):

@@ -7,7 +7,6 @@ padding grows with the square of the width.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,8 @@ from hfft import dropping
 SHORT = 64  # tokens; from about 100 on the fused kernel wins
 PART = 4  # rows that are padded to one width, on CPU
 # Products of half precision on a CPU, and those of packed weights (packed_linear.py), are compiled for each shape, some
-# ms and half a MB each time: few shapes, a little more to compute. Tokens of a batch are whole multiples, and so are
-# widths of a part where attention, too, is in half precision. Batches that are only answered are filled up to 512.
+# ms and half a MB each time: few shapes, a little more to compute. Tokens of a batch are whole multiples, in inference
+# larger ones, and so are widths of a part where attention, too, is in half precision.
 TOKENS, ANSWERED, WIDTH = 32, 64, 16
 
 
@@ -49,8 +48,9 @@ class Layout:
 
     @classmethod
     def of(cls, keys: torch.Tensor, brief: frozenset[int] = frozenset()) -> Layout:
-        compiled, answers = by_shape(keys), answering(keys)
-        if keys.device.type != "cpu" or (len(keys) <= PART and not compiled and not answers):
+        compiled = by_shape(keys)
+        fill = ANSWERED if in_inference(keys) else TOKENS if compiled else 1
+        if keys.device.type != "cpu" or not len(keys) or (len(keys) <= PART and fill == 1):
             return cls._whole(keys, keys.flatten().nonzero()[:, 0], brief)
         wide = torch.nn.functional.pad(keys, (0, -keys.shape[1] % WIDTH)) if compiled else keys
         ends = keys.shape[1] - keys.flip(1).int().argmax(1)  # a row's last token, and one more
@@ -61,8 +61,7 @@ class Layout:
             part = wide[rows, : width + (-width % WIDTH if compiled else 0)]
             parts.append(cls._whole(part, part.flatten().nonzero()[:, 0], brief))
         row, place = keys[order].nonzero().T
-        spare = -len(row) % (ANSWERED if answers else TOKENS) if compiled or answers else 0
-        return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts), spare)
+        return cls._whole(keys, order[row] * keys.shape[1] + place, brief, tuple(parts), -len(row) % fill)
 
     @classmethod
     def _whole(
@@ -98,8 +97,8 @@ def by_shape(keys: torch.Tensor) -> bool:
     return keys.device.type == "cpu" and torch.is_autocast_enabled("cpu")
 
 
-def answering(x: torch.Tensor) -> bool:
-    """Whether numbers go through packed weights: in inference on a CPU."""
+def in_inference(x: torch.Tensor) -> bool:
+    """Whether layers may have packed weights: in inference on a CPU."""
     return x.device.type == "cpu" and torch.is_inference_mode_enabled()
 
 
@@ -178,7 +177,7 @@ def _of_part(
         whole = by_shape(layout.keys)  # one query of each row: five products to compile for each width, of no weight
         if whole:
             asked, key, value = asked.float(), key.float(), value.float()
-        with torch.autocast("cpu", enabled=False) if whole else contextlib.nullcontext():
+        with torch.autocast("cpu", enabled=False):  # where it is not whole, it is off already
             out = _attended(asked, key, value, layout, dropout)
         empty = out.new_zeros(query.shape[2], heads, size)
         return empty.index_copy(0, first, out[:, :, 0])[None]

@@ -17,18 +17,21 @@ import torch
 
 Make = Callable[[torch.nn.Linear], Any]  # a plain layer → what stands in for it, or None where it stays
 ROWS = 1024  # tokens that the layout is chosen for; others are computed as well
-# The kernel is compiled for each number of tokens, and kept, half a MB: of few tokens, which are soon copied, whole
-# multiples are taken.
-FEW, SAME = 256, 64
+# The kernel is compiled for each number of tokens, and kept, half a MB. In a pass over many rows, whose heads read the
+# first tokens alone, few tokens are filled up to whole multiples; of one row that would take several times as long.
+FEW, SAME = 256, 32
 CLOSE = 1e-4  # of numbers of about one, beyond which the kernel is not trusted
 
 
 class PackedLinear(torch.nn.Module):
-    """x → f(x Wᵀ + b), (…, inputs) → (…, outputs), for inference. then: f, "none" or "gelu" (the exact one)."""
+    """x → f(x Wᵀ + b), (…, inputs) → (…, outputs), for inference. then: f, "none" or "gelu" (the exact one).
 
-    def __init__(self, linear: torch.nn.Linear) -> None:
+    fills: whether few tokens are filled up.
+    """
+
+    def __init__(self, linear: torch.nn.Linear, fills: bool = True) -> None:
         super().__init__()
-        self.then = "none"
+        self.then, self.fills = "none", fills
         weight = linear.weight.detach()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.register_buffer("packed", torch.ops.mkldnn._reorder_linear_weight(weight, ROWS), persistent=False)
@@ -41,7 +44,7 @@ class PackedLinear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n = x.numel() // self.in_features
-        if n >= FEW or n % SAME == 0:
+        if not self.fills or n >= FEW or n % SAME == 0:
             return self._product(x)
         tall = torch.nn.functional.pad(x.reshape(n, self.in_features), (0, 0, 0, -n % SAME))
         return self._product(tall)[:n].view(*x.shape[:-1], self.out_features)
@@ -99,7 +102,7 @@ def usable() -> bool:
 def _packed(model: Any) -> int:
     found = 0
     for owner, name, part in list(_plain(model)):
-        setattr(owner, name, PackedLinear(part))
+        setattr(owner, name, PackedLinear(part, fills=False))
         found += 1
     for owner in model.modules():
         _join_gelu(owner)

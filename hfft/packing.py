@@ -21,7 +21,7 @@ from transformers.masking_utils import sdpa_mask
 
 from hfft import anatomy
 from hfft.errors import InputError
-from hfft.packed_attention import Layout, answering, attention
+from hfft.packed_attention import Layout, attention, in_inference
 
 NAME = "hfft_packed"  # of the attention function; transformers never writes it into config.json
 NEAR = 1e-5  # of a logit, and relative where logits are large
@@ -37,7 +37,8 @@ class Packed:
     it was.
 
     Where the head reads each row's first token alone, the feed-forward part of the last layer is run on no other. Rows
-    of one length, and rows padded on the left, whose first place is no token, are left alone. Works under
+    of one length, where gradients are wanted, and rows padded on the left, whose first place is no token, are left
+    alone. Works under
     DistributedDataParallel, LoRA and gradient checkpointing, whose second pass is given the same `Layout`.
     """
 
@@ -103,7 +104,7 @@ class Packed:
         given = self.takes.bind(*args, **kwargs)
         hidden, mask = given.arguments["hidden_states"], given.arguments.get("attention_mask")
         if mask is None:  # rows of one length
-            if not answering(hidden):
+            if not in_inference(hidden):
                 return None
             mask = hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
         keys = mask[:, 0, 0] if mask.ndim == 4 else mask

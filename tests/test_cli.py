@@ -241,6 +241,33 @@ finally:
 """
 
 
+KEPT = """
+import os, sys
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print(os.environ.get("ONEDNN_PRIMITIVE_CACHE_CAPACITY"), os.environ.get("LRU_CACHE_CAPACITY"), flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Watch())
+from hfft.cli import main
+main(["eval", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("place", ["recipe.yaml", "seed_0/recipe.yaml"])
+@pytest.mark.parametrize("task", ["text_classification", "image_classification"])
+def test_few_kernels_are_kept_where_texts_are_answered_which_is_settled_before_torch_is_there(task, place, tmp_path):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(f"# a text\ntask: {task}\n", encoding="utf-8")
+    told = [name for name in os.environ if not name.endswith("CACHE_CAPACITY")]
+    done = subprocess.run(
+        [sys.executable, "-c", KEPT, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={name: os.environ[name] for name in told},
+    )  # fmt: skip
+    expected = max(32, 16 * (os.cpu_count() or 1)) if task == "text_classification" else None
+    assert done.stdout == f"{expected} {expected}\n"
+
+
 def test_a_folder_that_is_taken_is_told_before_the_imports(tmp_path):
     (tmp_path / "notes.txt").touch()
     done = subprocess.run(

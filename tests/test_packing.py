@@ -191,24 +191,40 @@ def test_in_half_precision_products_have_few_shapes(monkeypatch):
     assert shapes == {32, 64} and widths == {16}
 
 
-@pytest.mark.parametrize("lengths", [*LENGTHS.values(), (5, 5, 5), (30, 30)], ids=[*LENGTHS, "alike", "few alike"])
+@pytest.mark.parametrize("lengths", [*LENGTHS.values(), (30, 30)], ids=[*LENGTHS, "two alike"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_come_from_products_of_few_shapes_and_stay_the_same(kind, lengths):
     """Whether rows have one length or not: packed weights are compiled for each number of tokens."""
     model, inputs, tokens = made(kind, KINDS[kind]).eval(), batch(lengths), []
+    expected, packed = model(**inputs).logits, packing.Packed(model)
+    hook = packed.stack.register_forward_pre_hook(
+        lambda stack, args, kwargs: tokens.append((kwargs.get("hidden_states", args[0] if args else None)).shape),
+        with_kwargs=True,
+    )  # after the packing one
     with torch.inference_mode():
-        expected = model(**inputs).logits
-        packed = packing.Packed(model)
-        hook = packed.stack.register_forward_pre_hook(
-            lambda stack, args, kwargs: tokens.append((kwargs.get("hidden_states", args[0] if args else None)).shape),
-            with_kwargs=True,
-        )  # after the packing one
         found = model(**inputs).logits
     hook.remove()
     packed.end()
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     whole = sum(lengths) + -sum(lengths) % packed_attention.ANSWERED
     assert tokens and tokens[-1][:2] == (1, whole)
+
+
+def test_first_tokens_ask_in_float32_and_all_others_in_half_precision(monkeypatch):
+    model, kinds, real = made("bert", BERT), [], packed_attention._attended
+
+    def attended(query, key, value, *given):
+        out = real(query, key, value, *given)
+        kinds.append((query.shape[2] == 1, {x.dtype for x in (query, key, value, out)}))
+        return out
+
+    packed = packing.Packed(model)
+    monkeypatch.setattr(packed_attention, "_attended", attended)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(**batch((9, 3, 6, 12, 2))).logits.sum().backward()
+    packed.end()
+    assert (True, {torch.float32}) in kinds and (False, {torch.bfloat16}) in kinds and len({str(k) for k in kinds}) == 2
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.bert.encoder.parameters())
 
 
 def test_half_precision_of_autocast_is_as_near_as_it_can_be():
@@ -261,11 +277,12 @@ def test_nothing_of_it_is_saved(tmp_path):
 def test_several_threads_ask_one_model_as_evaluation_does():
     model = made("bert", BERT).eval()
     batches = [batch(tuple(range(1 + n % 5, 30, 1 + n % 4))) for n in range(60)]
+    batches += [batch((5 + n,) * (1 + n % 9)) for n in range(20)] + [batch((30, 2 + n)) for n in range(9)]
     with torch.no_grad():
         alone = [model(**one).logits for one in batches]
         packed = packing.Packed(model)
-        with ThreadPoolExecutor(4) as threads:
-            beside = list(threads.map(lambda one: torch.no_grad()(model)(**one).logits, batches))
+    with ThreadPoolExecutor(4) as threads:
+        beside = list(threads.map(lambda one: torch.inference_mode()(model)(**one).logits, batches))
     packed.end()
     for one, other in zip(alone, beside, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-5)

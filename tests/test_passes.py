@@ -202,7 +202,11 @@ def test_packed_layers_take_few_tokens_in_whole_multiples(monkeypatch):
             x = torch.randn(shape)
             found = layer(x)
             assert found.shape == (*shape[:-1], 7) and torch.allclose(found, plain(x), atol=1e-5)
-    assert taken == [64, 64, 0, 64, 64, 64, 256, 265], "many are not copied"
+        assert taken == [32, 32, 0, 32, 64, 64, 256, 265], "many are not copied"
+        model = torch.nn.Sequential(plain)
+        packed_linear.pack(model)
+        assert torch.allclose(model(x[0, :3]), plain(x[0, :3]), atol=1e-5)
+    assert taken[-1] == 3, "of one row, which is answered at once, filling up would be most of the time"
 
 
 def test_products_in_8_bits_are_near_and_a_row_is_answered_alike_beside_any_other():
