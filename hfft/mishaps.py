@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hfft.errors import InputError, MachineError, causes, full
+from hfft.errors import InputError, MachineError, brief, causes, full
 
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "_ArrayMemoryError", "ArrowMemoryError")
 NO_MEMORY = re.compile("not enough memory|can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC", re.IGNORECASE)
@@ -90,6 +90,8 @@ def told(root: Path | None = None, again: Callable[[], str] = lambda: "") -> Ite
             raise InputError(found[1].strip()) from error
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{brief(str(error.filename))} is longer than names of files may be") from error
         if (mishap := of(error, root)) is None:
             raise
         raise MachineError(mishap, again()) from error

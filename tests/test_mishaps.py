@@ -235,3 +235,13 @@ def test_what_is_printed_onto_a_full_disk_is_told():
         )
     assert done.returncode == 2 and "no space is left on the disk; make room" in done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["eval", "predict:x.txt", "report", "judge", "probe", "export", "push:--to:a/b", "run"]
+)
+def test_a_name_that_no_file_can_have_is_told(words, capsys):
+    verb, *more = words.split(":")
+    assert hfft(verb, "a" * 300, *more) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("hfft: ") and "aaaa" in told and len(told) < 3000 and told.count("\n") == 1
