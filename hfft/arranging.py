@@ -15,8 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hfft import environment
+
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # mallopt(3)
-KERNELS, EACH = 32, 16  # that are kept, at least, and for each core: more than one batch of texts needs
+FEWEST, EACH, MOST = 32, 16, 1024  # kernels that are kept: at least, for each core, and by oneDNN's own choice
 _before: list[tuple[int, int, int]] = []  # the collector's thresholds, while a command imports
 
 
@@ -60,7 +62,7 @@ def few_kernels(folder: str) -> None:
         return
     if re.search(r"^task: text", said, re.MULTILINE):
         for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-            os.environ.setdefault(cache, str(max(KERNELS, EACH * (os.cpu_count() or 1))))
+            os.environ.setdefault(cache, str(min(max(FEWEST, EACH * environment.own_cores()), MOST)))
 
 
 @functools.cache

@@ -38,8 +38,8 @@ class Packed:
 
     Where the head reads each row's first token alone, the feed-forward part of the last layer is run on no other. Rows
     of one length, where gradients are wanted, and rows padded on the left, whose first place is no token, are left
-    alone. Works under
-    DistributedDataParallel, LoRA and gradient checkpointing, whose second pass is given the same `Layout`.
+    alone. Works under DistributedDataParallel, LoRA and gradient checkpointing, whose second pass is given the same
+    `Layout`.
     """
 
     def __init__(self, model: Any, fresh: tuple[str, ...] = ()) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from hfft import ledger
+from hfft import environment, ledger
 from hfft.records import Predictions
 from hfft.run_folder import RunFolder
 from tests.command import hfft
@@ -264,7 +264,7 @@ def test_few_kernels_are_kept_where_texts_are_answered_which_is_settled_before_t
         [sys.executable, "-c", KEPT, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True,
         env={name: os.environ[name] for name in told},
     )  # fmt: skip
-    expected = max(32, 16 * (os.cpu_count() or 1)) if task == "text_classification" else None
+    expected = min(max(32, 16 * environment.own_cores()), 1024) if task == "text_classification" else None
     assert done.stdout == f"{expected} {expected}\n"
 
 
