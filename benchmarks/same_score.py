@@ -3,6 +3,7 @@
     python benchmarks/same_score.py tweets --epochs 2 --seeds 3
     python benchmarks/same_score.py FOLDER --epochs 5           # train.csv and test.csv: a text and a label
     python benchmarks/same_score.py CIFAR10 --epochs 2          # train.parquet and test.parquet: see ways/data.py
+    python benchmarks/same_score.py tweets --seeds 1 --first 1 --keep FOLDER    # then all of them, from what is kept
 
 Texts: `run_classification.py`'s hyper-parameters, batches padded to their longest row and not to 128 (what is masked
 changes no score, only the time). Pictures: the tutorial's loop. Each against hfft, and hfft with `speed:` keys. Test
@@ -55,9 +56,11 @@ def dealt(source: Path, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def answers(words: list[str], data: Path, epochs: int, seed: int) -> dict[str, Any]:
-    """What a whole job found. Raises SystemExit where it did not end well."""
-    place = data.parent / f"{words[0]}_{len(words)}_{seed}.json"
+def answers(words: list[str], data: Path, epochs: int, seed: int, kept: Path) -> dict[str, Any]:
+    """What a whole job found, now or when it was kept. Raises SystemExit where it did not end well."""
+    place = kept.absolute() / f"{words[0]}_{len(words)}_{seed}.json"
+    if place.is_file():
+        return json.loads(place.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     process = started(words, [str(data), "--job", str(place), "--epochs", str(epochs), "--seed", str(seed)])
     process.communicate()
     if process.returncode:
@@ -90,12 +93,14 @@ def main() -> None:
     words.add_argument("--first", type=int, default=0, help="the first of the seeds")
     words.add_argument("--train", type=int, default=1500, help="pictures to train on")
     words.add_argument("--test", type=int, help="rows to test on: 4,000 tweets, 1,000 pictures")
+    words.add_argument("--keep", type=Path, help="a folder for answers of these very rows, epochs and build of hfft")
     words.add_argument("--ways", nargs="*", help="some of them; the first is what the others are held against")
     asked = words.parse_args()
     import data
 
     with tempfile.TemporaryDirectory() as room:
         source, folder = Path(asked.source), Path(room) / "data"
+        (asked.keep or folder.parent).mkdir(parents=True, exist_ok=True)
         pictures = (source / "train.parquet").is_file()
         if pictures:
             data.pictures(folder, asked.train, asked.test or 1000, source)
@@ -110,7 +115,7 @@ def main() -> None:
             for name, way in (PICTURES if pictures else TEXTS).items():
                 if asked.ways and name not in asked.ways:
                     continue
-                told = answers(way, folder, asked.epochs, seed)
+                told = answers(way, folder, asked.epochs, seed, asked.keep or Path(room))
                 made = scores(told, truth, draws)
                 found.setdefault(name, []).append(made)
                 print(f"seed {seed}: {name} {made[0]:.4f}, {told['peak']:,.0f} MB", file=sys.stderr, flush=True)
