@@ -3,6 +3,7 @@
 The environment is set before anything of Hugging Face is imported: its libraries read it once, at import.
 """
 
+import functools
 import gc
 import importlib.util
 import os
@@ -91,6 +92,16 @@ def packaged_data():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packaged.loading, "read", packaged.once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_command_line():
+    """Typer makes the whole command line anew at each call, 25 ms of a thousand calls: here once for each process."""
+    import typer.main
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         yield
 
 
