@@ -58,7 +58,7 @@ def dealt(source: Path, folder: Path, seed: int = 0) -> Path:
 
 def answers(words: list[str], data: Path, epochs: int, seed: int, kept: Path) -> dict[str, Any]:
     """What a whole job found, now or when it was kept. Raises SystemExit where it did not end well."""
-    place = kept.absolute() / f"{words[0]}_{len(words)}_{seed}.json"
+    place = kept.absolute() / f"{words[0]}_{len(words)}_{epochs}_{seed}.json"
     if place.is_file():
         return json.loads(place.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     process = started(words, [str(data), "--job", str(place), "--epochs", str(epochs), "--seed", str(seed)])
@@ -93,7 +93,7 @@ def main() -> None:
     words.add_argument("--first", type=int, default=0, help="the first of the seeds")
     words.add_argument("--train", type=int, default=1500, help="pictures to train on")
     words.add_argument("--test", type=int, help="rows to test on: 4,000 tweets, 1,000 pictures")
-    words.add_argument("--keep", type=Path, help="a folder for answers of these very rows, epochs and build of hfft")
+    words.add_argument("--keep", type=Path, help="a folder for answers of these very rows and this build of hfft")
     words.add_argument("--ways", nargs="*", help="some of them; the first is what the others are held against")
     asked = words.parse_args()
     import data

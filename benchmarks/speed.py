@@ -229,7 +229,7 @@ def main() -> None:
             steps("Text, training", TEXT, texts, 256, asked.turns)
         if "images" in asked.parts:
             pictures = data.pictures(Path(room) / "pictures", 1000, 500, asked.cifar)
-            # A turn is two steps, some seconds, and three of them have said 2.6 and 3.8 of the same code.
+            # A turn is two steps, some seconds: three of them said 2.6 in one run and 3.4 in another of the same day.
             steps("Images, training", IMAGES, pictures, 64, 2 * asked.turns + 1)
         if "jobs" in asked.parts:
             labels = [label for _, label in data.table(texts / "test.csv")]
